@@ -1,0 +1,1 @@
+"""Keyhouse: the LLM gateway that hands out keys and keeps the books."""

@@ -1,0 +1,170 @@
+"""The error tree of the house.
+
+GatewayError
+├─ CallerError             the caller can mend it
+│  ├─ InvalidRequest 400 · NotYetTranslated 400 · Unprocessable 422
+│  ├─ Unauthenticated 401 · Forbidden 403 · ModelNotAllowed 403
+│  ├─ NotFound 404 · ModelNotFound 404 · MethodNotAllowed 405 · Conflict 409
+│  ├─ RequestTimeout 408 · TooLarge 413
+│  └─ RateLimited 429 (try again soon) · BudgetExhausted 402 (do not try again)
+├─ UpstreamError           the provider said no, or nothing
+│  └─ UpstreamUnreachable 502 · UpstreamTimeout 504 · UpstreamBroken 502
+└─ StorageUnavailable 503
+
+Raised low, rendered once at the door of the audience that called: a protocol's ``render_error`` for the
+model routes (which may change the status to what its clients understand), LiteLLM's shape for the admin.
+"""
+
+from datetime import datetime
+
+from app.base.money import NanoUSD
+
+
+class GatewayError(Exception):
+    """``code`` is stable and meant for programs; ``message`` names the thing, the value and the next step."""
+
+    status = 500
+    code = "internal_error"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, param: str | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+        if code is not None:
+            self.code = code
+
+
+class CallerError(GatewayError):
+    status = 400
+    code = "invalid_request"
+
+
+class InvalidRequest(CallerError):
+    """The request cannot be read or makes no sense."""
+
+
+class NotYetTranslated(InvalidRequest):
+    code = "not_yet_translated"
+
+
+class Unprocessable(CallerError):
+    """One field of an admin request has a value that cannot be; ``param`` names the field."""
+
+    status = 422
+    code = "invalid_value"
+
+
+class Unauthenticated(CallerError):
+    """``code`` is one of missing_api_key, invalid_api_key, expired_api_key, blocked_api_key."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class Forbidden(CallerError):
+    status = 403
+    code = "permission_denied"
+
+
+class ModelNotAllowed(Forbidden):
+    code = "model_not_allowed"
+
+
+class NotFound(CallerError):
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class MethodNotAllowed(CallerError):
+    status = 405
+    code = "method_not_allowed"
+
+
+class RequestTimeout(CallerError):
+    """The caller's body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class Conflict(CallerError):
+    status = 409
+    code = "conflict"
+
+
+class TooLarge(CallerError):
+    status = 413
+    code = "request_too_large"
+
+
+class RateLimited(CallerError):
+    """Try again after ``retry_after_s`` whole seconds; ``headers`` are the limit headers of the refusal."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+
+class BudgetExhausted(CallerError):
+    """Trying again before ``resets_at`` is useless. ``period`` is daily, weekly, monthly or the budget's own duration."""
+
+    status = 402
+    code = "budget_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit_nanousd: NanoUSD,
+        spent_nanousd: NanoUSD,
+        period: str | None,
+        resets_at: datetime | None,
+        retry_after_s: int | None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.limit_nanousd = limit_nanousd
+        self.spent_nanousd = spent_nanousd
+        self.period = period
+        self.resets_at = resets_at
+
+
+class UpstreamError(GatewayError):
+    """The provider failed before the first byte of an answer; ``provider`` is its name, never its credential."""
+
+    status = 502
+    code = "upstream_error"
+
+    def __init__(self, message: str, *, provider: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.provider = provider
+
+
+class UpstreamUnreachable(UpstreamError):
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(UpstreamError):
+    status = 504
+    code = "upstream_timeout"
+
+
+class UpstreamBroken(UpstreamError):
+    """The connection broke while the answer was under way."""
+
+    code = "upstream_broken"
+
+
+class StorageUnavailable(GatewayError):
+    """Postgres or Redis does not answer; nothing was done."""
+
+    status = 503
+    code = "storage_unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)

@@ -1,0 +1,1 @@
+"""The rules of keys, access, limits, budgets, prices and spend: pure functions on frozen records."""

@@ -1,0 +1,74 @@
+"""Who is calling, and what they may use."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from app.domain.catalog import Catalog, Model
+from app.domain.keys import VirtualKey
+from app.domain.teams import Team
+
+EVERY_MODEL = {"all-proxy-models", "*"}
+TEAM_MODELS = "all-team-models"
+NO_MODELS = "no-default-models"
+
+ROUTE_GROUPS: dict[str, tuple[str, ...]] = {
+    "llm_api_routes": (
+        "/v1/messages*", "/messages*", "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions",
+        "/v1/responses*", "/responses*", "/v1/embeddings", "/embeddings", "/v1/images/*", "/images/*",
+        "/v1/models*", "/models*", "/v1beta/models/*", "/anthropic/*",
+    ),
+    "anthropic_routes": ("/v1/messages*", "/messages*", "/v1/models*", "/models*", "/anthropic/*"),
+    "openai_routes": (
+        "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions", "/v1/responses*", "/responses*",
+        "/v1/embeddings", "/embeddings", "/v1/images/*", "/images/*", "/v1/models*", "/models*",
+    ),
+    "info_routes": ("/key/info", "/key/list", "/team/info", "/team/list", "/v1/models*", "/models*", "/spend/logs"),
+    "management_routes": ("/key/*", "/team/*"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A key and the team it belongs to. ``is_admin`` is true of the master key alone."""
+
+    key: VirtualKey
+    team: Team | None = None
+    is_admin: bool = False
+
+
+def may_use_model(principal: Principal, model: Model) -> bool:
+    """Whether both the key's and its team's allow-list hold the model, by name, wildcard or access group."""
+    if principal.is_admin:
+        return True
+    team_models = principal.team.models if principal.team is not None else ()
+    return _lists(team_models, model, team_models=()) and _lists(principal.key.models, model, team_models=team_models)
+
+
+def visible_models(principal: Principal, catalog: Catalog) -> list[Model]:
+    """The listed models that this principal may use, in the catalogue's order."""
+    return [model for model in catalog.models if model.listed and may_use_model(principal, model)]
+
+
+def may_call_route(principal: Principal, path: str) -> bool:
+    """Whether the key's ``allowed_routes`` hold the path: exactly, by wildcard, or by the name of a group."""
+    routes = principal.key.allowed_routes
+    if not routes:
+        return True
+    for route in routes:
+        for pattern in ROUTE_GROUPS.get(route, (route,)):
+            if path == pattern or fnmatchcase(path, pattern):
+                return True
+    return False
+
+
+def _lists(allowed: tuple[str, ...], model: Model, team_models: tuple[str, ...]) -> bool:
+    if not allowed:
+        return True
+    for entry in allowed:
+        if entry == model.name or entry in EVERY_MODEL or entry in model.access_groups:
+            return True
+        if entry == TEAM_MODELS and _lists(team_models, model, team_models=()):
+            return True
+        if "*" in entry and fnmatchcase(model.name, entry):
+            return True
+    return False

@@ -1,0 +1,94 @@
+"""Prices in integer nano-dollars per million units, and the one routine that turns usage into cost."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.base.money import NanoUSD, round_per_million
+from app.domain.usage import Usage
+
+PriceSource = Literal["config", "database", "bundled", "fallback", "local", "demo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Nano-dollars per million units of each class; ``images`` and ``web_searches`` per million pieces."""
+
+    input: NanoUSD
+    output: NanoUSD
+    cache_read: NanoUSD
+    cache_write_5m: NanoUSD
+    cache_write_1h: NanoUSD
+    reasoning: NanoUSD
+    audio_input: NanoUSD
+    audio_output: NanoUSD
+    images: NanoUSD = 0
+    web_searches: NanoUSD = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Rates of a whole request whose prompt has more than ``above_prompt_tokens`` tokens."""
+
+    above_prompt_tokens: int
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSheet:
+    """The price of one model at one time. ``version`` stands on every receipt that used it; tiers ascend."""
+
+    version: str
+    source: PriceSource
+    rates: Rates
+    tiers: tuple[Tier, ...] = ()
+
+    def rates_for(self, prompt_tokens: int) -> Rates:
+        rates = self.rates
+        for tier in self.tiers:
+            if prompt_tokens > tier.above_prompt_tokens:
+                rates = tier.rates
+        return rates
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Nano-dollars by class. The parts add up to ``total`` exactly; ``total`` was rounded once, half up."""
+
+    input: NanoUSD = 0
+    cache_read: NanoUSD = 0
+    cache_write: NanoUSD = 0
+    output: NanoUSD = 0
+    other: NanoUSD = 0
+    total: NanoUSD = 0
+
+
+NO_COST = Cost()
+
+
+def cost_of(usage: Usage, sheet: PriceSheet) -> Cost:
+    """What ``usage`` costs on ``sheet``.
+
+    Reasoning tokens are a part of the output: they are charged at their own rate and the rest of the output at
+    the output rate. Audio, images and server tools are ``other``.
+    """
+    rates = sheet.rates if not sheet.tiers else sheet.rates_for(usage.prompt_tokens)
+    reasoning = min(usage.reasoning, usage.output)
+    products = (
+        usage.input * rates.input,
+        usage.cache_read * rates.cache_read,
+        usage.cache_write_5m * rates.cache_write_5m + usage.cache_write_1h * rates.cache_write_1h,
+        (usage.output - reasoning) * rates.output + reasoning * rates.reasoning,
+        usage.audio_input * rates.audio_input
+        + usage.audio_output * rates.audio_output
+        + usage.images * rates.images
+        + usage.web_searches * rates.web_searches,
+    )
+    # Rounding the running sum, and taking differences, makes the parts add up to the once-rounded total.
+    running = rounded = 0
+    parts = []
+    for product in products:
+        running += product
+        rounded_now = round_per_million(running)
+        parts.append(rounded_now - rounded)
+        rounded = rounded_now
+    return Cost(*parts, total=rounded)

@@ -1,0 +1,121 @@
+"""What one request holds before it runs, and what its receipt says after."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from app.base.ids import BudgetId
+from app.base.money import NanoUSD
+from app.domain.limits import RateLimits
+from app.domain.pricing import Cost, PriceSource
+from app.domain.usage import Usage, UsageSource
+
+ReceiptStatus = Literal["ok", "error", "cut", "hung_up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one upstream attempt cost, and why. Written once, never changed; unique by (request_id, attempt).
+
+    ``status``: ok; error = the provider broke off; hung_up = the client left; cut = our process died.
+    ``usage_source`` says who counted: the provider, we while the bytes passed, or an estimate.
+    """
+
+    request_id: str
+    attempt: int
+    started_at: datetime
+    duration_ms: int
+    first_byte_ms: int | None
+    organization_id: str | None
+    team_id: str | None
+    user_id: str | None
+    key_id: str
+    customer_id: str | None
+    tags: tuple[str, ...]
+    session_id: str | None
+    agent_id: str | None
+    route: str
+    model_asked: str
+    model_served: str
+    provider: str
+    deployment_id: str
+    protocol_in: str
+    protocol_out: str
+    streamed: bool
+    usage: Usage
+    cost: Cost
+    price_version: str
+    price_source: PriceSource
+    usage_source: UsageSource
+    status: ReceiptStatus
+    finish_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetClaim:
+    """A window of a budget against which ``hold_nanousd`` is to be held.
+
+    ``counter`` names the counter in the store: the same for every request of the window. ``start`` and
+    ``counting_since`` tell the store whether a missing counter means nothing spent, or must be rebuilt.
+    """
+
+    counter: str
+    budget_id: BudgetId
+    key_id: str
+    limit_nanousd: NanoUSD
+    hold_nanousd: NanoUSD
+    start: datetime
+    end: datetime | None
+    counting_since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Everything one request asks of the ledger, in one atomic step.
+
+    ``scope`` names whose rate limits these are (the key id). ``if_orphaned`` is the receipt that the sweeper
+    books when our process dies: the estimate of what the call costs. ``tokens`` is the estimate for the token limit.
+    """
+
+    request_id: str
+    scope: str
+    limits: RateLimits
+    tokens: int
+    budgets: tuple[BudgetClaim, ...]
+    if_orphaned: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class RateStanding:
+    """Where one rate limit stands after this request; ``reset_s`` is the time to the end of the window."""
+
+    limit: int
+    remaining: int
+    reset_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStanding:
+    """Where one budget stands: ``held_nanousd`` by running requests, this one included when it was admitted."""
+
+    claim: BudgetClaim
+    spent_nanousd: NanoUSD
+    held_nanousd: NanoUSD
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    requests: RateStanding | None
+    tokens: RateStanding | None
+    budgets: tuple[BudgetStanding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was changed. ``budget_held``: the limit is not spent, but running requests hold what is left of it."""
+
+    reason: Literal["requests", "tokens", "concurrency", "budget", "budget_held"]
+    retry_after_s: int
+    requests: RateStanding | None = None
+    tokens: RateStanding | None = None
+    budget: BudgetStanding | None = None

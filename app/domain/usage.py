@@ -1,0 +1,35 @@
+"""Token counts of one answer, in disjoint classes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+UsageSource = Literal["provider", "counted", "estimated", "demo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one upstream attempt consumed. The counts are disjoint, except that ``reasoning`` is a part of ``output``.
+
+    ``input`` excludes everything read from or written to a prompt cache. ``web_searches`` are calls of the
+    provider's own search tool. The cost of an answer is the sum of count × price over the disjoint classes.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
+    images: int = 0
+    web_searches: int = 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens that went in, cached or not: what decides a price tier."""
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h + self.audio_input
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.output + self.audio_output

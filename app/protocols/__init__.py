@@ -1,0 +1,1 @@
+"""Wire formats: bytes to values and back, sans-IO; a protocol knows nothing of who hosts it."""
