@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, Literal
 
 from tests.fakes.script import Script, total_output_tokens
+
+UsageSent = Literal["none", "input", "all"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -13,7 +15,7 @@ class Frame:
 
     payload: bytes
     output_tokens: int
-    usage_sent: str = "none"
+    usage_sent: UsageSent = "none"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

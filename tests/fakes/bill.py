@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import IO, Literal
 
+from tests.fakes.answers import UsageSent
+
 State = Literal["started", "finished", "cut_by_client", "cut_by_upstream"]
 
 
@@ -24,7 +26,7 @@ class BillEntry:
     reasoning: int
     state: State = "started"
     output_tokens_sent: int = 0  # handed to the kernel before the end or the cut
-    usage_sent: Literal["none", "input", "all"] = "none"  # what the client could have learnt of the usage
+    usage_sent: UsageSent = "none"  # what the client could have learnt of the usage
 
 
 class Bill:

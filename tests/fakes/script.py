@@ -122,7 +122,8 @@ def script_of_prompt(body: Any, default: Script) -> Script:
     _, marker, words = last_user_text(body).partition("FAKE:")
     if not marker:
         return default
-    return dataclasses.replace(default, **dict(_parse_word(word) for word in words.splitlines()[0].split()))
+    changes: dict[str, Any] = dict(_parse_word(word) for word in words.splitlines()[0].split())
+    return dataclasses.replace(default, **changes)
 
 
 def last_user_text(body: Any) -> str:
