@@ -1,0 +1,70 @@
+"""The pool of connections to Postgres, and the transactions opened on it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.base.errors import StorageUnavailable
+
+POOL_SIZE = 5
+MAX_OVERFLOW = 5
+RECYCLE_S = 1_800
+POOL_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 10
+
+
+def driver_url(database_url: str) -> URL:
+    """``postgresql://…`` as the asyncpg driver wants it; ``sslmode`` of libpq becomes its ``ssl``.
+
+    Raises ValueError for anything that is not the URL of a Postgres database.
+    """
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        raise ValueError("DATABASE_URL is not a URL; write postgresql://user:password@host:5432/database") from error
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ValueError(f'DATABASE_URL begins "{url.drivername}://"; write postgresql://user:password@host/database')
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def create_engine(database_url: str, *, pool_size: int = POOL_SIZE, max_overflow: int = MAX_OVERFLOW) -> AsyncEngine:
+    """A pool of at most ten connections; a broken one is noticed by use, not by a ping before each use."""
+    return create_async_engine(
+        driver_url(database_url),
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        pool_recycle=RECYCLE_S,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=False,
+        json_serializer=_encode_json,
+        json_deserializer=msgspec.json.decode,
+        connect_args={"timeout": CONNECT_TIMEOUT_S, "server_settings": {"timezone": "UTC"}},
+    )
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction: committed at the end, rolled back by any exception.
+
+    Raises StorageUnavailable when Postgres cannot be reached or goes away meanwhile.
+    """
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    except (OSError, TimeoutError, OperationalError, InterfaceError) as error:
+        raise StorageUnavailable("Postgres does not answer; nothing was changed. Try again shortly.") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StorageUnavailable("Postgres went away; nothing was changed. Try again shortly.") from error
+        raise
+
+
+def _encode_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
