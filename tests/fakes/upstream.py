@@ -6,6 +6,7 @@ it outlives a killed gateway: `python -m tests.fakes.upstream --port 0 --bill FI
 
 import argparse
 import asyncio
+import os
 import socket
 import struct
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import httptools
 
@@ -227,9 +228,8 @@ class _Connection(asyncio.Protocol):
         self._body = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=0)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
+        self._transport.set_write_buffer_limits(high=0)
         self._writable.set()
         self._upstream._opened(self)
         self._task = asyncio.create_task(self._serve())
@@ -281,8 +281,9 @@ class _Connection(asyncio.Protocol):
 
     def close(self, *, reset: bool) -> None:
         if reset:
-            raw_socket: socket.socket = self._transport.get_extra_info("socket")
-            raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            descriptor = os.dup(self._transport.get_extra_info("socket").fileno())
+            with socket.socket(fileno=descriptor) as duplicate:
+                duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
         else:
             self._transport.close()
