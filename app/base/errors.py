@@ -21,7 +21,10 @@ from app.base.money import NanoUSD
 
 
 class GatewayError(Exception):
-    """``code`` is stable and meant for programs; ``message`` names the thing, the value and the next step."""
+    """``code`` is stable and meant for programs; ``message`` names the thing, the value and the next step.
+
+    ``headers`` go out with the answer beside those of the protocol: where the limits stand, say.
+    """
 
     status = 500
     code = "internal_error"
@@ -33,6 +36,7 @@ class GatewayError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+        self.headers: list[tuple[bytes, bytes]] = []
         if code is not None:
             self.code = code
 
@@ -105,14 +109,17 @@ class TooLarge(CallerError):
 
 
 class RateLimited(CallerError):
-    """Try again after ``retry_after_s`` whole seconds; ``headers`` are the limit headers of the refusal."""
+    """Try again after ``retry_after_s`` whole seconds."""
 
     status = 429
     code = "rate_limit_exceeded"
 
 
 class BudgetExhausted(CallerError):
-    """Trying again before ``resets_at`` is useless. ``period`` is daily, weekly, monthly or the budget's own duration."""
+    """Trying again before ``resets_at`` is useless.
+
+    ``period`` is daily, weekly, monthly or the budget's own duration; None for a budget without end.
+    """
 
     status = 402
     code = "budget_exceeded"

@@ -1,0 +1,1 @@
+"""The data plane: one request, from credential to receipt: authenticate, admit, dispatch, relay, settle."""

@@ -62,6 +62,10 @@ class StreamScanner(Protocol):
     failed: bool
     """The provider sent an error event inside the stream."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether a client may take the stream for a whole answer if it ends here."""
+
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes, wherever they were split; returns the bytes to pass on: the same ones, unless a
         frame is withheld (then whole frames only, and the rest when it is complete)."""

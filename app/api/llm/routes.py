@@ -1,0 +1,216 @@
+"""The model routes as plain ASGI handlers: bytes and headers in, a Call made of them, the gateway's reply out."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from litestar import asgi
+from litestar.handlers import ASGIRouteHandler
+
+from app.api.llm.connection import ClientGone, Receive, Scope, Send, read_body, send_reply, send_whole, while_connected
+from app.api.security import find_credentials
+from app.base import clock
+from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound
+from app.base.ids import new_id
+from app.base.logs import get_logger
+from app.base.metrics import Metrics
+from app.domain.access import Principal
+from app.gateway.authenticate import Authenticator
+from app.gateway.call import Call, Knock, Operation
+from app.gateway.discover import Discovery
+from app.gateway.pipeline import Gateway
+from app.protocols import model_list
+from app.protocols.codec import Codec
+
+_NOT_METERED_YET = ("v1/messages/batches", "v1/complete")
+
+
+@dataclass(frozen=True, slots=True)
+class Codecs:
+    anthropic: Codec
+    openai: Codec
+
+
+@dataclass(frozen=True, slots=True)
+class WireRules:
+    """``most_body_bytes`` and ``body_stalled_s`` guard the request body; ``always_anthropic_list`` the model list."""
+
+    most_body_bytes: int
+    body_stalled_s: float
+    always_anthropic_list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one request is about: decided from method and path alone."""
+
+    codec: Codec
+    operation: Operation
+    upstream_path: str
+
+
+class ModelRoutes:
+    """Makes the handlers; what they need is given here once."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        gateway: Gateway,
+        discovery: Discovery,
+        codecs: Codecs,
+        metrics: Metrics,
+        rules: WireRules,
+    ) -> None:
+        self._authenticator = authenticator
+        self._gateway = gateway
+        self._discovery = discovery
+        self._codecs = codecs
+        self._metrics = metrics
+        self._rules = rules
+        self._log = get_logger()
+
+    def handlers(self) -> list[ASGIRouteHandler]:
+        anthropic, openai = self._codecs.anthropic, self._codecs.openai
+        return [
+            self._post(("/v1/messages", "/messages"), Target(anthropic, "generate", "/v1/messages")),
+            self._post(
+                ("/v1/messages/count_tokens", "/messages/count_tokens"),
+                Target(anthropic, "count_tokens", "/v1/messages/count_tokens"),
+            ),
+            self._post(("/v1/chat/completions", "/chat/completions"), Target(openai, "generate", "/chat/completions")),
+            self._models(("/v1/models", "/models", "/v1/models/{name:path}", "/models/{name:path}")),
+            self._pass_through(("/anthropic/{path:path}",)),
+        ]
+
+    def _post(self, paths: Sequence[str], target: Target) -> ASGIRouteHandler:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._serve(target, "POST", scope, receive, send)
+
+        return asgi(list(paths), copy_scope=False)(handle)
+
+    def _models(self, paths: Sequence[str]) -> ASGIRouteHandler:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            anthropic = self._rules.always_anthropic_list or any(
+                name == b"anthropic-version" for name, _ in scope["headers"]
+            )
+            await self._list_models(scope, send, anthropic_shape=anthropic)
+
+        return asgi(list(paths), copy_scope=False)(handle)
+
+    def _pass_through(self, paths: Sequence[str]) -> ASGIRouteHandler:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            path = scope["path_params"]["path"].strip("/")
+            if path == "v1/models" or path.startswith("v1/models/"):
+                await self._list_models(scope, send, anthropic_shape=True)
+                return
+            operations: dict[str, Operation] = {
+                "v1/messages": "generate",
+                "v1/messages/count_tokens": "count_tokens",
+            }
+            operation = operations.get(path, "opaque")
+            method = "POST" if operation != "opaque" else scope["method"]
+            target = Target(self._codecs.anthropic, operation, f"/{path}")
+            await self._serve(target, method, scope, receive, send)
+
+        return asgi(list(paths), copy_scope=False)(handle)
+
+    async def _serve(self, target: Target, method: str, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = new_id("req")
+        started_at, started_s = clock.now(), time.monotonic()
+        self._metrics.running.inc()
+        try:
+            if scope["method"] != method:
+                raise MethodNotAllowed(f"{scope['path']} takes {method}, not {scope['method']}")
+            principal = await self._authenticate(scope)
+            if target.operation == "opaque":
+                _check_metered(method, target.upstream_path)
+            headers = scope["headers"]
+            body = await read_body(headers, receive, self._rules.most_body_bytes, self._rules.body_stalled_s)
+            call = Call(
+                request_id=request_id,
+                codec=target.codec,
+                operation=target.operation,
+                method=method,
+                route=scope["path"],
+                upstream_path=target.upstream_path,
+                query=scope["query_string"],
+                headers=headers,
+                body=body,
+                started_at=started_at,
+                started_s=started_s,
+            )
+            await while_connected(self._answer(call, principal, send), receive)
+        except GatewayError as error:
+            await self.refuse(target.codec, error, request_id, send)
+        except ClientGone:
+            self._metrics.child(self._metrics.refusals, "client_gone").inc()
+        finally:
+            self._metrics.running.dec()
+
+    async def _answer(self, call: Call, principal: Principal, send: Send) -> None:
+        try:
+            reply = await self._gateway.serve(call, principal)
+        except GatewayError:
+            raise
+        except Exception as error:
+            self._log.exception("unexpected failure", request_id=call.request_id)
+            raise GatewayError(
+                f"an unexpected failure of the gateway; tell an admin the request id {call.request_id}"
+            ) from error
+        await send_reply(reply, send)
+
+    async def _authenticate(self, scope: Scope) -> Principal:
+        client = scope.get("client")
+        return await self._authenticator.authenticate(
+            Knock(
+                credentials=find_credentials(scope["headers"]),
+                route=scope["path"],
+                client_address=client[0] if client else "",
+                at=clock.now(),
+            )
+        )
+
+    async def _list_models(self, scope: Scope, send: Send, *, anthropic_shape: bool) -> None:
+        codec = self._codecs.anthropic if anthropic_shape else self._codecs.openai
+        request_id = new_id("req")
+        try:
+            if scope["method"] not in {"GET", "HEAD"}:
+                raise MethodNotAllowed(f"{scope['path']} takes GET, not {scope['method']}")
+            principal = await self._authenticate(scope)
+            body = self._render_models(scope, principal, anthropic_shape=anthropic_shape)
+            headers = [(b"content-type", b"application/json"), (b"request-id", request_id.encode())]
+            await send_whole(200, headers, body, send)
+        except GatewayError as error:
+            await self.refuse(codec, error, request_id, send)
+
+    def _render_models(self, scope: Scope, principal: Principal, *, anthropic_shape: bool) -> bytes:
+        name = scope["path"].partition("/models")[2].strip("/")
+        if not name:
+            models = self._discovery.visible(principal)
+            if anthropic_shape:
+                return model_list.render_anthropic_list(models, scope["query_string"])
+            return model_list.render_openai_list(models)
+        model = self._discovery.find(principal, name)
+        if model is None:
+            raise ModelNotFound(
+                f'model "{name[:200]}" is not known here, or not allowed for this key; see GET /v1/models'
+            )
+        return model_list.render_anthropic(model) if anthropic_shape else model_list.render_openai(model)
+
+    async def refuse(self, codec: Codec, error: GatewayError, request_id: str, send: Send) -> None:
+        """Answer with an error of ours, in the shape of the protocol that was called."""
+        self._metrics.child(self._metrics.refusals, error.code).inc()
+        rendered = codec.render_error(error, request_id)
+        self._log.info(
+            "refused", request_id=request_id, status=rendered.status, code=error.code, reason=error.message[:500]
+        )
+        await send_whole(rendered.status, [*rendered.headers, *error.headers], rendered.body, send)
+
+
+def _check_metered(method: str, upstream_path: str) -> None:
+    path = upstream_path.strip("/")
+    if method == "POST" and path in _NOT_METERED_YET:
+        raise InvalidRequest(
+            f"POST /anthropic/{path} is not metered yet, so it is refused rather than left out of the books; "
+            "use POST /v1/messages"
+        )

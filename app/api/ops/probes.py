@@ -1,0 +1,69 @@
+"""Health, metrics and the small probes that clients send before they talk."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import MediaType, Response, get, route
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+StoreChecks = dict[str, Callable[[], Awaitable[None]]]
+
+
+def probe_routes(
+    version: str, checks: StoreChecks, registry: Callable[[], CollectorRegistry], describe_models: Callable[[], int]
+) -> list[HTTPRouteHandler]:
+    """``checks`` name each store and raise when it does not answer."""
+
+    async def stores() -> dict[str, str]:
+        found = {}
+        for name, check in checks.items():
+            try:
+                await check()
+            except Exception as error:  # noqa: BLE001  whatever a store says, the answer is that it is not there
+                found[name] = f"disconnected ({type(error).__name__})"
+            else:
+                found[name] = "connected"
+        return found
+
+    @route("/", http_method=["GET", "HEAD"], include_in_schema=False)
+    async def root() -> Response[dict[str, str]]:
+        return Response({"name": "Keyhouse", "version": version, "documentation": "/docs"})
+
+    @route("/api/hello", http_method=["GET", "HEAD"], include_in_schema=False)
+    async def hello() -> Response[dict[str, str]]:
+        return Response({"message": "hello"})
+
+    @get(["/health/liveliness", "/health/liveness"], tags=["health"], summary="The process is alive")
+    async def liveness() -> Response[str]:
+        return Response("I'm alive!", media_type=MediaType.JSON)
+
+    @get("/health/readiness", tags=["health"], summary="Whether requests can be served: both stores answer")
+    async def readiness() -> Response[dict[str, Any]]:
+        found = await stores()
+        healthy = all(state == "connected" for state in found.values())
+        body = {
+            "status": "healthy" if healthy else "unhealthy",
+            "db": found.get("postgres", "connected").partition(" ")[0],
+            **found,
+        }
+        return Response(body, status_code=200 if healthy else 503)
+
+    @get("/health", tags=["health"], summary="The stores and the number of models")
+    async def health() -> Response[dict[str, Any]]:
+        found = await stores()
+        healthy = all(state == "connected" for state in found.values())
+        body = {
+            "status": "healthy" if healthy else "unhealthy",
+            "version": version,
+            "stores": found,
+            "models": describe_models(),
+        }
+        return Response(body, status_code=200 if healthy else 503)
+
+    @get("/metrics", tags=["health"], summary="Prometheus metrics; no key material in any label")
+    async def metrics() -> Response[bytes]:
+        return Response(generate_latest(registry()), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    return [root, hello, liveness, readiness, health, metrics]

@@ -1,0 +1,60 @@
+"""The prometheus-client instruments, named once; labels hold no key material."""
+
+from typing import Any
+
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.registry import CollectorRegistry
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_OVERHEAD_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+
+
+class Metrics:
+    """All instruments of one process. Children are looked up once per label set: ``labels()`` is not free."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        by_model = ("model", "provider", "outcome")
+        self.requests = Counter("keyhouse_requests", "Requests on the model routes", by_model, registry=registry)
+        self.duration = Histogram(
+            "keyhouse_request_seconds", "Whole requests", ("model", "provider"), registry=registry, buckets=_SECONDS
+        )
+        self.first_byte = Histogram(
+            "keyhouse_first_byte_seconds",
+            "From the request to the first byte of the provider's answer",
+            ("model", "provider"),
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.overhead = Histogram(
+            "keyhouse_overhead_seconds",
+            "Time of our own before the request went to the provider",
+            registry=registry,
+            buckets=_OVERHEAD_SECONDS,
+        )
+        self.tokens = Counter("keyhouse_tokens", "Tokens by class", ("model", "provider", "class"), registry=registry)
+        self.cost = Counter(
+            "keyhouse_cost_nanousd", "Cost in nano-dollars", ("model", "provider", "price_source"), registry=registry
+        )
+        self.refusals = Counter("keyhouse_refusals", "Requests that we refused", ("code",), registry=registry)
+        self.running = Gauge(
+            "keyhouse_running_requests", "Requests under way", registry=registry, multiprocess_mode="livesum"
+        )
+        self.unsettled = Gauge(
+            "keyhouse_unsettled_receipts",
+            "Finished calls whose receipt waits for the store",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.booked = Counter("keyhouse_receipts_booked", "Receipts moved into Postgres", registry=registry)
+        self.swept = Counter(
+            "keyhouse_holds_swept", "Holds settled by estimate after their process died", registry=registry
+        )
+        self._children: dict[tuple[Any, ...], Any] = {}
+
+    def child(self, instrument: Counter | Histogram, *values: str) -> Any:  # noqa: ANN401  either kind of child
+        """The instrument's child for these label values, remembered."""
+        key = (instrument, *values)
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = instrument.labels(*values)
+        return found

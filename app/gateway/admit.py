@@ -1,0 +1,282 @@
+"""From a principal's call to a grant: the model it may use, and one reservation or one refusal."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote
+
+from app.base.errors import (
+    BudgetExhausted,
+    GatewayError,
+    InvalidRequest,
+    ModelNotAllowed,
+    ModelNotFound,
+    NotFound,
+    NotYetTranslated,
+    RateLimited,
+)
+from app.base.money import format_usd
+from app.domain.access import Principal, may_use_model, visible_models
+from app.domain.budgets import period_name, window_at
+from app.domain.catalog import Catalog, Deployment, Model
+from app.domain.pricing import cost_of
+from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, Receipt, Refused
+from app.gateway.call import Call, Grant
+from app.gateway.estimate import Estimate, Estimator
+from app.gateway.ports import CatalogSource, Ledger
+from app.protocols.codec import Envelope
+from app.providers.hosts import HOSTS
+
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.25
+_MODELS_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionRules:
+    """``wait_s``: how long a call may wait for running ones to settle when they hold what is left of its budget."""
+
+    wait_s: int = 15
+    refuse_unpriced: bool = False
+
+
+class Admission:
+    def __init__(self, catalog: CatalogSource, ledger: Ledger, estimator: Estimator, rules: AdmissionRules) -> None:
+        self._catalog = catalog
+        self._ledger = ledger
+        self._estimator = estimator
+        self._rules = rules
+
+    async def admit(self, call: Call, principal: Principal) -> Grant:
+        """Raises InvalidRequest, ModelNotFound, ModelNotAllowed, RateLimited, BudgetExhausted, StorageUnavailable."""
+        envelope = call.codec.read_envelope(call.body)
+        model = self.find_model(principal, envelope.model)
+        deployment = _choose(model)
+        _check_protocol(call, envelope, deployment)
+        if call.operation == "count_tokens":
+            return Grant(principal, envelope, model, deployment, False, None, None, 0)
+        if deployment.price.source == "fallback" and self._rules.refuse_unpriced:
+            raise InvalidRequest(
+                f'model "{envelope.model}" has no price and unpriced_models is "refuse"; '
+                "an admin can set input_cost_per_token and output_cost_per_token in its model_info"
+            )
+        estimate = self._estimator.estimate(
+            deployment.deployment_id, deployment.price, len(call.body), envelope.max_output_tokens
+        )
+        draft = _draft_receipt(call, principal, envelope, deployment, estimate)
+        claim = Claim(
+            request_id=call.request_id,
+            scope=principal.key.key_id,
+            limits=principal.key.limits,
+            tokens=estimate.usage.input + estimate.usage.output,
+            budgets=_budget_claims(principal, estimate, call.started_at),
+            if_orphaned=draft,
+        )
+        admitted = await self._reserve(call, principal, claim)
+        return Grant(principal, envelope, model, deployment, True, admitted, draft, estimate.usage.input)
+
+    def admit_opaque(self, call: Call, principal: Principal) -> Grant:
+        """A call to a provider's endpoint that has no model and costs nothing; any deployment of the host will do.
+
+        Raises NotFound when no host of the protocol is configured.
+        """
+        for model in self._catalog.current().models:
+            for deployment in model.deployments:
+                if deployment.provider == "anthropic" and may_use_model(principal, model):
+                    return Grant(principal, None, model, deployment, False, None, None, 0)
+        raise NotFound(
+            f"{call.route} needs an Anthropic deployment that this key may use, and there is none; "
+            "an admin can set ANTHROPIC_API_KEY or add one to model_list"
+        )
+
+    def find_model(self, principal: Principal, asked: str) -> Model:
+        """The model that the name means for this key. Raises ModelNotFound, ModelNotAllowed."""
+        catalog = self._catalog.current()
+        model = catalog.resolve(principal.key.aliases.get(asked, asked))
+        if model is None:
+            raise _not_found(principal, catalog, asked)
+        if not may_use_model(principal, model):
+            names = [visible.name for visible in visible_models(principal, catalog)]
+            raise ModelNotAllowed(
+                f'model "{asked}" is not allowed for key "…{principal.key.last_four}"; it may use: '
+                f"{_enumerate(names)}. Ask an admin to allow more, or see GET /v1/models",
+                param="model",
+            )
+        return model
+
+    async def _reserve(self, call: Call, principal: Principal, claim: Claim) -> Admitted:
+        deadline = time.monotonic() + self._rules.wait_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            outcome = await self._ledger.reserve(claim)
+            if isinstance(outcome, Admitted):
+                return outcome
+            if outcome.reason != "budget_held" or time.monotonic() + pause_s > deadline:
+                raise _refusal(call, principal, outcome)
+            # The limit is not spent: running calls only hold the rest of it. They settle soon, so wait, not refuse.
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  spreads waiters, guards nothing
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def _choose(model: Model) -> Deployment:
+    if len(model.deployments) == 1:
+        return model.deployments[0]
+    weights = [deployment.weight for deployment in model.deployments]
+    return random.choices(model.deployments, weights)[0]  # noqa: S311  spreads load, guards nothing
+
+
+def _check_protocol(call: Call, envelope: Envelope, deployment: Deployment) -> None:
+    spoken = HOSTS[deployment.provider].protocols
+    if call.codec.name not in spoken:
+        routes = {"anthropic_messages": "POST /v1/messages", "openai_chat": "POST /v1/chat/completions"}
+        raise NotYetTranslated(
+            f'model "{envelope.model}" of provider "{deployment.provider}" is not yet translated for {call.route}; '
+            f"call it with {' or '.join(routes[name] for name in spoken)}",
+            param="model",
+        )
+
+
+def _budget_claims(principal: Principal, estimate: Estimate, at: datetime) -> tuple[BudgetClaim, ...]:
+    budget = principal.key.budget
+    if budget is None:
+        return ()
+    window = window_at(budget, at)
+    since = int(budget.counting_since.timestamp() * 1000)
+    return (
+        BudgetClaim(
+            # A new definition of the budget counts afresh (from the receipts), so it has counters of its own.
+            counter=f"{budget.budget_id}:{since}:{int(window.start.timestamp())}",
+            budget_id=budget.budget_id,
+            key_id=principal.key.key_id,
+            limit_nanousd=budget.limit_nanousd,
+            hold_nanousd=estimate.hold_nanousd,
+            start=window.start,
+            end=window.end,
+            counting_since=budget.counting_since,
+        ),
+    )
+
+
+def _draft_receipt(
+    call: Call, principal: Principal, envelope: Envelope, deployment: Deployment, estimate: Estimate
+) -> Receipt:
+    key = principal.key
+    headers = dict(call.headers)
+    return Receipt(
+        request_id=call.request_id,
+        attempt=1,
+        started_at=call.started_at,
+        duration_ms=0,
+        first_byte_ms=None,
+        organization_id=key.organization_id,
+        team_id=key.team_id,
+        user_id=key.user_id,
+        key_id=key.key_id,
+        customer_id=envelope.customer,
+        tags=_tags(call, principal, envelope),
+        session_id=_text(headers.get(b"x-claude-code-session-id")) or envelope.session_id,
+        agent_id=_text(headers.get(b"x-claude-code-agent-id")),
+        route=call.route,
+        model_asked=envelope.model,
+        model_served=deployment.upstream_model,
+        provider=deployment.provider,
+        deployment_id=deployment.deployment_id,
+        protocol_in=call.codec.name,
+        protocol_out=call.codec.name,
+        streamed=envelope.stream,
+        usage=estimate.usage,
+        cost=cost_of(estimate.usage, deployment.price),
+        price_version=deployment.price.version,
+        price_source=deployment.price.source,
+        usage_source="estimated",
+        status="cut",
+        finish_reason=None,
+    )
+
+
+def _tags(call: Call, principal: Principal, envelope: Envelope) -> tuple[str, ...]:
+    tags = dict.fromkeys((*principal.key.tags, *envelope.tags))
+    for name, value in call.headers:
+        if name == b"x-litellm-tags":
+            tags.update(dict.fromkeys(tag for part in _text(value).split(",") if (tag := part.strip())))
+        elif name.startswith(b"x-keyhouse-tag-"):
+            tags[f"{_text(name[15:])}:{_text(value)}"] = None
+    return tuple(tags)
+
+
+def _text(value: bytes | None) -> str:
+    """A header's value as text that Postgres can store: percent-decoded, without NUL, at most 256 characters."""
+    if value is None:
+        return ""
+    return unquote(value.decode("latin-1")).replace("\x00", "")[:256]
+
+
+def _not_found(principal: Principal, catalog: Catalog, asked: str) -> ModelNotFound:
+    names = [model.name for model in visible_models(principal, catalog)]
+    nearest = catalog.nearest(asked, names) or names
+    return ModelNotFound(
+        f'model "{asked[:200]}" is not known here; {"did you mean" if nearest else "this key may use"}: '
+        f"{_enumerate(nearest)}? See GET /v1/models",
+        param="model",
+    )
+
+
+def _enumerate(names: list[str]) -> str:
+    if not names:
+        return "no model"
+    more = len(names) - _MODELS_NAMED
+    listed = ", ".join(f'"{name}"' for name in names[:_MODELS_NAMED])
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def _refusal(call: Call, principal: Principal, refused: Refused) -> GatewayError:
+    whose = f'key "…{principal.key.last_four}"' + (f' ("{principal.key.alias}")' if principal.key.alias else "")
+    error: GatewayError
+    if refused.reason == "budget" and refused.budget is not None:
+        return _budget_refusal(whose, refused.budget, refused.retry_after_s)
+    if refused.reason == "budget_held" and refused.budget is not None:
+        claim = refused.budget.claim
+        return RateLimited(
+            f"the rest of the budget of {whose} is held by its running requests "
+            f"({format_usd(refused.budget.spent_nanousd)} of {format_usd(claim.limit_nanousd)} USD spent, "
+            f"{format_usd(refused.budget.held_nanousd)} USD held); try again when one has finished",
+            code="budget_held",
+            retry_after_s=refused.retry_after_s,
+        )
+    limits = principal.key.limits
+    said = {
+        "requests": f"{limits.requests_per_minute} requests per minute",
+        "tokens": f"{limits.tokens_per_minute} tokens per minute",
+        "concurrency": f"{limits.max_parallel_requests} parallel requests",
+    }[refused.reason]
+    error = RateLimited(
+        f"the limit of {said} of {whose} is reached; try again in {refused.retry_after_s} s",
+        retry_after_s=refused.retry_after_s,
+    )
+    standing = Admitted(requests=refused.requests, tokens=refused.tokens, budgets=())
+    error.headers = call.codec.limit_headers(standing, int(call.started_at.timestamp()))
+    return error
+
+
+def _budget_refusal(whose: str, standing: BudgetStanding, retry_after_s: int) -> BudgetExhausted:
+    claim = standing.claim
+    resets = f"resets {claim.end:%b} {claim.end.day}" if claim.end is not None else "does not reset by itself"
+    until = f" at {claim.end:%Y-%m-%d %H:%M:%S} UTC" if claim.end is not None else ""
+    return BudgetExhausted(
+        f"spend limit reached · {resets}{until}: {whose} has spent {format_usd(standing.spent_nanousd)} "
+        f"of its {format_usd(claim.limit_nanousd)} USD; ask an admin to raise max_budget",
+        limit_nanousd=claim.limit_nanousd,
+        spent_nanousd=standing.spent_nanousd,
+        period=_period(claim),
+        resets_at=claim.end,
+        retry_after_s=retry_after_s if claim.end is not None else None,
+    )
+
+
+def _period(claim: BudgetClaim) -> str | None:
+    if claim.end is None:
+        return None
+    days = (claim.end - claim.start).days
+    return {1: "daily", 7: "weekly"}.get(days, "monthly" if 28 <= days <= 31 else None)

@@ -1,0 +1,114 @@
+"""From the credentials of a request to the principal that they name."""
+
+import hmac
+from collections import OrderedDict
+from datetime import datetime
+
+from app.base.errors import Forbidden, RateLimited, Unauthenticated
+from app.domain.access import Principal, may_call_route
+from app.domain.keys import VirtualKey, digest_key, key_state, may_be_key
+from app.gateway.call import Knock
+from app.gateway.ports import Principals
+
+MASTER_KEY_ID = "key_master"
+WRONG_KEYS_PER_MINUTE = 60
+_ADDRESSES_REMEMBERED = 10_000
+
+
+class Authenticator:
+    """Knows the master key and asks the Principals port for all others."""
+
+    def __init__(self, principals: Principals, pepper: bytes, master_key: str, started_at: datetime) -> None:
+        self._principals = principals
+        self._pepper = pepper
+        self._master_digest = digest_key(pepper, master_key)
+        self._master = Principal(
+            VirtualKey(key_id=MASTER_KEY_ID, last_four=master_key[-4:], created_at=started_at, alias="master key"),  # type: ignore[arg-type]  # an id that new_id cannot make
+            is_admin=True,
+        )
+        self._wrong_keys: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    async def authenticate(self, knock: Knock) -> Principal:
+        """Raises Unauthenticated (missing, unknown, expired, blocked), Forbidden for a route the key may not call,
+        RateLimited for an address that tries many wrong keys, StorageUnavailable."""
+        found: dict[bytes, Principal] = {}
+        refused = ""
+        for credential in knock.credentials:
+            principal, digest = await self._find(credential, knock)
+            if principal is None:
+                refused = refused or credential
+            else:
+                found[digest] = principal
+        if not found:
+            raise self._unknown(refused, knock)
+        if len(found) > 1:
+            raise Unauthenticated(
+                "two different valid keys were sent in one request; send one, as Authorization: Bearer or x-api-key"
+            )
+        principal = next(iter(found.values()))
+        self._check_state(principal, knock)
+        return principal
+
+    async def _find(self, credential: str, knock: Knock) -> tuple[Principal | None, bytes]:
+        # The master key need not look like one of ours.
+        digest = digest_key(self._pepper, credential)
+        if hmac.compare_digest(digest, self._master_digest):
+            return self._master, digest
+        if not may_be_key(credential):
+            return None, digest
+        self._throttle(knock)
+        principal = await self._principals.find(digest)
+        if principal is None:
+            self._count_wrong_key(knock)
+        return principal, digest
+
+    def _check_state(self, principal: Principal, knock: Knock) -> None:
+        key = principal.key
+        state = key_state(key, knock.at)
+        if state == "blocked":
+            raise Unauthenticated(
+                f'the key "…{key.last_four}" is blocked; ask an admin to unblock it', code="blocked_api_key"
+            )
+        if state == "expired":
+            assert key.expires_at is not None
+            raise Unauthenticated(
+                f'the key "…{key.last_four}" expired on {key.expires_at:%Y-%m-%d %H:%M:%S} UTC; ask an admin for a new one',
+                code="expired_api_key",
+            )
+        if principal.team is not None and principal.team.blocked:
+            raise Unauthenticated(
+                f'the team "{principal.team.alias or principal.team.team_id}" of key "…{key.last_four}" is blocked; '
+                "ask an admin to unblock it",
+                code="blocked_api_key",
+            )
+        if not may_call_route(principal, knock.route):
+            raise Forbidden(
+                f'the key "…{key.last_four}" may not call {knock.route}; it may call: {", ".join(key.allowed_routes)}'
+            )
+
+    def _unknown(self, credential: str, knock: Knock) -> Unauthenticated:
+        if not knock.credentials:
+            return Unauthenticated(
+                "no API key was sent; send a Keyhouse key as Authorization: Bearer or as x-api-key",
+                code="missing_api_key",
+            )
+        return Unauthenticated(
+            f'unknown API key "…{credential[-4:]}"; it was refused by this gateway, not by a provider: '
+            "check it, or ask an admin for a new one"
+        )
+
+    def _throttle(self, knock: Knock) -> None:
+        minute, count = self._wrong_keys.get(knock.client_address, (0, 0))
+        seconds = int(knock.at.timestamp())
+        if count >= WRONG_KEYS_PER_MINUTE and minute == seconds // 60:
+            raise RateLimited(
+                f"more than {WRONG_KEYS_PER_MINUTE} unknown keys in a minute from {knock.client_address}; wait and check the key",
+                retry_after_s=60 - seconds % 60,
+            )
+
+    def _count_wrong_key(self, knock: Knock) -> None:
+        this_minute = int(knock.at.timestamp()) // 60
+        minute, count = self._wrong_keys.pop(knock.client_address, (this_minute, 0))
+        self._wrong_keys[knock.client_address] = (this_minute, count + 1 if minute == this_minute else 1)
+        if len(self._wrong_keys) > _ADDRESSES_REMEMBERED:
+            self._wrong_keys.popitem(last=False)

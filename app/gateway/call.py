@@ -1,0 +1,84 @@
+"""The facts of one request on its way: Call, Grant, Reply."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from app.domain.access import Principal
+from app.domain.catalog import Deployment, Model
+from app.domain.spend import Admitted, Receipt
+from app.protocols.codec import Codec, Envelope, Header
+
+Operation = Literal["generate", "count_tokens", "opaque"]
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """Who wants in, and where: all that authentication needs, before a byte of the body is read."""
+
+    credentials: Sequence[str]
+    route: str
+    client_address: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the client sent. ``route`` is our path, ``upstream_path`` the provider's; nothing is decoded yet.
+
+    ``operation``: generate costs money; count_tokens is free; opaque is forwarded as it is, unmetered.
+    """
+
+    request_id: str
+    codec: Codec
+    operation: Operation
+    method: str
+    route: str
+    upstream_path: str
+    query: bytes
+    headers: Sequence[Header]
+    body: bytes
+    started_at: datetime
+    started_s: float
+    """The monotonic clock when the first byte was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A call that may go out. ``metered`` is false for what is free; then nothing is held and no receipt is made.
+
+    ``if_orphaned`` is the receipt's draft: the estimate of what the call costs.
+    """
+
+    principal: Principal
+    envelope: Envelope | None
+    model: Model | None
+    deployment: Deployment
+    metered: bool
+    admitted: Admitted | None
+    if_orphaned: Receipt | None
+    input_tokens_estimate: int
+
+
+class StreamBody(Protocol):
+    """An answer that comes piece by piece. Whoever takes one must close it, however the sending ended."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Once only. Raises StreamCut when the connection is to be cut: the answer is not whole."""
+
+    async def close(self) -> None:
+        """Settles the call if nothing has settled it: the client has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back to the client."""
+
+    status: int
+    headers: Sequence[Header]
+    body: bytes | StreamBody
+
+
+class StreamCut(Exception):
+    """The answer could not be completed; what could be said was said. The connection is to be cut."""

@@ -1,0 +1,35 @@
+"""What the data plane needs from the outside: keys, the catalogue, the ledger; hosts come by providers.Upstream."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.domain.access import Principal
+from app.domain.catalog import Catalog
+from app.domain.spend import Admitted, Claim, Receipt, Refused
+
+
+class Principals(Protocol):
+    async def find(self, digest: bytes) -> Principal | None:
+        """The principal of a stored key digest, None when there is none. Raises StorageUnavailable."""
+
+
+class CatalogSource(Protocol):
+    def current(self) -> Catalog:
+        """The catalogue as it is now; no I/O."""
+
+
+class Ledger(Protocol):
+    async def reserve(self, claim: Claim) -> Admitted | Refused:
+        """Hold everything the claim asks for, or change nothing. Raises StorageUnavailable."""
+
+    async def settle(self, receipt: Receipt, tokens: int) -> bool:
+        """Exchange the hold for what it cost and book the receipt, once however often it is said.
+
+        Raises StorageUnavailable, and may then be repeated.
+        """
+
+    async def release(self, request_id: str) -> None:
+        """Give the hold back: nothing was spent. Raises StorageUnavailable."""
+
+    async def renew(self, holds: Sequence[tuple[str, Receipt | None]]) -> list[str]:
+        """Keep these holds for another lease, each with the receipt to book should we die; returns those gone."""

@@ -1,0 +1,145 @@
+"""From a provider's answer to the client: the same bytes, with the usage watched as they pass."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+
+from app.base.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from app.domain.spend import ReceiptStatus
+from app.gateway.call import Call, Grant, StreamCut
+from app.gateway.settle import Settlement
+from app.protocols.codec import StreamScanner, UsageReport
+from app.providers.provider import UpstreamReply
+
+NOTHING_SEEN = UsageReport(usage=None, final=False, output_bytes=0)
+_PROGRESS_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelayRules:
+    """``ping_after_s``: how long a stream may be silent before we write a ping of our own."""
+
+    ping_after_s: float = 15
+
+
+async def read_whole(reply: UpstreamReply, total_s: float, idle_s: float) -> bytes:
+    """The whole body. Raises UpstreamBroken, UpstreamTimeout."""
+    chunks: list[bytes] = []
+    try:
+        async with asyncio.timeout(total_s):
+            while True:
+                async with asyncio.timeout(idle_s):
+                    chunk = await reply.next_chunk()
+                if not chunk:
+                    return b"".join(chunks)
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise UpstreamTimeout("the provider's answer stopped in the middle", provider="upstream") from error
+
+
+class StreamRelay:
+    """One streamed answer on its way: a StreamBody. However it ends, the call is settled once."""
+
+    def __init__(
+        self,
+        call: Call,
+        grant: Grant,
+        reply: UpstreamReply,
+        scanner: StreamScanner,
+        settlement: Settlement,
+        rules: RelayRules,
+    ) -> None:
+        self._call = call
+        self._grant = grant
+        self._reply = reply
+        self._scanner = scanner
+        self._settlement = settlement
+        self._rules = rules
+        self._first_byte_ms: int | None = None
+        self._settled = not grant.metered
+        self._silent_since = time.monotonic()
+        self._ends_at = call.started_s + grant.deployment.timeouts.total_s
+        self._chunks = self._run()
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes for the client. Raises StreamCut after an error event when the provider broke off."""
+        return self._chunks
+
+    async def close(self) -> None:
+        await self._chunks.aclose()
+        # A generator that was never begun runs no ``finally``: the client left before the first byte.
+        self._reply.close()
+        await self._settle("hung_up")
+
+    async def _run(self) -> AsyncGenerator[bytes, None]:
+        scanner, reply = self._scanner, self._reply
+        status: ReceiptStatus = "hung_up"
+        progressed_s = time.monotonic()
+        try:
+            while True:
+                chunk = await self._next()
+                if chunk is None:
+                    yield self._call.codec.ping
+                    continue
+                if not chunk:
+                    break
+                passed = scanner.feed(chunk)
+                if scanner.ended:
+                    # Booked before the client can know that the answer is whole: what it saw finished is exact.
+                    await self._settle("error" if scanner.failed else "ok")
+                elif self._silent_since - progressed_s > _PROGRESS_EVERY_S:
+                    progressed_s = self._silent_since
+                    self._settlement.progress(self._call, self._grant, scanner.report(), self._first_byte_ms)
+                if passed:
+                    yield passed
+            status = "ok" if scanner.complete and not scanner.failed else "error"
+            await self._settle(status)
+            if rest := scanner.flush():
+                yield rest
+            if not scanner.complete:
+                raise UpstreamBroken(
+                    f'provider "{self._grant.deployment.provider}" ended its answer before it was complete',
+                    provider=self._grant.deployment.provider,
+                )
+        except GatewayError as error:
+            status = "error"
+            await self._settle(status)
+            event = self._call.codec.render_stream_error(error, self._call.request_id)
+            yield event if scanner.at_boundary else b"\n\n" + event
+            raise StreamCut from error
+        finally:
+            reply.close()
+            await self._settle(status)
+
+    async def _next(self) -> bytes | None:
+        """The next chunk; None when it is time for a ping. Raises UpstreamTimeout after too long a silence."""
+        timeouts = self._grant.deployment.timeouts
+        now = time.monotonic()
+        while True:
+            wait_s = min(self._rules.ping_after_s, timeouts.idle_s - (now - self._silent_since), self._ends_at - now)
+            try:
+                async with asyncio.timeout(max(wait_s, 0.001)):
+                    chunk = await self._reply.next_chunk()
+            except TimeoutError as error:
+                now = time.monotonic()
+                if self._scanner.ended:
+                    return b""
+                if now - self._silent_since >= timeouts.idle_s or now >= self._ends_at:
+                    raise UpstreamTimeout(
+                        f'provider "{self._grant.deployment.provider}" was silent for {timeouts.idle_s} s '
+                        f"or took longer than {timeouts.total_s} s",
+                        provider=self._grant.deployment.provider,
+                    ) from error
+                if self._scanner.at_boundary:
+                    return None
+                continue
+            self._silent_since = time.monotonic()
+            if self._first_byte_ms is None:
+                self._first_byte_ms = round((self._silent_since - self._call.started_s) * 1000)
+            return chunk
+
+    async def _settle(self, status: ReceiptStatus) -> None:
+        if not self._settled:
+            self._settled = True
+            await self._settlement.settle(self._call, self._grant, self._scanner.report(), status, self._first_byte_ms)

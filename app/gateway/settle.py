@@ -1,0 +1,172 @@
+"""From what passed to the receipt, and the receipt to the ledger: exactly once, however the call ended."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+from app.base.errors import StorageUnavailable
+from app.base.logs import get_logger
+from app.base.metrics import Metrics
+from app.domain.pricing import cost_of
+from app.domain.spend import Receipt, ReceiptStatus
+from app.domain.usage import Usage, UsageSource
+from app.gateway.call import Call, Grant
+from app.gateway.estimate import Estimator, tokens_of_bytes
+from app.gateway.ports import Ledger
+from app.protocols.codec import UsageReport
+
+_WAIT_FOR_STORE_S = 1.0
+_RETRY_S = 0.5
+
+
+class Settlement:
+    """Keeps the holds of running calls alive, and settles each call once.
+
+    When the store does not answer, the client does not wait for it: the receipt is kept and tried again until
+    it is booked; ``drain`` is awaited before the process ends.
+    """
+
+    def __init__(self, ledger: Ledger, estimator: Estimator, metrics: Metrics) -> None:
+        self._ledger = ledger
+        self._estimator = estimator
+        self._metrics = metrics
+        self._running: dict[str, Receipt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = get_logger()
+
+    def watch(self, grant: Grant) -> None:
+        """The call goes out: its hold is renewed until it is settled."""
+        assert grant.if_orphaned is not None
+        self._running[grant.if_orphaned.request_id] = grant.if_orphaned
+
+    def progress(self, call: Call, grant: Grant, report: UsageReport, first_byte_ms: int | None) -> None:
+        """What has passed so far, so that a death of ours is booked at what was counted rather than estimated."""
+        if call.request_id in self._running:
+            receipt = _receipt(call, grant, report, "cut", first_byte_ms)
+            drafted = grant.if_orphaned
+            assert drafted is not None
+            # Before the provider has counted the input, the draft's estimate of the whole is the better one.
+            self._running[call.request_id] = receipt if report.usage is not None else drafted
+
+    async def settle(
+        self, call: Call, grant: Grant, report: UsageReport, status: ReceiptStatus, first_byte_ms: int | None
+    ) -> Receipt:
+        """Book what the call cost. Returns when it is booked, or after a second when the store does not answer."""
+        receipt = _receipt(call, grant, report, status, first_byte_ms)
+        self._running.pop(call.request_id, None)
+        self._observe(receipt, len(call.body), learn=report.final)
+        await self._see_through(self._book(receipt))
+        return receipt
+
+    async def release(self, call: Call) -> None:
+        """Nothing was spent: the provider refused or never answered."""
+        self._running.pop(call.request_id, None)
+        await self._see_through(self._release(call.request_id))
+
+    async def renew_once(self) -> None:
+        """Called every third of a lease, by the process's own loop."""
+        if self._running:
+            await self._ledger.renew(list(self._running.items()))
+
+    async def drain(self, timeout_s: float) -> int:
+        """Wait for what is still to be booked; returns how many could not be in time."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        return len(self._tasks)
+
+    async def _see_through(self, work: Coroutine[Any, Any, None]) -> None:
+        # A task of its own: a caller who is cancelled (the client left) must not cancel the booking with it.
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.wait((task,), timeout=_WAIT_FOR_STORE_S)
+
+    async def _book(self, receipt: Receipt) -> None:
+        tokens = receipt.usage.total_tokens
+        waiting = False
+        while True:
+            try:
+                await self._ledger.settle(receipt, tokens)
+            except StorageUnavailable as error:
+                if not waiting:
+                    waiting = True
+                    self._metrics.unsettled.inc()
+                    self._log.warning("receipt waits for the store", request_id=receipt.request_id, reason=str(error))
+                await asyncio.sleep(_RETRY_S)
+            else:
+                break
+        if waiting:
+            self._metrics.unsettled.dec()
+
+    async def _release(self, request_id: str) -> None:
+        while True:
+            try:
+                await self._ledger.release(request_id)
+            except StorageUnavailable:
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+    def _observe(self, receipt: Receipt, body_bytes: int, *, learn: bool) -> None:
+        metrics, usage = self._metrics, receipt.usage
+        if learn:
+            self._estimator.learn(receipt, body_bytes)
+        model, provider = receipt.model_served, receipt.provider
+        metrics.child(metrics.requests, model, provider, receipt.status).inc()
+        metrics.child(metrics.duration, model, provider).observe(receipt.duration_ms / 1000)
+        if receipt.first_byte_ms is not None:
+            metrics.child(metrics.first_byte, model, provider).observe(receipt.first_byte_ms / 1000)
+        metrics.child(metrics.tokens, model, provider, "input").inc(usage.input)
+        metrics.child(metrics.tokens, model, provider, "output").inc(usage.output)
+        if usage.cache_read:
+            metrics.child(metrics.tokens, model, provider, "cache_read").inc(usage.cache_read)
+        if cache_write := usage.cache_write_5m + usage.cache_write_1h:
+            metrics.child(metrics.tokens, model, provider, "cache_write").inc(cache_write)
+        metrics.child(metrics.cost, model, provider, receipt.price_source).inc(receipt.cost.total)
+        self._log.info(
+            "request",
+            request_id=receipt.request_id,
+            route=receipt.route,
+            key_id=receipt.key_id,
+            team_id=receipt.team_id,
+            model=receipt.model_asked,
+            provider=provider,
+            status=receipt.status,
+            duration_ms=receipt.duration_ms,
+            first_byte_ms=receipt.first_byte_ms,
+            prompt_tokens=usage.prompt_tokens,
+            output_tokens=usage.output,
+            cost_nanousd=receipt.cost.total,
+            usage_source=receipt.usage_source,
+        )
+
+
+def _receipt(
+    call: Call, grant: Grant, report: UsageReport, status: ReceiptStatus, first_byte_ms: int | None
+) -> Receipt:
+    assert grant.if_orphaned is not None
+    usage, source = _usage(grant, report)
+    if grant.deployment.provider == "demo":
+        source = "demo"
+    return replace(
+        grant.if_orphaned,
+        duration_ms=round((time.monotonic() - call.started_s) * 1000),
+        first_byte_ms=first_byte_ms,
+        usage=usage,
+        cost=cost_of(usage, grant.deployment.price),
+        usage_source=source,
+        status=status,
+        finish_reason=report.finish_reason,
+    )
+
+
+def _usage(grant: Grant, report: UsageReport) -> tuple[Usage, UsageSource]:
+    """The provider's own counts where it has given them; what it has not is counted from the bytes that passed."""
+    if report.usage is not None and report.final:
+        return report.usage, "provider"
+    output = tokens_of_bytes(report.output_bytes)
+    if report.usage is not None:
+        return replace(report.usage, output=max(report.usage.output, output)), "counted"
+    return Usage(input=grant.input_tokens_estimate, output=output), "estimated"

@@ -1,0 +1,42 @@
+"""What the data plane gives to a host of models and gets back from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.domain.catalog import Timeouts
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """One call to a provider. ``url`` is complete; ``provider`` is for errors and never secret."""
+
+    provider: str
+    method: str
+    url: str
+    headers: Sequence[Header]
+    body: bytes
+    timeouts: Timeouts
+
+
+class UpstreamReply(Protocol):
+    """A provider's answer of which the head has come; the body is read chunk by chunk, as it came, undecoded."""
+
+    status: int
+    headers: Sequence[Header]
+
+    async def next_chunk(self) -> bytes:
+        """The next bytes, b"" at the end. May be cancelled and called again without losing bytes.
+
+        Raises UpstreamBroken when the connection ends before the body does.
+        """
+
+    def close(self) -> None:
+        """Give the connection back when the body was read to its end, drop it otherwise. Safe to call twice."""
+
+
+class Upstream(Protocol):
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        """Raises UpstreamUnreachable or UpstreamTimeout when no head of an answer came."""
