@@ -5,6 +5,7 @@ import asyncio
 import dataclasses
 import json
 import pstats
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows there")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="profile the gateway (slower) into FILE")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended then too
     try:
         rows = _run(arguments.profile)
     except (ServerFailedError, CallFailedError, ExceptionGroup, TimeoutError) as error:

@@ -64,9 +64,9 @@ class Bench:
         rows = [
             *await self._measure_calls("messages"),
             *await self._measure_calls("chat"),
-            *await self._measure_stream("messages", STREAM_INTERVAL_MS),
-            *await self._measure_stream("chat", STREAM_INTERVAL_MS),
             *await self._measure_stream("messages", 0),
+            *await self._measure_stream("chat", 0),
+            *await self._measure_stream("messages", STREAM_INTERVAL_MS),
             *await self._measure_latency(),
             *await self._measure_first_byte(),
         ]
@@ -120,7 +120,7 @@ class Bench:
         before_s = cpu_s_of(self._upstream_pid)
         direct = await load(self._direct, DIRECT_S)
         direct_us = (cpu_s_of(self._upstream_pid) - before_s) / direct.count / STREAM_EVENTS * 1e6
-        pace = f"{interval_ms} ms apart" if interval_ms else "all at once"
+        pace = f"{interval_ms} ms apart" if interval_ms else "back to back"
         note = f"{samples.count} streams of {STREAM_EVENTS}, {STREAMS} at a time"
         return _cpu_rows(f"CPU an event ({api}, {pace})", used, samples.count * STREAM_EVENTS, direct_us, note)
 

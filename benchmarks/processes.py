@@ -38,8 +38,7 @@ class House:
 
     def pids(self) -> set[int]:
         """All of them: the gateway's descendants, and those that name the home or live in it."""
-        roots = {self.gateway_pid} | _pids_of_home(self.home)
-        return with_descendants(roots - {os.getpid()})
+        return with_descendants({self.gateway_pid} | pids_of_home(self.home))
 
     def cpu_time(self) -> CpuTime:
         totals = {"gateway": 0.0, "postgres": 0.0, "valkey": 0.0}
@@ -53,15 +52,10 @@ class House:
         own = [pid for pid in with_descendants({self.gateway_pid}) if _part_of(pid) == "gateway"]
         return sum(memory_bytes_of(pid) for pid in own)
 
-    def end(self, grace_s: float = 10.0) -> None:
-        """Stop what is left, kindly and then not."""
-        for number, wait_s in ((signal.SIGINT, grace_s), (signal.SIGKILL, 2.0)):
-            end_processes(self.pids(), number, wait_s)
-
 
 def end_processes(pids: set[int], number: signal.Signals, wait_s: float) -> None:
-    """Signal each and wait until all are gone or the time is over."""
-    for pid in pids:
+    """Signal those that run and wait until all are gone or the time is over."""
+    for pid in filter(_is_running, pids):
         with contextlib.suppress(OSError):
             os.kill(pid, number)
     until = time.monotonic() + wait_s
@@ -122,8 +116,8 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def _pids_of_home(home: Path) -> set[int]:
-    """Servers detached from the gateway: their command line or working directory names the home."""
+def pids_of_home(home: Path) -> set[int]:
+    """Servers that may be detached from the gateway: their command line or working directory names the home."""
     found = set()
     for pid in _all_pids():
         with contextlib.suppress(OSError):

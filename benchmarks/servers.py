@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.load import Target
-from benchmarks.processes import House, end_processes
+from benchmarks.processes import House, end_processes, pids_of_home
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+STORES_STOP_TIMEOUT_S = 5.0
 # Far above what a run needs: every limit is checked on every call, none is hit.
 KEY_LIMITS = {
     "key_alias": "benchmark",
@@ -139,10 +140,14 @@ class Gateway:
 
     def stop(self) -> None:
         """As Ctrl-C does, so that the stores are stopped and a profile is written; then remove the home."""
+        running = self.house.pids() if self._process.poll() is None else set()
         try:
-            end_processes({self._process.pid}, signal.SIGINT, STOP_TIMEOUT_S)
+            if running:
+                end_processes({self._process.pid}, signal.SIGINT, STOP_TIMEOUT_S)
         finally:
-            self.house.end()
+            left = running | pids_of_home(self.home)
+            end_processes(left - {self._process.pid}, signal.SIGINT, STORES_STOP_TIMEOUT_S)
+            end_processes(left, signal.SIGKILL, 2.0)
             self._process.wait(timeout=5)
             shutil.rmtree(self._directory, ignore_errors=True)
 

@@ -1,7 +1,7 @@
 """A provider that answers as fast as Python can, so that what is measured is the gateway.
 
 `python -m benchmarks.upstream` prints its port. A stream has as many events as the body says in words,
-wherever they stand: `events=200 interval_ms=5`; without an interval all leave in one write.
+wherever they stand: `events=200 interval_ms=5`; with no interval they leave one by one, back to back.
 """
 
 import asyncio
@@ -119,19 +119,20 @@ class Connection(asyncio.Protocol):
         start = STREAM_HEAD + (COMPLETION_START if is_chat else MESSAGE_START)
         delta = COMPLETION_DELTA if is_chat else MESSAGE_DELTA
         end = (COMPLETION_STOP if is_chat else MESSAGE_STOP) + LAST_CHUNK
-        if interval_ms:
-            self._transport.write(start)
-            self._drip(delta, end, count, interval_ms / 1000)
-        else:
-            self._transport.write(start + delta * count + end)
+        self._transport.write(start)
+        self._drip(delta, end, count, interval_ms / 1000)
 
     def _drip(self, delta: bytes, end: bytes, remaining: int, interval_s: float) -> None:
         if not self._open:
             return
         self._transport.write(delta if remaining else end)
-        if remaining:
-            loop = asyncio.get_running_loop()
+        if not remaining:
+            return
+        loop = asyncio.get_running_loop()
+        if interval_s:
             loop.call_later(interval_s, self._drip, delta, end, remaining - 1, interval_s)
+        else:
+            loop.call_soon(self._drip, delta, end, remaining - 1, interval_s)
 
 
 async def _serve() -> None:
