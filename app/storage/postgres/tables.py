@@ -33,6 +33,7 @@ metadata = MetaData(
     }
 )
 
+TIME = DateTime(timezone=True)
 NOW = text("now()")
 NO_TEXTS = text("'{}'::text[]")
 EMPTY_MAP = text("'{}'::jsonb")

@@ -1,0 +1,49 @@
+"""Who makes a change, and the line that it leaves in the audit trail."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.base.clock import now
+from app.storage.postgres.audit import AuditEntry, insert_entry
+
+# LiteLLM's name for whoever holds the master key; scripts compare with it.
+MASTER_ACTOR = "default_user_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """``changed_by`` is what the ``litellm-changed-by`` header says: on whose behalf ``name`` acts."""
+
+    name: str = MASTER_ACTOR
+    client_address: str | None = None
+    changed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing before and after; None where it did not or does not exist."""
+
+    action: str
+    object_type: str
+    object_id: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+async def record_change(connection: AsyncConnection, actor: Actor, change: Change) -> None:
+    """In the transaction of the change itself."""
+    entry = AuditEntry(
+        at=now(),
+        actor=actor.name,
+        changed_by=actor.changed_by,
+        client_address=actor.client_address,
+        action=change.action,
+        object_type=change.object_type,
+        object_id=change.object_id,
+        before=change.before,
+        after=change.after,
+    )
+    await insert_entry(connection, entry)

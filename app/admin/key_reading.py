@@ -1,0 +1,116 @@
+"""Use cases that read virtual keys: one, or a page of them, with what they have spent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.base.clock import now
+from app.base.ids import BudgetId
+from app.base.money import NanoUSD
+from app.domain.budgets import Budget, parse_duration, window_at
+from app.domain.keys import digest_imported, digest_key
+from app.storage.postgres import keys as rows
+from app.storage.postgres.engine import transaction
+from app.storage.postgres.keys import KeyFilter, Page, StoredKey
+from app.storage.postgres.receipts import spend_of_keys
+
+KeyStatus = Literal["active", "blocked", "expired", "deleted"]
+_SHA256_HEX_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """A key, its state now and its spend; ``spend_nanousd`` is of the window that ends at ``budget_resets_at``."""
+
+    key: StoredKey
+    status: KeyStatus
+    spend_nanousd: NanoUSD
+    total_spend_nanousd: NanoUSD
+    budget_resets_at: datetime | None
+
+
+class KeyReading:
+    """What is asked about keys; changes nothing."""
+
+    def __init__(self, engine: AsyncEngine, pepper: bytes) -> None:
+        self._engine = engine
+        self._pepper = pepper
+
+    async def find(self, reference: str) -> KeyView | None:
+        """By key id, whole key, or SHA-256 of the key in hex; deleted keys too."""
+        async with transaction(self._engine) as connection:
+            found = await find_referenced(connection, self._pepper, reference)
+            return None if found is None else (await views(connection, [found], now()))[0]
+
+    async def find_id(self, reference: str) -> str:
+        """The key id behind a reference; the reference itself when no key is known by it."""
+        async with transaction(self._engine) as connection:
+            found = await find_referenced(connection, self._pepper, reference)
+        return reference if found is None else found.key_id
+
+    async def list(self, wanted: KeyFilter, page: Page) -> tuple[list[KeyView], int]:
+        """One page, and how many keys there are on all pages."""
+        at = now()
+        async with transaction(self._engine) as connection:
+            found, total = await rows.list_keys(connection, wanted, page, at)
+            return await views(connection, found, at), total
+
+
+async def find_referenced(
+    connection: AsyncConnection, pepper: bytes, reference: str, *, lock: bool = False
+) -> StoredKey | None:
+    """The key meant by a whole key, by its SHA-256 in hex (LiteLLM's token), or by our key id."""
+    if reference.startswith("sk-"):
+        return await rows.find_key_by_digest(connection, digest_key(pepper, reference), lock=lock)
+    if len(reference) == _SHA256_HEX_LENGTH:
+        try:
+            sha256 = bytes.fromhex(reference)
+        except ValueError:
+            return None
+        return await rows.find_key_by_digest(connection, digest_imported(pepper, sha256), lock=lock)
+    return await rows.find_key(connection, reference, lock=lock)
+
+
+async def views(connection: AsyncConnection, found: Sequence[StoredKey], at: datetime) -> list[KeyView]:
+    """The keys with their spend, in one query for all."""
+    windows = {key.key_id: _window(key, at) for key in found}
+    spend = await spend_of_keys(connection, [(key_id, start) for key_id, (start, _) in windows.items()])
+    return [
+        KeyView(
+            key,
+            _status(key, at),
+            spend[key.key_id].window_nanousd,
+            spend[key.key_id].total_nanousd,
+            windows[key.key_id][1],
+        )
+        for key in found
+    ]
+
+
+def _window(key: StoredKey, at: datetime) -> tuple[datetime, datetime | None]:
+    if key.budget_duration is None or key.budget_id is None:
+        return key.created_at, None
+    assert key.budget_anchor is not None
+    assert key.budget_counting_since is not None
+    budget = Budget(
+        BudgetId(key.budget_id),
+        key.limit_nanousd or 0,
+        parse_duration(key.budget_duration),
+        key.budget_anchor,
+        key.budget_counting_since,
+    )
+    window = window_at(budget, at)
+    return window.start, window.end
+
+
+def _status(key: StoredKey, at: datetime) -> KeyStatus:
+    if key.deleted_at is not None:
+        return "deleted"
+    if key.blocked:
+        return "blocked"
+    if key.expires_at is not None and at >= key.expires_at:
+        return "expired"
+    return "active"

@@ -1,0 +1,261 @@
+"""Use cases that change virtual keys: each is one transaction with its audit line, then an announcement."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from msgspec import UNSET
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.admin.actor import Actor, Change, record_change
+from app.admin.key_reading import KeyView, find_referenced, views
+from app.admin.key_terms import KeyTerms, check_supplied_key, columns_of
+from app.base.clock import now
+from app.base.errors import NotFound, Unprocessable
+from app.base.ids import KeyId, new_id
+from app.domain.budgets import Duration, after
+from app.domain.keys import digest_key, mint_key
+from app.storage.postgres import keys as rows
+from app.storage.postgres.engine import transaction
+from app.storage.postgres.keys import StoredKey
+from app.storage.postgres.teams import find_team
+from app.storage.postgres.users import ensure_user
+from app.storage.principals import Principals
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A key that was just made, with its secret, which is known at this moment only."""
+
+    secret: str
+    view: KeyView
+
+
+class Keys:
+    """Everything that changes a key. ``principals`` is told after each commit."""
+
+    def __init__(self, engine: AsyncEngine, principals: Principals, pepper: bytes) -> None:
+        self._engine = engine
+        self._principals = principals
+        self._pepper = pepper
+
+    async def generate(self, terms: KeyTerms, actor: Actor, supplied: str | None = None) -> IssuedKey:
+        """Raises Unprocessable: a bad or taken ``supplied`` key, a taken alias, an unknown team."""
+        at = now()
+        secret, digest = self._secret(supplied, "key")
+        columns = columns_of(terms, at)
+        key_id = KeyId(new_id("key"))
+        async with transaction(self._engine) as connection:
+            await self._check_digest(connection, digest, supplied, "key")
+            await self._check_owners(connection, terms, columns)
+            columns |= {"key_id": key_id, "digest": digest, "last_four": secret[-4:], "created_at": at}
+            columns |= {"updated_at": at, "created_by": actor.name, "updated_by": actor.name}
+            columns["budget_id"] = await _create_budget(connection, terms, at)
+            await _write(rows.insert_key(connection, columns), columns)
+            view = await self._record(connection, actor, "key.generate", None, key_id)
+        await self._principals.announce(key_id)
+        return IssuedKey(secret, view)
+
+    async def update(self, reference: str, terms: KeyTerms, actor: Actor) -> KeyView:
+        """Raises NotFound, and Unprocessable as ``generate``."""
+        return await self._change(reference, terms, actor, "key.update")
+
+    async def regenerate(
+        self, reference: str, terms: KeyTerms, actor: Actor, *, supplied: str | None, grace: Duration | None
+    ) -> IssuedKey:
+        """A new secret for the same key; the old one works for ``grace`` more, or stops now with all before it.
+
+        Raises NotFound, and Unprocessable as ``generate``.
+        """
+        at = now()
+        secret, digest = self._secret(supplied, "new_key")
+        async with transaction(self._engine) as connection:
+            before = await self._get(connection, reference)
+            await self._check_digest(connection, digest, supplied, "new_key")
+            if grace is None:
+                await rows.end_retired_digests(connection, before.key_id, at)
+            await rows.retire_digest(connection, before.key_id, at if grace is None else after(grace, at))
+            renewal = {
+                "digest": digest,
+                "last_four": secret[-4:],
+                "rotation_count": before.rotation_count + 1,
+                "last_rotation_at": at,
+            }
+            view = await self._apply(connection, before, terms, actor, "key.regenerate", renewal)
+        await self._principals.announce(before.key_id)
+        return IssuedKey(secret, view)
+
+    async def block(self, reference: str, actor: Actor, *, blocked: bool) -> KeyView:
+        """Raises NotFound."""
+        action = "key.block" if blocked else "key.unblock"
+        return await self._change(reference, KeyTerms(blocked=blocked), actor, action)
+
+    async def delete(self, references: Sequence[str], aliases: Sequence[str], actor: Actor) -> list[str]:
+        """Delete those that exist, and return them as they were named; receipts and the archived row stay.
+
+        Raises NotFound when there is none.
+        """
+        deleted: dict[KeyId, str] = {}
+        async with transaction(self._engine) as connection:
+            for name in references:
+                await self._delete_one(connection, await self._find(connection, name), name, deleted, actor)
+            for alias in aliases:
+                found = await rows.find_key_by_alias(connection, alias, lock=True)
+                await self._delete_one(connection, found, alias, deleted, actor)
+            if not deleted:
+                raise NotFound("no such key: none of those named exists; see GET /key/list", param="keys")
+        for key_id in deleted:
+            await self._principals.announce(key_id)
+        return list(deleted.values())
+
+    async def _delete_one(
+        self, connection: AsyncConnection, key: StoredKey | None, name: str, deleted: dict[KeyId, str], actor: Actor
+    ) -> None:
+        if key is None or key.key_id in deleted:
+            return
+        await rows.update_key(connection, key.key_id, {"deleted_at": now(), "deleted_by": actor.name})
+        change = Change("key.delete", "key", key.key_id, _snapshot(key), None)
+        await record_change(connection, actor, change)
+        deleted[key.key_id] = name
+
+    async def _change(self, reference: str, terms: KeyTerms, actor: Actor, action: str) -> KeyView:
+        async with transaction(self._engine) as connection:
+            before = await self._get(connection, reference)
+            view = await self._apply(connection, before, terms, actor, action, {})
+        await self._principals.announce(before.key_id)
+        return view
+
+    async def _apply(
+        self,
+        connection: AsyncConnection,
+        before: StoredKey,
+        terms: KeyTerms,
+        actor: Actor,
+        action: str,
+        renewal: Mapping[str, Any],
+    ) -> KeyView:
+        at = now()
+        columns = columns_of(terms, at) | dict(renewal)
+        await self._check_owners(connection, terms, columns)
+        spare = await _change_budget(connection, before, terms, at, columns)
+        columns |= {"updated_at": at, "updated_by": actor.name}
+        await _write(rows.update_key(connection, before.key_id, columns), columns)
+        if spare is not None:
+            await rows.delete_budget(connection, spare)
+        return await self._record(connection, actor, action, before, before.key_id)
+
+    async def _record(
+        self, connection: AsyncConnection, actor: Actor, action: str, before: StoredKey | None, key_id: KeyId
+    ) -> KeyView:
+        stored = await rows.find_key(connection, key_id)
+        assert stored is not None
+        earlier = None if before is None else _snapshot(before)
+        await record_change(connection, actor, Change(action, "key", key_id, earlier, _snapshot(stored)))
+        return (await views(connection, [stored], now()))[0]
+
+    async def _find(self, connection: AsyncConnection, reference: str) -> StoredKey | None:
+        found = await find_referenced(connection, self._pepper, reference, lock=True)
+        return None if found is None or found.deleted_at is not None else found
+
+    async def _get(self, connection: AsyncConnection, reference: str) -> StoredKey:
+        found = await self._find(connection, reference)
+        if found is None:
+            raise NotFound(f'no such key: "{_shown(reference)}"; see GET /key/list', param="key")
+        return found
+
+    def _secret(self, supplied: str | None, param: str) -> tuple[str, bytes]:
+        if supplied is not None:
+            check_supplied_key(supplied, param)
+        secret = mint_key() if supplied is None else supplied
+        return secret, digest_key(self._pepper, secret)
+
+    async def _check_digest(self, connection: AsyncConnection, digest: bytes, supplied: str | None, param: str) -> None:
+        if supplied is not None and await rows.digest_is_taken(connection, digest):
+            raise Unprocessable(f'"{param}" is a key that exists, or did; choose another', param=param)
+
+    async def _check_owners(self, connection: AsyncConnection, terms: KeyTerms, columns: dict[str, Any]) -> None:
+        if isinstance(terms.user_id, str):
+            await ensure_user(connection, terms.user_id)
+        if isinstance(terms.team_id, str):
+            team = await find_team(connection, terms.team_id)
+            if team is None:
+                raise Unprocessable(
+                    f'"team_id" is not the id of a team: "{terms.team_id}"; make the team first with POST /team/new',
+                    param="team_id",
+                )
+            columns["organization_id"] = team.organization_id
+        elif terms.team_id is None:
+            columns["organization_id"] = None
+
+
+async def _create_budget(connection: AsyncConnection, terms: KeyTerms, at: datetime) -> str | None:
+    limit = None if terms.limit_nanousd is UNSET else terms.limit_nanousd
+    duration = None if terms.budget_duration is UNSET else terms.budget_duration
+    if limit is None and duration is None:
+        return None
+    return await _insert_budget(connection, limit, duration, anchor=at, at=at)
+
+
+async def _change_budget(
+    connection: AsyncConnection, before: StoredKey, terms: KeyTerms, at: datetime, columns: dict[str, Any]
+) -> str | None:
+    """Write the budget row and ``columns["budget_id"]``; returns the id of a row that no key needs any more."""
+    limit = before.limit_nanousd if terms.limit_nanousd is UNSET else terms.limit_nanousd
+    old_duration = before.budget_duration
+    duration = terms.budget_duration
+    new_duration = old_duration if duration is UNSET else None if duration is None else str(duration)
+    if (limit, new_duration) == (before.limit_nanousd, old_duration):
+        return None
+    if limit is None and new_duration is None:
+        columns["budget_id"] = None
+        return before.budget_id
+    if before.budget_id is None:
+        given = duration if isinstance(duration, Duration) else None
+        columns["budget_id"] = await _insert_budget(connection, limit, given, anchor=before.created_at, at=at)
+        return None
+    values: dict[str, Any] = {"limit_nanousd": limit, "duration": new_duration, "updated_at": at}
+    if new_duration != old_duration or before.limit_nanousd is None:
+        values["counting_since"] = at
+    await rows.update_budget(connection, before.budget_id, values)
+    return None
+
+
+async def _insert_budget(
+    connection: AsyncConnection, limit: int | None, duration: Duration | None, *, anchor: datetime, at: datetime
+) -> str:
+    budget_id = new_id("bud")
+    values = {
+        "budget_id": budget_id,
+        "limit_nanousd": limit,
+        "duration": None if duration is None else str(duration),
+        "anchor": anchor,
+        "counting_since": at,
+    }
+    await rows.insert_budget(connection, values)
+    return budget_id
+
+
+async def _write(statement: Any, columns: dict[str, Any]) -> None:  # noqa: ANN401  a coroutine of either kind
+    try:
+        await statement
+    except IntegrityError as error:
+        constraint = str(error.orig)
+        if "uq_keys_key_alias" in constraint:
+            raise Unprocessable(
+                f'"key_alias" is taken: "{columns["key_alias"]}" names another key; choose another, or delete that key',
+                param="key_alias",
+            ) from error
+        if "uq_keys_digest" in constraint:
+            raise Unprocessable("this key exists already; choose another", param="key") from error
+        raise
+
+
+def _snapshot(key: StoredKey) -> dict[str, Any]:
+    return {name: getattr(key, name) for name in StoredKey.__slots__}
+
+
+def _shown(reference: str) -> str:
+    """A reference as an error may repeat it: of a whole key, only the end."""
+    return f"sk-...{reference[-4:]}" if reference.startswith("sk-") else reference

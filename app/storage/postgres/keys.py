@@ -1,0 +1,292 @@
+"""Queries on keys, their budgets and their retired digests; a row becomes a record here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.base.ids import BudgetId, KeyId, OrganizationId, TeamId, UserId
+from app.base.money import NanoUSD
+from app.domain.access import Principal
+from app.domain.budgets import Budget, parse_duration
+from app.domain.keys import VirtualKey
+from app.domain.limits import RateLimits
+from app.domain.teams import Team
+from app.storage.postgres import tables
+from app.storage.postgres.tables import budgets, keys, retired_key_digests, teams
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """One row of keys with its budget, as the control plane sees it; never the digest.
+
+    ``budget_duration`` may be set without ``limit_nanousd``: spend is then shown per window and nothing refused.
+    """
+
+    key_id: KeyId
+    last_four: str
+    key_alias: str | None
+    key_type: str
+    organization_id: OrganizationId | None
+    team_id: TeamId | None
+    user_id: UserId | None
+    budget_id: BudgetId | None
+    models: list[str]
+    aliases: dict[str, str]
+    allowed_routes: list[str]
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    max_parallel_requests: int | None
+    blocked: bool
+    metadata: dict[str, Any]
+    tags: list[str]
+    expires_at: datetime | None
+    last_active_at: datetime | None
+    rotation_count: int
+    last_rotation_at: datetime | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    deleted_at: datetime | None
+    deleted_by: str | None
+    limit_nanousd: NanoUSD | None
+    budget_duration: str | None
+    budget_anchor: datetime | None
+    budget_counting_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFilter:
+    """Which keys to list; None does not filter. ``status`` is active, blocked, expired or deleted."""
+
+    key_id: str | None = None
+    user_id: str | None = None
+    team_id: str | None = None
+    key_alias: str | None = None
+    alias_is_substring: bool = False
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``number`` counts from 1."""
+
+    number: int
+    size: int
+    sort_by: str
+    descending: bool
+
+
+_KEY_COLUMNS = [keys.c[name] for name in StoredKey.__slots__ if name in keys.c]
+_STORED = select(
+    *_KEY_COLUMNS,
+    budgets.c.limit_nanousd,
+    budgets.c.duration.label("budget_duration"),
+    budgets.c.anchor.label("budget_anchor"),
+    budgets.c.counting_since.label("budget_counting_since"),
+).select_from(keys.outerjoin(budgets, keys.c.budget_id == budgets.c.budget_id))
+
+SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
+    "created_at": keys.c.created_at,
+    "updated_at": keys.c.updated_at,
+    "key_alias": keys.c.key_alias,
+    "token": keys.c.key_id,
+    "spend": keys.c.spend_nanousd,
+    "max_budget": budgets.c.limit_nanousd,
+    "expires": keys.c.expires_at,
+    "last_active": keys.c.last_active_at,
+}
+
+
+async def find_key(connection: AsyncConnection, key_id: str, *, lock: bool = False) -> StoredKey | None:
+    """The key, deleted or not; ``lock`` keeps other changes of it out until the transaction ends."""
+    return await _find_one(connection, _STORED.where(keys.c.key_id == key_id), lock=lock)
+
+
+async def find_key_by_digest(connection: AsyncConnection, digest: bytes, *, lock: bool = False) -> StoredKey | None:
+    """The key whose present digest this is, deleted or not."""
+    return await _find_one(connection, _STORED.where(keys.c.digest == digest), lock=lock)
+
+
+async def find_key_by_alias(connection: AsyncConnection, alias: str, *, lock: bool = False) -> StoredKey | None:
+    """The undeleted key of this name."""
+    query = _STORED.where(keys.c.key_alias == alias, keys.c.deleted_at.is_(None))
+    return await _find_one(connection, query, lock=lock)
+
+
+async def _find_one(connection: AsyncConnection, query: Select[Any], *, lock: bool) -> StoredKey | None:
+    if lock:
+        query = query.with_for_update(of=keys)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else StoredKey(**row._mapping)
+
+
+async def digest_is_taken(connection: AsyncConnection, digest: bytes) -> bool:
+    """Whether any key, also a deleted or a regenerated one, has or had this digest."""
+    taken = or_(
+        select(keys.c.key_id).where(keys.c.digest == digest).exists(),
+        select(retired_key_digests.c.key_id).where(retired_key_digests.c.digest == digest).exists(),
+    )
+    return bool((await connection.execute(select(taken))).scalar())
+
+
+async def insert_key(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
+    await connection.execute(insert(keys).values(**values))
+
+
+async def update_key(connection: AsyncConnection, key_id: str, values: Mapping[str, Any]) -> None:
+    await connection.execute(update(keys).where(keys.c.key_id == key_id).values(**values))
+
+
+async def insert_budget(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
+    await connection.execute(insert(budgets).values(**values))
+
+
+async def update_budget(connection: AsyncConnection, budget_id: str, values: Mapping[str, Any]) -> None:
+    await connection.execute(update(budgets).where(budgets.c.budget_id == budget_id).values(**values))
+
+
+async def delete_budget(connection: AsyncConnection, budget_id: str) -> None:
+    await connection.execute(delete(budgets).where(budgets.c.budget_id == budget_id))
+
+
+async def retire_digest(connection: AsyncConnection, key_id: str, works_until: datetime) -> None:
+    """Note the key's present digest as one that works until then; call it before the new digest is written."""
+    present = select(keys.c.digest, keys.c.key_id, keys.c.last_four, literal(works_until, tables.TIME)).where(
+        keys.c.key_id == key_id
+    )
+    columns = ["digest", "key_id", "last_four", "works_until"]
+    await connection.execute(insert(retired_key_digests).from_select(columns, present))
+
+
+async def end_retired_digests(connection: AsyncConnection, key_id: str, at: datetime) -> None:
+    """Let no earlier digest of the key work beyond ``at``."""
+    ended = update(retired_key_digests).where(
+        retired_key_digests.c.key_id == key_id, retired_key_digests.c.works_until > at
+    )
+    await connection.execute(ended.values(works_until=at))
+
+
+async def list_keys(
+    connection: AsyncConnection, wanted: KeyFilter, page: Page, at: datetime
+) -> tuple[list[StoredKey], int]:
+    """One page of keys, and how many there are on all pages; deleted ones only with ``status`` deleted."""
+    conditions = _conditions(wanted, at)
+    total = (await connection.execute(select(func.count()).select_from(keys).where(*conditions))).scalar_one()
+    column = SORT_COLUMNS[page.sort_by]
+    order = column.desc().nulls_last() if page.descending else column.asc().nulls_last()
+    query = _STORED.where(*conditions).order_by(order, keys.c.key_id)
+    rows = await connection.execute(query.limit(page.size).offset((page.number - 1) * page.size))
+    return [StoredKey(**row._mapping) for row in rows], total
+
+
+def _conditions(wanted: KeyFilter, at: datetime) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.key_id is not None:
+        conditions.append(keys.c.key_id == wanted.key_id)
+    if wanted.user_id is not None:
+        conditions.append(keys.c.user_id == wanted.user_id)
+    if wanted.team_id is not None:
+        conditions.append(keys.c.team_id == wanted.team_id)
+    if wanted.key_alias is not None:
+        alias = keys.c.key_alias
+        like = alias.icontains(wanted.key_alias, autoescape=True)
+        conditions.append(like if wanted.alias_is_substring else alias == wanted.key_alias)
+    if wanted.status is not None:
+        conditions.append(_state(at) == wanted.status)
+    else:
+        conditions.append(keys.c.deleted_at.is_(None))
+    return conditions
+
+
+def _state(at: datetime) -> ColumnElement[str]:
+    """In the order of app.domain.keys.key_state: blocked before expired."""
+    return case(
+        (keys.c.deleted_at.is_not(None), "deleted"),
+        (keys.c.blocked, "blocked"),
+        (keys.c.expires_at <= at, "expired"),
+        else_="active",
+    )
+
+
+_PRINCIPAL_KEY = [
+    *(keys.c[name] for name in ("key_id", "key_alias", "organization_id", "team_id", "user_id", "created_at")),
+    *(keys.c[name] for name in ("models", "aliases", "allowed_routes", "metadata", "tags", "expires_at", "blocked")),
+    *(keys.c[name] for name in ("requests_per_minute", "tokens_per_minute", "max_parallel_requests")),
+    budgets.c.budget_id,
+    budgets.c.limit_nanousd,
+    budgets.c.duration,
+    budgets.c.anchor,
+    budgets.c.counting_since,
+    teams.c.team_alias,
+    teams.c.organization_id.label("team_organization_id"),
+    teams.c.models.label("team_models"),
+    teams.c.blocked.label("team_blocked"),
+    teams.c.metadata.label("team_metadata"),
+]
+
+
+async def find_principal(
+    connection: AsyncConnection, digest: bytes, at: datetime
+) -> tuple[Principal, datetime | None] | None:
+    """Who a digest names at this instant, and until when it does: None is until something changes."""
+    joined = keys.outerjoin(budgets, keys.c.budget_id == budgets.c.budget_id).outerjoin(
+        teams, keys.c.team_id == teams.c.team_id
+    )
+    retired = retired_key_digests.c
+    holders: Sequence[tuple[Any, ...]] = (
+        (joined, keys.c.digest == digest, keys.c.last_four, literal(None, tables.TIME)),
+        (
+            joined.join(retired_key_digests, retired.key_id == keys.c.key_id),
+            and_(retired.digest == digest, retired.works_until > at),
+            retired.last_four,
+            retired.works_until,
+        ),
+    )
+    for source, condition, last_four, works_until in holders:
+        query = select(*_PRINCIPAL_KEY, last_four.label("last_four"), works_until.label("works_until"))
+        found = await connection.execute(query.select_from(source).where(condition, keys.c.deleted_at.is_(None)))
+        row = found.one_or_none()
+        if row is not None:
+            return _principal(row), row.works_until
+    return None
+
+
+def _principal(row: Any) -> Principal:  # noqa: ANN401  a row of a join
+    budget = None
+    if row.budget_id is not None and row.limit_nanousd is not None:
+        duration = None if row.duration is None else parse_duration(row.duration)
+        budget = Budget(row.budget_id, row.limit_nanousd, duration, row.anchor, row.counting_since)
+    key = VirtualKey(
+        key_id=row.key_id,
+        last_four=row.last_four,
+        created_at=row.created_at,
+        alias=row.key_alias,
+        organization_id=row.organization_id or row.team_organization_id,
+        team_id=row.team_id,
+        user_id=row.user_id,
+        models=tuple(row.models),
+        aliases=row.aliases,
+        allowed_routes=tuple(row.allowed_routes),
+        limits=RateLimits(row.requests_per_minute, row.tokens_per_minute, row.max_parallel_requests),
+        budget=budget,
+        expires_at=row.expires_at,
+        blocked=row.blocked,
+        metadata=row.metadata,
+        tags=tuple(row.tags),
+    )
+    if row.team_id is None:
+        return Principal(key)
+    team = Team(
+        row.team_id,
+        row.team_alias,
+        row.team_organization_id,
+        tuple(row.team_models),
+        blocked=row.team_blocked,
+        metadata=row.team_metadata,
+    )
+    return Principal(key, team)
