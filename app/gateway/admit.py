@@ -19,7 +19,7 @@ from app.base.errors import (
 )
 from app.base.money import format_usd
 from app.domain.access import Principal, may_use_model, visible_models
-from app.domain.budgets import period_name, window_at
+from app.domain.budgets import window_at
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.pricing import cost_of
 from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, Receipt, Refused
@@ -56,7 +56,7 @@ class Admission:
         deployment = _choose(model)
         _check_protocol(call, envelope, deployment)
         if call.operation == "count_tokens":
-            return Grant(principal, envelope, model, deployment, False, None, None, 0)
+            return Grant(principal, envelope, model, deployment)
         if deployment.price.source == "fallback" and self._rules.refuse_unpriced:
             raise InvalidRequest(
                 f'model "{envelope.model}" has no price and unpriced_models is "refuse"; '
@@ -75,7 +75,7 @@ class Admission:
             if_orphaned=draft,
         )
         admitted = await self._reserve(call, principal, claim)
-        return Grant(principal, envelope, model, deployment, True, admitted, draft, estimate.usage.input)
+        return Grant(principal, envelope, model, deployment, admitted, draft)
 
     def admit_opaque(self, call: Call, principal: Principal) -> Grant:
         """A call to a provider's endpoint that has no model and costs nothing; any deployment of the host will do.
@@ -85,7 +85,7 @@ class Admission:
         for model in self._catalog.current().models:
             for deployment in model.deployments:
                 if deployment.provider == "anthropic" and may_use_model(principal, model):
-                    return Grant(principal, None, model, deployment, False, None, None, 0)
+                    return Grant(principal, None, model, deployment)
         raise NotFound(
             f"{call.route} needs an Anthropic deployment that this key may use, and there is none; "
             "an admin can set ANTHROPIC_API_KEY or add one to model_list"

@@ -72,7 +72,8 @@ class Authenticator:
         if state == "expired":
             assert key.expires_at is not None
             raise Unauthenticated(
-                f'the key "…{key.last_four}" expired on {key.expires_at:%Y-%m-%d %H:%M:%S} UTC; ask an admin for a new one',
+                f'the key "…{key.last_four}" expired on {key.expires_at:%Y-%m-%d %H:%M:%S} UTC; '
+                "ask an admin for a new one",
                 code="expired_api_key",
             )
         if principal.team is not None and principal.team.blocked:
@@ -102,7 +103,8 @@ class Authenticator:
         seconds = int(knock.at.timestamp())
         if count >= WRONG_KEYS_PER_MINUTE and minute == seconds // 60:
             raise RateLimited(
-                f"more than {WRONG_KEYS_PER_MINUTE} unknown keys in a minute from {knock.client_address}; wait and check the key",
+                f"more than {WRONG_KEYS_PER_MINUTE} unknown keys in a minute from {knock.client_address}; "
+                "wait, and check the key",
                 retry_after_s=60 - seconds % 60,
             )
 

@@ -46,19 +46,22 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A call that may go out. ``metered`` is false for what is free; then nothing is held and no receipt is made.
+    """A call that may go out.
 
-    ``if_orphaned`` is the receipt's draft: the estimate of what the call costs.
+    ``if_orphaned`` is the receipt's draft, the estimate of what the call costs; without one the call is free:
+    nothing is held, and nothing is booked.
     """
 
     principal: Principal
     envelope: Envelope | None
     model: Model | None
     deployment: Deployment
-    metered: bool
-    admitted: Admitted | None
-    if_orphaned: Receipt | None
-    input_tokens_estimate: int
+    admitted: Admitted | None = None
+    if_orphaned: Receipt | None = None
+
+    @property
+    def metered(self) -> bool:
+        return self.if_orphaned is not None
 
 
 class StreamBody(Protocol):

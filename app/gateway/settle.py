@@ -169,4 +169,5 @@ def _usage(grant: Grant, report: UsageReport) -> tuple[Usage, UsageSource]:
     output = tokens_of_bytes(report.output_bytes)
     if report.usage is not None:
         return replace(report.usage, output=max(report.usage.output, output)), "counted"
-    return Usage(input=grant.input_tokens_estimate, output=output), "estimated"
+    assert grant.if_orphaned is not None
+    return Usage(input=grant.if_orphaned.usage.input, output=output), "estimated"

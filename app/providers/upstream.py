@@ -5,7 +5,7 @@ httpx's default transport costs about a millisecond of CPU a request and grows w
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import aiohttp
@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from app.base.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
-from app.providers.provider import Header, UpstreamReply, UpstreamRequest
+from app.providers.provider import Header, Upstream, UpstreamReply, UpstreamRequest
 
 _AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
@@ -45,11 +45,14 @@ class HttpReply:
 
 
 class HttpUpstream:
-    """Implements the Upstream interface. Made and closed inside a running event loop."""
+    """Implements the Upstream interface; opened and closed inside the running event loop."""
 
     def __init__(self) -> None:
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=50)
-        self._session = aiohttp.ClientSession(
+        self._opened = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -61,7 +64,13 @@ class HttpUpstream:
         )
 
     async def close(self) -> None:
-        await self._session.close()
+        if self._opened is not None:
+            await self._opened.close()
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        assert self._opened is not None, "open() was not called"
+        return self._opened
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         started = time.monotonic()
@@ -118,3 +127,14 @@ def _url(url: str) -> URL:
 @lru_cache(maxsize=64)
 def _connect_within(connect_s: int) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=connect_s)
+
+
+class Upstreams:
+    """Implements the Upstream interface over several: a provider named in ``inside`` is answered in this process."""
+
+    def __init__(self, http: Upstream, inside: Mapping[str, Upstream]) -> None:
+        self._http = http
+        self._inside = inside
+
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        return await self._inside.get(request.provider, self._http).send(request)

@@ -89,7 +89,7 @@ class ModelRoutes:
         return asgi(list(paths), copy_scope=False)(handle)
 
     def _models(self, paths: Sequence[str]) -> ASGIRouteHandler:
-        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  ASGI's signature
             anthropic = self._rules.always_anthropic_list or any(
                 name == b"anthropic-version" for name, _ in scope["headers"]
             )

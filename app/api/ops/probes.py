@@ -12,21 +12,13 @@ StoreChecks = dict[str, Callable[[], Awaitable[None]]]
 
 
 def probe_routes(
-    version: str, checks: StoreChecks, registry: Callable[[], CollectorRegistry], describe_models: Callable[[], int]
+    version: str, checks: StoreChecks, registry: Callable[[], CollectorRegistry], count_models: Callable[[], int]
 ) -> list[HTTPRouteHandler]:
     """``checks`` name each store and raise when it does not answer."""
+    return [*_greetings(version), *_health(version, checks, count_models), _metrics(registry)]
 
-    async def stores() -> dict[str, str]:
-        found = {}
-        for name, check in checks.items():
-            try:
-                await check()
-            except Exception as error:  # noqa: BLE001  whatever a store says, the answer is that it is not there
-                found[name] = f"disconnected ({type(error).__name__})"
-            else:
-                found[name] = "connected"
-        return found
 
+def _greetings(version: str) -> list[HTTPRouteHandler]:
     @route("/", http_method=["GET", "HEAD"], include_in_schema=False)
     async def root() -> Response[dict[str, str]]:
         return Response({"name": "Keyhouse", "version": version, "documentation": "/docs"})
@@ -35,35 +27,45 @@ def probe_routes(
     async def hello() -> Response[dict[str, str]]:
         return Response({"message": "hello"})
 
+    return [root, hello]
+
+
+def _health(version: str, checks: StoreChecks, count_models: Callable[[], int]) -> list[HTTPRouteHandler]:
     @get(["/health/liveliness", "/health/liveness"], tags=["health"], summary="The process is alive")
     async def liveness() -> Response[str]:
         return Response("I'm alive!", media_type=MediaType.JSON)
 
     @get("/health/readiness", tags=["health"], summary="Whether requests can be served: both stores answer")
     async def readiness() -> Response[dict[str, Any]]:
-        found = await stores()
-        healthy = all(state == "connected" for state in found.values())
-        body = {
-            "status": "healthy" if healthy else "unhealthy",
-            "db": found.get("postgres", "connected").partition(" ")[0],
-            **found,
-        }
+        healthy, stores = await _ask(checks)
+        body = {"status": "healthy" if healthy else "unhealthy", "db": stores["postgres"].partition(" ")[0], **stores}
         return Response(body, status_code=200 if healthy else 503)
 
     @get("/health", tags=["health"], summary="The stores and the number of models")
     async def health() -> Response[dict[str, Any]]:
-        found = await stores()
-        healthy = all(state == "connected" for state in found.values())
-        body = {
-            "status": "healthy" if healthy else "unhealthy",
-            "version": version,
-            "stores": found,
-            "models": describe_models(),
-        }
+        healthy, stores = await _ask(checks)
+        state = "healthy" if healthy else "unhealthy"
+        body = {"status": state, "version": version, "stores": stores, "models": count_models()}
         return Response(body, status_code=200 if healthy else 503)
 
+    return [liveness, readiness, health]
+
+
+def _metrics(registry: Callable[[], CollectorRegistry]) -> HTTPRouteHandler:
     @get("/metrics", tags=["health"], summary="Prometheus metrics; no key material in any label")
     async def metrics() -> Response[bytes]:
         return Response(generate_latest(registry()), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    return [root, hello, liveness, readiness, health, metrics]
+    return metrics
+
+
+async def _ask(checks: StoreChecks) -> tuple[bool, dict[str, str]]:
+    found = {}
+    for name, check in checks.items():
+        try:
+            await check()
+        except Exception as error:  # noqa: BLE001  whatever a store says, the answer is that it is not there
+            found[name] = f"disconnected ({type(error).__name__})"
+        else:
+            found[name] = "connected"
+    return all(state == "connected" for state in found.values()), found

@@ -1,0 +1,175 @@
+"""``keyhouse serve`` and ``keyhouse migrate``: from nothing to a running gateway."""
+
+import asyncio
+import signal
+import sys
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+import uvicorn
+from litestar import Litestar
+
+from app.base.logs import configure_logs, get_logger
+from app.base.secret import Secret
+from app.embedded import EmbeddedServers
+from app.home import Prepared, prepare
+from app.main import create_app
+from app.settings import Settings, environment, export_environment, load_settings
+from app.storage.postgres.migrate import upgrade
+
+_SUPERVISE_EVERY_S = 0.5
+_KEEP_ALIVE_S = 75
+
+
+@click.command()
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="A Keyhouse or LiteLLM config.yaml.")
+@click.option("--host", help="The address to listen on; 127.0.0.1 unless set.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="The port to listen on; 4000 unless set.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that serve; 1 unless set.")
+@click.option("--model", help="Serve this one provider/model only.")
+def serve(**options: Any) -> None:  # noqa: ANN401  click gives them
+    """Start the gateway, on embedded Postgres and Valkey unless DATABASE_URL and REDIS_URL are set.
+
+    Example: ANTHROPIC_API_KEY=sk-ant-... keyhouse serve --port 4000
+    """
+    settings = load_settings(environment(), {name: value for name, value in options.items() if value is not None})
+    configure_logs(settings.log_level, settings.log_format)
+    prepared = prepare(settings)
+    signal.signal(signal.SIGTERM, _leave)
+    servers = _embedded(prepared.settings)
+    try:
+        settings = _with_stores(prepared.settings, servers)
+        asyncio.run(upgrade(_reveal(settings.database_url)))
+        _announce(prepared, settings)
+        _run(settings, servers)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if servers is not None:
+            servers.stop()
+
+
+@click.command()
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="A Keyhouse or LiteLLM config.yaml.")
+def migrate(**options: Any) -> None:  # noqa: ANN401  click gives them
+    """Bring the database to the newest schema; safe to run while others do.
+
+    Example: DATABASE_URL=postgresql://keyhouse@db/keyhouse keyhouse migrate
+    """
+    settings = load_settings(environment(), {name: value for name, value in options.items() if value is not None})
+    configure_logs(settings.log_level, settings.log_format)
+    servers = _embedded(prepare(settings).settings)
+    try:
+        settings = _with_stores(settings, servers)
+        asyncio.run(upgrade(_reveal(settings.database_url)))
+        click.echo("the database is at the newest schema")
+    finally:
+        if servers is not None:
+            servers.stop()
+
+
+def create_worker_app() -> Litestar:
+    """The application of one of several workers: its settings come from the environment that ``serve`` prepared."""
+    settings = load_settings(environment(), {})
+    configure_logs(settings.log_level, settings.log_format)
+    return create_app(settings)
+
+
+def _embedded(settings: Settings) -> EmbeddedServers | None:
+    """The embedded servers for what is not given by a URL, started; None when both are given."""
+    postgres, valkey = settings.database_url is None, settings.redis_url is None
+    if not postgres and not valkey:
+        return None
+    servers = EmbeddedServers(settings.home, postgres=postgres, valkey=valkey)
+    servers.start()
+    return servers
+
+
+def _with_stores(settings: Settings, servers: EmbeddedServers | None) -> Settings:
+    database_url, redis_url = settings.database_url, settings.redis_url
+    if servers is not None:
+        database_url = database_url or Secret(servers.database_url)
+        redis_url = redis_url or Secret(servers.redis_url)
+    return replace(settings, database_url=database_url, redis_url=redis_url)
+
+
+def _run(settings: Settings, servers: EmbeddedServers | None) -> None:
+    """Serve until told to stop; the embedded servers are looked after meanwhile."""
+    stopped = threading.Event()
+    if servers is not None:
+        threading.Thread(target=_supervise, args=(servers, stopped), daemon=True, name="supervisor").start()
+    shared: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "lifespan": "on",
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_keep_alive": _KEEP_ALIVE_S,
+        "timeout_graceful_shutdown": settings.shutdown_grace_s,
+    }
+    try:
+        if settings.workers == 1:
+            uvicorn.Server(uvicorn.Config(create_app(settings), **shared)).run()
+        else:
+            _run_workers(settings, shared)
+    finally:
+        stopped.set()
+
+
+def _run_workers(settings: Settings, shared: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory(prefix="keyhouse-metrics-") as metrics_folder:
+        export_environment(settings, {"PROMETHEUS_MULTIPROC_DIR": metrics_folder})
+        uvicorn.run("app.cli.serve:create_worker_app", factory=True, workers=settings.workers, **shared)
+
+
+def _supervise(servers: EmbeddedServers, stopped: threading.Event) -> None:
+    log = get_logger()
+    while not stopped.wait(_SUPERVISE_EVERY_S):
+        try:
+            for name in servers.ensure_running():
+                log.warning("an embedded server had died and was started again", server=name)
+        except Exception:
+            log.exception("an embedded server cannot be started; trying again")
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    # uvicorn raises the signal again after its own clean end: the embedded servers are still to be stopped then.
+    raise KeyboardInterrupt
+
+
+def _reveal(secret: Secret | None) -> str:
+    assert secret is not None
+    return secret.reveal()
+
+
+def _announce(prepared: Prepared, settings: Settings) -> None:
+    """What a newcomer needs, on standard output; the admin key only when it was made just now."""
+    url = f"http://{settings.host}:{settings.port}"
+    new_key = prepared.new_admin_key
+    admin_key = new_key.reveal() if new_key is not None else "$ADMIN_KEY"
+    lines = [f"Keyhouse listens on {url}"]
+    if new_key is not None:
+        lines.append(f"admin key: {admin_key}   (shown this once; kept in {settings.home / 'admin-key'})")
+    lines += [
+        f"data: {settings.home}",
+        "",
+        "Issue a key:",
+        f"  curl -s {url}/key/generate -H 'Authorization: Bearer {admin_key}' -d '{{}}'",
+        "Try it:",
+        f'  curl -s {url}/v1/messages -H "x-api-key: $KEY" \\',
+        '    -d \'{"model": "demo/echo", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}\'',
+        "Claude Code through it:",
+        f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=$KEY claude",
+        "",
+    ]
+    click.echo("\n".join(lines))
+    sys.stdout.flush()

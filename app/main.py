@@ -1,0 +1,172 @@
+"""The composition root: everything is built here, and handed down."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import ScalarRenderPlugin
+from litestar.types import ControllerRouterHandler
+from prometheus_client import CollectorRegistry, multiprocess
+from sqlalchemy import text
+
+from app.admin.catalog import build_catalog
+from app.admin.keys import Keys
+from app.admin.teams import Teams
+from app.api.admin.routes import admin_routes
+from app.api.errors import error_handler
+from app.api.llm.routes import Codecs, ModelRoutes, WireRules
+from app.api.ops.probes import probe_routes
+from app.base import clock
+from app.base.logs import get_logger
+from app.base.metrics import Metrics
+from app.domain.catalog import Catalog
+from app.gateway.admit import Admission, AdmissionRules
+from app.gateway.authenticate import Authenticator
+from app.gateway.discover import Discovery
+from app.gateway.estimate import Estimator
+from app.gateway.pipeline import Gateway
+from app.gateway.relay import RelayRules
+from app.gateway.settle import Settlement
+from app.protocols.anthropic_messages.codec import AnthropicMessages
+from app.protocols.openai_chat.codec import OpenAIChat
+from app.providers.demo import DemoUpstream
+from app.providers.price_book import PriceBook
+from app.providers.upstream import HttpUpstream, Upstreams
+from app.settings import Settings
+from app.storage.books import Books
+from app.storage.postgres.engine import create_engine
+from app.storage.principals import Principals
+from app.storage.redis import client as redis_client
+from app.storage.redis.ledger import RedisLedger
+from app.worker import Worker
+
+VERSION = version("keyhouse")
+
+
+class FixedCatalog:
+    """The catalogue of the configuration file and the environment: it changes with a restart."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def current(self) -> Catalog:
+        return self._catalog
+
+
+class House:
+    """Everything one process is made of, wired but not yet opened."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.database_url is not None
+        assert settings.redis_url is not None
+        assert settings.master_key is not None
+        assert settings.secret is not None
+        self.settings = settings
+        self.log = get_logger()
+        pepper = settings.secret.reveal().encode()
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
+        self.engine = create_engine(settings.database_url.reveal())
+        self.redis = redis_client.connect(settings.redis_url.reveal())
+        self.scripts = redis_client.script_runner(settings.redis_url.reveal())
+        self.ledger = RedisLedger(self.scripts, lease_s=settings.lease_s)
+        self.books = Books(self.engine, self.ledger)
+        self.ledger.on_missing_counter = self.books.rebuild
+        self.principals = Principals(self.engine, self.redis, pepper)
+        book = PriceBook.load(settings.home / "prices.json")
+        catalog, notices = build_catalog(settings, book)
+        self.notices = (*settings.notices, *notices)
+        self.catalog = FixedCatalog(catalog)
+        self.http_upstream = HttpUpstream()
+        estimator = Estimator()
+        self.settlement = Settlement(self.ledger, estimator, self.metrics)
+        rules = AdmissionRules(wait_s=settings.admission_wait_s, refuse_unpriced=settings.unpriced_models == "refuse")
+        self.gateway = Gateway(
+            Admission(self.catalog, self.ledger, estimator, rules),
+            Upstreams(self.http_upstream, {"demo": DemoUpstream()}),
+            self.settlement,
+            self.metrics,
+            RelayRules(ping_after_s=settings.ping_after_s),
+        )
+        self.authenticator = Authenticator(self.principals, pepper, settings.master_key.reveal(), clock.now())
+        self.discovery = Discovery(self.catalog)
+        self.codecs = Codecs(
+            AnthropicMessages(budget_status=settings.budget_exceeded_status),
+            OpenAIChat(budget_status=settings.budget_exceeded_status),
+        )
+        self.worker = Worker(self.books, self.settlement, self.principals, self.metrics, settings.lease_s)
+
+    async def open(self) -> None:
+        for notice in self.notices:
+            self.log.warning("notice", text=notice)
+        await self.http_upstream.open()
+        self.worker.start()
+
+    async def close(self) -> None:
+        """Settle what ran, move the receipts into Postgres, and let go of everything."""
+        unsettled = await self.settlement.drain(timeout_s=10)
+        if unsettled:
+            self.log.error("receipts could not be booked before the end", count=unsettled)
+        await self.worker.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.worker.drain_all(), timeout=10)
+        await self.http_upstream.close()
+        await self.scripts.close()
+        await self.redis.aclose()
+        await self.engine.dispose()
+
+    async def check_postgres(self) -> None:
+        async with asyncio.timeout(3), self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def check_redis(self) -> None:
+        async with asyncio.timeout(3):
+            await self.redis.ping()
+
+    def metrics_registry(self) -> CollectorRegistry:
+        """With several workers each writes its figures to files, and any of them reads them all."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # noqa: TID251  prometheus-client reads only this
+            return self.registry
+        merged = CollectorRegistry()
+        multiprocess.MultiProcessCollector(merged)
+        return merged
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The ASGI application. ``settings`` must have both store URLs and both secrets."""
+    house = House(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await house.open()
+        try:
+            yield
+        finally:
+            await house.close()
+
+    wire = WireRules(
+        most_body_bytes=settings.max_body_bytes,
+        body_stalled_s=settings.body_timeout_s,
+        always_anthropic_list=settings.model_list_format == "anthropic",
+    )
+    models = ModelRoutes(house.authenticator, house.gateway, house.discovery, house.codecs, house.metrics, wire)
+    checks = {"postgres": house.check_postgres, "redis": house.check_redis}
+    handlers: list[ControllerRouterHandler] = [
+        *models.handlers(),
+        *probe_routes(VERSION, checks, house.metrics_registry, lambda: len(house.catalog.current().models)),
+        *admin_routes(),
+    ]
+    return Litestar(
+        route_handlers=handlers,
+        lifespan=[lifespan],
+        exception_handlers={Exception: error_handler(house.codecs)},
+        openapi_config=OpenAPIConfig(
+            title="Keyhouse", version=VERSION, path="/docs", render_plugins=[ScalarRenderPlugin()]
+        ),
+        request_max_body_size=settings.max_body_bytes,
+        logging_config=None,
+    )
