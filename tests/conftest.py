@@ -1,0 +1,98 @@
+"""Fixtures that every floor shares: the servers to test on, with a fresh database on each."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+import redis
+
+from app.embedded import EmbeddedServers
+from app.embedded.places import find_server_account, may_enter
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServers:
+    """Urls of a Postgres on which databases can be created, and of a Redis or Valkey."""
+
+    database_url: str
+    redis_url: str
+
+
+@pytest.fixture(scope="session")
+def make_home() -> Iterator[Callable[[], Path]]:
+    """Makes empty homes for embedded servers; for root, in a folder that `nobody` can pass through."""
+    homes: list[Path] = []
+    account = find_server_account()
+    candidates = [Path(tempfile.gettempdir()), Path("/var/tmp"), Path("/tmp")]
+    parent = next(folder for folder in candidates if account is None or may_enter(folder.resolve(), account))
+
+    def make() -> Path:
+        home = Path(tempfile.mkdtemp(prefix="keyhouse-test-", dir=parent))
+        home.chmod(0o700 if account is None else 0o711)
+        homes.append(home)
+        return home
+
+    yield make
+    for home in homes:
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def servers(make_home: Callable[[], Path]) -> Iterator[RunningServers]:
+    """The servers of this test worker: of the environment where it names them, else embedded ones."""
+    database_url = os.environ.get("TEST_DATABASE_URL")
+    redis_url = os.environ.get("TEST_REDIS_URL")
+    if database_url and redis_url:
+        yield RunningServers(database_url, redis_url)
+        return
+    embedded = EmbeddedServers(make_home(), die_with_parent=True, postgres=not database_url, valkey=not redis_url)
+    embedded.start()
+    try:
+        yield RunningServers(database_url or embedded.database_url, redis_url or embedded.redis_url)
+    finally:
+        embedded.stop()
+
+
+@pytest.fixture(scope="session")
+def database_url(servers: RunningServers) -> Iterator[str]:
+    """A fresh, empty database for this test worker, dropped at the end."""
+    name = f"keyhouse_test_{secrets.token_hex(6)}"
+    _execute(servers.database_url, f"CREATE DATABASE {name}")
+    yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
+    _execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers: RunningServers) -> str:
+    """An emptied database number of this test worker's own (1 to 15: worker 16 would share with worker 1)."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    number = int(worker.removeprefix("gw")) % 15 + 1
+    if servers.redis_url.startswith("unix:"):
+        own = f"{servers.redis_url.partition('?')[0]}?db={number}"
+    else:
+        own = urlsplit(servers.redis_url)._replace(path=f"/{number}").geturl()
+    with redis.Redis.from_url(own) as client:
+        client.flushdb()
+    return own
+
+
+def _execute(url: str, statement: str) -> None:
+    async def execute() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    # In a thread, because the loop of the tests may belong to this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, execute()).result()
