@@ -12,10 +12,12 @@ from app.admin.key_reading import KeyView, views
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
 from app.base.ids import new_id
+from app.base.money import NanoUSD
 from app.storage.postgres import keys as key_rows
 from app.storage.postgres import teams as rows
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.keys import KeyFilter, Page
+from app.storage.postgres.receipts import spend_of_team
 from app.storage.postgres.teams import StoredTeam
 from app.storage.principals import Principals
 
@@ -86,8 +88,8 @@ class Teams:
         await self._principals.announce(f"team:{team_id}")
         return team
 
-    async def get(self, team_id: str) -> tuple[StoredTeam, list[KeyView]]:
-        """The team and its keys, newest first. Raises NotFound."""
+    async def get(self, team_id: str) -> tuple[StoredTeam, NanoUSD, list[KeyView]]:
+        """The team, what it spent since ever, and its keys, newest first. Raises NotFound."""
         at = now()
         async with transaction(self._engine) as connection:
             team = await rows.find_team(connection, team_id)
@@ -95,7 +97,7 @@ class Teams:
                 raise _unknown(team_id)
             page = Page(1, MOST_KEYS_SHOWN, "created_at", descending=True)
             found, _ = await key_rows.list_keys(connection, KeyFilter(team_id=team_id), page, at)
-            return team, await views(connection, found, at)
+            return team, await spend_of_team(connection, team_id), await views(connection, found, at)
 
     async def list(self, organization_id: str | None = None) -> list[StoredTeam]:
         """Newest first."""

@@ -79,6 +79,12 @@ async def total_spend(connection: AsyncConnection) -> NanoUSD:
     return int((await connection.execute(select(func.coalesce(func.sum(receipts.c.cost_nanousd), 0)))).scalar_one())
 
 
+async def spend_of_team(connection: AsyncConnection, team_id: str) -> NanoUSD:
+    """Since ever, also of keys that are deleted or have left the team."""
+    total = select(func.coalesce(func.sum(receipts.c.cost_nanousd), 0)).where(receipts.c.team_id == team_id)
+    return int((await connection.execute(total)).scalar_one())
+
+
 async def list_receipts(connection: AsyncConnection, wanted: ReceiptFilter, limit: int) -> list[Row[Any]]:
     """Whole rows with ``team_alias`` and ``key_alias``, newest first."""
     query = (

@@ -1,0 +1,162 @@
+"""Reading one field of an admin request: JSON of the right type and size, or a 422 that names the field."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request
+
+from app.base.errors import InvalidRequest, Unprocessable
+from app.base.money import NanoUSD, parse_usd
+from app.domain.budgets import Duration, parse_duration
+
+LONGEST_TEXT = 256
+MOST_ENTRIES = 1_000
+MOST_METADATA_BYTES = 65_536
+DEEPEST_METADATA = 32
+LARGEST_COUNT = 2**53 - 1  # what Redis scripts and JSON readers count exactly
+MOST_BODY_BYTES = 1_000_000
+
+Body = Mapping[str, bytes]
+_T = TypeVar("_T")
+_NEUTRAL = frozenset({b"null", b"[]", b"{}", b"false"})
+
+
+async def read_body(request: Request[Any, Any, Any]) -> Body:
+    """The fields of the body as raw JSON; an empty body has none. Raises InvalidRequest."""
+    raw = await request.body()
+    if not raw.strip():
+        return {}
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError as error:
+        raise InvalidRequest("the body must be a JSON object, such as {}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"the body cannot be read as JSON: {error}") from error
+    return {name: bytes(value) for name, value in fields.items()}
+
+
+def check_names(body: Body, enforced: Collection[str], not_enforced: Collection[str]) -> None:
+    """Raises Unprocessable for a field nobody knows, and for one known but not enforced that asks for something."""
+    for name, raw in body.items():
+        if name in enforced:
+            continue
+        if name not in not_enforced:
+            nearest = difflib.get_close_matches(name, [*enforced, *not_enforced], n=1, cutoff=0.0)[0]
+            raise Unprocessable(f'"{name}" is not a field of this request; the nearest is "{nearest}"', param=name)
+        if msgspec.json.encode(_decode(name, raw, object, "JSON")) not in _NEUTRAL:
+            raise Unprocessable(
+                f'"{name}" is not enforced yet, so it is refused rather than stored and ignored', param=name
+            )
+
+
+def is_null(raw: bytes) -> bool:
+    return raw == b"null"
+
+
+def read_text(name: str, raw: bytes) -> str:
+    """1 to ``LONGEST_TEXT`` characters without NUL."""
+    text = _decode(name, raw, str, "a text")
+    _check_text(name, text)
+    return text
+
+
+def read_count(name: str, raw: bytes) -> int:
+    count = _decode(name, raw, int, "a whole number")
+    if not 0 <= count <= LARGEST_COUNT:
+        raise Unprocessable(f'"{name}" is {_short(raw)}; give a whole number from 0 to {LARGEST_COUNT}', param=name)
+    return count
+
+
+def read_amount(name: str, raw: bytes) -> NanoUSD:
+    """Dollars, read from the digits as they stand, never through a float."""
+    if raw[:1] == b'"':
+        raise Unprocessable(f'"{name}" must be a number of dollars, not a text', param=name)
+    dollars = _decode(name, raw, Decimal, "a number of dollars")
+    try:
+        amount = parse_usd(dollars)
+    except (ValueError, ArithmeticError) as error:
+        raise Unprocessable(f'"{name}" is {_short(raw)}; give at most 9000000 dollars', param=name) from error
+    if dollars < 0:
+        raise Unprocessable(f'"{name}" is {_short(raw)}; it may not be negative', param=name)
+    return amount
+
+
+def read_flag(name: str, raw: bytes) -> bool:
+    return _decode(name, raw, bool, "true or false")
+
+
+def read_texts(name: str, raw: bytes) -> tuple[str, ...]:
+    texts = _decode(name, raw, list[str], "a list of texts")
+    if len(texts) > MOST_ENTRIES:
+        raise Unprocessable(f'"{name}" has {len(texts)} entries; at most {MOST_ENTRIES}', param=name)
+    for text in texts:
+        _check_text(name, text)
+    return tuple(texts)
+
+
+def read_text_map(name: str, raw: bytes) -> dict[str, str]:
+    entries = _decode(name, raw, dict[str, str], "an object of texts")
+    if len(entries) > MOST_ENTRIES:
+        raise Unprocessable(f'"{name}" has {len(entries)} entries; at most {MOST_ENTRIES}', param=name)
+    for key, value in entries.items():
+        _check_text(name, key)
+        _check_text(name, value)
+    return entries
+
+
+def read_metadata(name: str, raw: bytes) -> dict[str, Any]:
+    """An open JSON object of at most 64 KB and 32 levels."""
+    if len(raw) > MOST_METADATA_BYTES:
+        raise Unprocessable(f'"{name}" has {len(raw)} bytes; at most {MOST_METADATA_BYTES}', param=name)
+    metadata = _decode(name, raw, dict[str, Any], "an object")
+    _check_tree(name, metadata, DEEPEST_METADATA)
+    return metadata
+
+
+def read_duration(name: str, raw: bytes) -> Duration:
+    try:
+        return parse_duration(_decode(name, raw, str, 'a duration such as "30d"'))
+    except ValueError as error:
+        raise Unprocessable(f'"{name}": {error}', param=name) from error
+
+
+def _decode(name: str, raw: bytes, kind: type[_T], wanted: str) -> _T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise Unprocessable(f'"{name}" is {_short(raw)}; it must be {wanted}', param=name) from error
+
+
+def _check_text(name: str, text: str) -> None:
+    if not text or len(text) > LONGEST_TEXT:
+        raise Unprocessable(f'"{name}" holds a text of {len(text)} characters; give 1 to {LONGEST_TEXT}', param=name)
+    if "\0" in text:
+        raise Unprocessable(f'"{name}" holds a NUL character, which cannot be stored', param=name)
+
+
+def _check_tree(name: str, value: object, levels: int) -> None:
+    if levels == 0:
+        raise Unprocessable(f'"{name}" is nested deeper than {DEEPEST_METADATA} levels', param=name)
+    match value:
+        case str():
+            if "\0" in value:
+                raise Unprocessable(f'"{name}" holds a NUL character, which cannot be stored', param=name)
+        case dict():
+            for key, entry in value.items():
+                _check_tree(name, key, levels)
+                _check_tree(name, entry, levels - 1)
+        case list():
+            for entry in value:
+                _check_tree(name, entry, levels - 1)
+        case int() if abs(value) > LARGEST_COUNT and not isinstance(value, bool):
+            raise Unprocessable(f'"{name}" holds a number beyond {LARGEST_COUNT}; write it as a text', param=name)
+        case _:
+            pass
+
+
+def _short(raw: bytes) -> str:
+    text = raw.decode(errors="replace")
+    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -1,0 +1,38 @@
+"""The admin and finance routes together, and what they need from whoever builds the app."""
+
+from typing import Any
+
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.admin.key_reading import KeyReading
+from app.admin.keys import Keys
+from app.admin.spend import Spend
+from app.admin.teams import Teams
+from app.api.admin.keys import KeyRoutes
+from app.api.admin.teams import TeamRoutes
+from app.api.finance.spend import SpendRoutes
+from app.api.security import Access
+from app.storage.principals import Principals
+
+
+def admin_routes() -> list[ControllerRouterHandler]:
+    """For ``route_handlers``; give the app ``admin_dependencies`` too."""
+    return [KeyRoutes, TeamRoutes, SpendRoutes]
+
+
+def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: str) -> dict[str, Provide]:
+    """For ``dependencies``: access, keys, key_reading, teams, spend."""
+    pepper = principals.pepper
+    return {
+        "access": _provide(Access(principals, master_key)),
+        "keys": _provide(Keys(engine, principals, pepper)),
+        "key_reading": _provide(KeyReading(engine, pepper)),
+        "teams": _provide(Teams(engine, principals)),
+        "spend": _provide(Spend(engine)),
+    }
+
+
+def _provide(thing: Any) -> Provide:  # noqa: ANN401  each of its own type
+    return Provide(lambda: thing, sync_to_thread=False)
