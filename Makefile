@@ -21,8 +21,9 @@ $(VENV)/.installed: $(VENV)/.created requirements.txt pyproject.toml
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.created requirements.txt requirements-test.txt pyproject.toml
+$(VENV)/.installed-test: $(VENV)/.created requirements.txt requirements-test.txt requirements-older-sdk.txt pyproject.toml
 	$(PIP_INSTALL) --require-hashes -r requirements-test.txt
+	$(PIP_INSTALL) --require-hashes --no-deps --upgrade --target $(VENV)/older-sdk -r requirements-older-sdk.txt
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.installed
 
