@@ -63,6 +63,8 @@ def _headers_out(call: Call, grant: Grant) -> list[Header]:
         and name not in replaced
         and name not in named_by_connection
     ]
+    given = {name for name, _ in headers}
+    own += [header for header in host.default_headers if header[0] not in given and header[0] not in replaced]
     # The usage scanner reads text, and the client gets the very bytes, so neither side compresses.
     return [*headers, *own, (b"accept-encoding", b"identity")]
 
