@@ -1,0 +1,314 @@
+"""The book of record: moves receipts from the ledger's stream into Postgres, and rebuilds counters from it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.base.errors import StorageUnavailable
+from app.base.logs import get_logger
+from app.domain.spend import BudgetClaim, Receipt
+from app.storage.postgres.partitions import create_partitions
+from app.storage.redis.encoding import decode_receipt, without_nul
+from app.storage.redis.ledger import RedisLedger, StreamedReceipt
+
+# One number for the one drainer among all processes on a database: "khbooks" in ASCII.
+BOOK_LOCK = 0x6B68626F6F6B73
+LOCK_TIMEOUT_S = 10
+SWEEP_COUNT = 100
+
+# Column, array type; ``tags`` come as one array literal each, since unnest takes nested arrays apart.
+COLUMNS = (
+    ("request_id", "text"),
+    ("attempt", "smallint"),
+    ("started_at", "timestamptz"),
+    ("duration_ms", "bigint"),
+    ("first_byte_ms", "bigint"),
+    ("organization_id", "text"),
+    ("team_id", "text"),
+    ("user_id", "text"),
+    ("key_id", "text"),
+    ("customer_id", "text"),
+    ("tags", "text"),
+    ("session_id", "text"),
+    ("agent_id", "text"),
+    ("route", "text"),
+    ("model_asked", "text"),
+    ("model_served", "text"),
+    ("provider", "text"),
+    ("deployment_id", "text"),
+    ("protocol_in", "text"),
+    ("protocol_out", "text"),
+    ("streamed", "boolean"),
+    ("input_tokens", "bigint"),
+    ("cache_read_tokens", "bigint"),
+    ("cache_write_5m_tokens", "bigint"),
+    ("cache_write_1h_tokens", "bigint"),
+    ("output_tokens", "bigint"),
+    ("reasoning_tokens", "bigint"),
+    ("audio_input_tokens", "bigint"),
+    ("audio_output_tokens", "bigint"),
+    ("images", "bigint"),
+    ("web_searches", "bigint"),
+    ("input_cost_nanousd", "bigint"),
+    ("cache_read_cost_nanousd", "bigint"),
+    ("cache_write_cost_nanousd", "bigint"),
+    ("output_cost_nanousd", "bigint"),
+    ("other_cost_nanousd", "bigint"),
+    ("cost_nanousd", "bigint"),
+    ("price_version", "text"),
+    ("price_source", "text"),
+    ("usage_source", "text"),
+    ("status", "text"),
+    ("finish_reason", "text"),
+)
+_NAMES = ", ".join(name for name, _ in COLUMNS)
+_VALUES = ", ".join("tags::text[]" if name == "tags" else name for name, _ in COLUMNS)
+_ARRAYS = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(COLUMNS, 1))
+# A key's own sums move with the receipts that were really new, in the same statement.
+_INSERT = f"""
+WITH inserted AS (
+    INSERT INTO receipts ({_NAMES})
+    SELECT {_VALUES} FROM unnest({_ARRAYS}) AS batch ({_NAMES})
+    ON CONFLICT (request_id, attempt, started_at) DO NOTHING
+    RETURNING request_id, attempt, started_at, key_id, cost_nanousd
+), sums AS (
+    SELECT key_id, sum(cost_nanousd)::bigint AS cost_nanousd, max(started_at) AS last_active_at
+    FROM inserted GROUP BY key_id
+), touched AS (
+    UPDATE keys SET
+        spend_nanousd = keys.spend_nanousd + sums.cost_nanousd,
+        last_active_at = greatest(keys.last_active_at, sums.last_active_at)
+    FROM sums WHERE keys.key_id = sums.key_id
+)
+SELECT request_id, attempt, started_at FROM inserted
+"""  # noqa: S608  the names are the constants above
+_SUM = """
+SELECT coalesce(sum(cost_nanousd), 0)::bigint FROM receipts
+WHERE key_id = $1 AND started_at >= $2 AND ($3::timestamptz IS NULL OR started_at < $3)
+"""
+
+# Classes of SQLSTATE: what is wrong with the data, and what will be right later.
+_CONTENT = ("22", "23")
+_LATER = ("08", "40", "53", "55", "57", "58")
+
+_Read = tuple[StreamedReceipt, Receipt]
+
+
+class Books:
+    """Every method raises StorageUnavailable when Postgres or Redis does not answer, and may then be repeated."""
+
+    def __init__(self, engine: AsyncEngine, ledger: RedisLedger) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        # Waiters for the book's lock would each sit on a connection of the pool: in one process, one at a time.
+        self._turn = asyncio.Lock()
+        self._log = get_logger()
+
+    async def drain_once(self, count: int = 500) -> int:
+        """Book the oldest ``count`` receipts; returns how many left the stream, 0 when another process is at it."""
+        if not await self._ledger.read_receipts(1):
+            return 0
+        async with self._turn, self._locked(wait=False) as connection:
+            return 0 if connection is None else len(await self._drain(connection, count))
+
+    async def rebuild(self, claim: BudgetClaim) -> None:
+        """Set the counter of the claim's window to what the receipts of its key add up to, and what is held."""
+        async with self._turn, self._locked(wait=True) as connection:
+            assert connection is not None
+            if await self._ledger.find_counter(claim) is not None:
+                return
+            while len(await self._drain(connection, 500)) == 500:
+                pass
+            async with connection.begin():
+                row = await connection.exec_driver_sql(_SUM, (claim.key_id, claim.start, claim.end))
+                booked_nanousd = int(row.scalar_one())
+            await self._ledger.rebuild(claim, booked_nanousd)
+            self._log.info("counter rebuilt", counter=claim.counter, key_id=claim.key_id, booked_nanousd=booked_nanousd)
+
+    async def sweep_once(self) -> int:
+        """Book what dead processes left behind; returns how many holds that were."""
+        return await self._ledger.sweep(SWEEP_COUNT)
+
+    async def ensure_partitions(self, at: datetime) -> None:
+        """Make the partitions of the month of ``at`` and of the two after it, where they are missing."""
+        with _postgres_errors():
+            async with self._engine.begin() as connection:
+                await create_partitions(connection, at)
+
+    async def _drain(self, connection: AsyncConnection, count: int) -> list[StreamedReceipt]:
+        """Under the lock: read, insert, correct counters that have not seen a receipt, acknowledge."""
+        entries = await self._ledger.read_receipts(count)
+        readable: list[_Read] = []
+        for entry in entries:
+            try:
+                readable.append((entry, decode_receipt(entry.payload)))
+            except ValueError as error:
+                await self._reject(entry, error)
+        if readable:
+            await self._book(connection, readable)
+        return entries
+
+    async def _book(self, connection: AsyncConnection, batch: Sequence[_Read]) -> None:
+        """Book a batch; one that Postgres refuses is halved until the receipt at fault stands alone."""
+        try:
+            inserted = await _insert(connection, [receipt for _, receipt in batch])
+        except DBAPIError as error:
+            if not _is_content(error):
+                raise
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._book(connection, batch[:middle])
+                await self._book(connection, batch[middle:])
+                return
+            await self._book_mended(connection, batch[0], error)
+            return
+        await self._correct(batch, inserted)
+        await self._ledger.acknowledge([entry.entry_id for entry, _ in batch])
+
+    async def _book_mended(self, connection: AsyncConnection, read: _Read, refusal: DBAPIError) -> None:
+        entry, receipt = read
+        mended = without_nul(receipt)
+        if mended == receipt:
+            await self._reject(entry, refusal)
+        else:
+            await self._book(connection, [(entry, mended)])
+
+    async def _correct(self, batch: Sequence[_Read], inserted: set[tuple[Any, ...]]) -> None:
+        missed: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+        for entry, receipt in batch:
+            name = (receipt.request_id, receipt.attempt, receipt.started_at)
+            if name in inserted:
+                # Of two in one batch the first was booked.
+                inserted.remove(name)
+                if not entry.counted:
+                    missed[receipt.key_id].append((receipt.started_at, receipt.cost.total))
+        for key_id, receipts in missed.items():
+            await self._ledger.correct(key_id, receipts)
+
+    async def _reject(self, entry: StreamedReceipt, error: Exception) -> None:
+        reason = str(getattr(error, "orig", None) or error)[:1000]
+        await self._ledger.reject(entry, reason)
+        self._log.error(
+            "receipt refused by the book and put aside in the Redis stream {kh}:rejected; its spend is not in reports",
+            entry_id=entry.entry_id.decode(),
+            reason=reason,
+        )
+
+    @asynccontextmanager
+    async def _locked(self, *, wait: bool) -> AsyncIterator[AsyncConnection | None]:
+        """A connection that alone may book; None when another has the lock and we do not ``wait``."""
+        with _postgres_errors():
+            async with self._engine.connect() as connection:
+                try:
+                    got = await _lock(connection, wait=wait)
+                    yield connection if got else None
+                    if got:
+                        await connection.exec_driver_sql("SELECT pg_advisory_unlock($1)", (BOOK_LOCK,))
+                        await connection.commit()
+                except BaseException:
+                    # The lock belongs to the server's session, and ends with it.
+                    await connection.invalidate()
+                    raise
+
+
+async def _lock(connection: AsyncConnection, *, wait: bool) -> bool:
+    if wait:
+        await connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
+        await connection.exec_driver_sql("SELECT pg_advisory_lock($1)", (BOOK_LOCK,))
+        got = True
+    else:
+        answer = await connection.exec_driver_sql("SELECT pg_try_advisory_lock($1)", (BOOK_LOCK,))
+        got = bool(answer.scalar_one())
+    await connection.commit()
+    return got
+
+
+async def _insert(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:
+    """Returns which were not in the book before, by request, attempt and start."""
+    arrays = tuple(list(column) for column in zip(*map(_row, receipts), strict=True))
+    async with connection.begin():
+        inserted = await connection.exec_driver_sql(_INSERT, arrays)
+        return {tuple(row) for row in inserted.all()}
+
+
+def _row(receipt: Receipt) -> tuple[Any, ...]:
+    """The values in the order of COLUMNS."""
+    usage, cost = receipt.usage, receipt.cost
+    return (
+        receipt.request_id,
+        receipt.attempt,
+        receipt.started_at,
+        receipt.duration_ms,
+        receipt.first_byte_ms,
+        receipt.organization_id,
+        receipt.team_id,
+        receipt.user_id,
+        receipt.key_id,
+        receipt.customer_id,
+        _array_literal(receipt.tags),
+        receipt.session_id,
+        receipt.agent_id,
+        receipt.route,
+        receipt.model_asked,
+        receipt.model_served,
+        receipt.provider,
+        receipt.deployment_id,
+        receipt.protocol_in,
+        receipt.protocol_out,
+        receipt.streamed,
+        usage.input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.output,
+        usage.reasoning,
+        usage.audio_input,
+        usage.audio_output,
+        usage.images,
+        usage.web_searches,
+        cost.input,
+        cost.cache_read,
+        cost.cache_write,
+        cost.output,
+        cost.other,
+        cost.total,
+        receipt.price_version,
+        receipt.price_source,
+        receipt.usage_source,
+        receipt.status,
+        receipt.finish_reason,
+    )
+
+
+def _array_literal(texts: tuple[str, ...]) -> str:
+    quoted = ('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts)
+    return "{" + ",".join(quoted) + "}"
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
+def _is_content(error: DBAPIError) -> bool:
+    """Whether the receipts themselves are at fault: refused by Postgres, or by the driver on the way there."""
+    cause = None if error.orig is None else error.orig.__cause__
+    return _sqlstate(error).startswith(_CONTENT) or isinstance(cause, asyncpg.exceptions.DataError)
+
+
+@contextmanager
+def _postgres_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, TimeoutError) as error:
+        raise StorageUnavailable("Postgres cannot be reached; the receipts wait in Redis") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or not _sqlstate(error) or _sqlstate(error).startswith(_LATER):
+            raise StorageUnavailable("Postgres does not answer; the receipts wait in Redis") from error
+        raise

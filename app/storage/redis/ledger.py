@@ -1,0 +1,298 @@
+"""The ledger: what every running request holds, and what every limit and budget has counted, in Redis."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.base.errors import StorageUnavailable
+from app.domain.limits import RateLimits
+from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, RateStanding, Receipt, Refused
+from app.storage.redis.encoding import encode_receipt
+from app.storage.redis.script import Answer, ScriptRunner, load_script
+
+LEASE_S = 60.0
+# What ``retry_after_s`` says when a spent budget has no end: a year of seconds. Only a human can change it.
+NEVER_S = 31_536_000
+# Redis may lose its last second when it dies (appendfsync everysec), two when its disk is slow.
+REMEMBERED_S = 5.0
+_HOLDS_PER_CALL = 200
+_IDS_PER_CALL = 1_000
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
+
+_LEASES = b"{kh}:leases"
+_RECEIPTS = b"{kh}:receipts"
+_REJECTED = b"{kh}:rejected"
+_BORN = b"{kh}:born"
+
+_ADMITTED = 0
+_MISSING = 6
+_REASONS: dict[int, Any] = {1: "requests", 2: "tokens", 3: "concurrency", 4: "budget", 5: "budget_held"}
+
+Arguments = list[bytes | str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedReceipt:
+    """A receipt on its way to the book. ``counted``: the counters moved when it was appended."""
+
+    entry_id: bytes
+    payload: bytes
+    counted: bool
+
+
+class RedisLedger:
+    """All amounts are nano-dollars below 2^53. Every method raises StorageUnavailable when Redis does not answer.
+
+    ``on_missing_counter`` is called with a claim whose counter is not there and cannot be known to be zero; it must
+    set the counter (``rebuild``) or raise StorageUnavailable.
+    """
+
+    def __init__(
+        self,
+        runner: ScriptRunner,
+        *,
+        lease_s: float = LEASE_S,
+        on_missing_counter: Callable[[BudgetClaim], Awaitable[None]] | None = None,
+    ) -> None:
+        self.on_missing_counter = on_missing_counter
+        self._runner = runner
+        self._lease_ms = round(lease_s * 1000)
+        self._rebuilding: dict[str, asyncio.Task[None]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._settled: deque[tuple[float, list[bytes], Arguments]] = deque()
+        self._connections = 0
+        names = ("open", "reserve", "settle", "release", "renew", "sweep", "rebuild", "correct", "look")
+        self._scripts = {name: load_script(name) for name in (*names, "read", "acknowledge", "reject")}
+
+    async def open(self) -> None:
+        """Note when this data set was first seen, so that windows that begin later need no rebuilding."""
+        await self._run("open", [_BORN], [])
+
+    async def close(self) -> None:
+        """Stop what is under way of its own; the runner stays open, as it is not ours."""
+        tasks = [*self._background, *self._rebuilding.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def reserve(self, claim: Claim) -> Admitted | Refused:
+        """Hold everything the claim asks for, in one atomic step, or change nothing.
+
+        A claim of the same request again takes the place of the first.
+        """
+        keys, arguments = _claim_arguments(claim, self._lease_ms)
+        try:
+            for _ in range(len(claim.budgets) + 1):
+                answer = await self._run("reserve", keys, arguments)
+                if answer[0] != _MISSING:
+                    return _read_answer(claim, answer)
+                await self._rebuild_once(claim.budgets[answer[5] - 1])
+        except (StorageUnavailable, asyncio.CancelledError):
+            # It may have been admitted all the same: a hold that nobody uses would be booked when its lease ends.
+            self._start(self._undo(claim.request_id))
+            raise
+        raise StorageUnavailable("the counters of a budget are missing and could not be rebuilt; try again shortly")
+
+    async def settle(self, receipt: Receipt, tokens: int) -> bool:
+        """Exchange the hold for what it cost and append the receipt; True when there was a hold.
+
+        May be repeated at will: the counters move once, and the book drops a receipt that it has.
+        """
+        keys = [_hold_key(receipt.request_id), _LEASES, _RECEIPTS]
+        arguments: Arguments = [
+            receipt.request_id,
+            receipt.cost.total,
+            tokens,
+            encode_receipt(receipt),
+            receipt.key_id,
+            _microseconds(receipt.started_at),
+        ]
+        existed = await self._run("settle", keys, arguments)
+        self._remember(keys, arguments)
+        return bool(existed)
+
+    async def release(self, request_id: str) -> None:
+        """Give everything back, tokens too; the request stays counted among the requests of its minute."""
+        await self._run("release", [_hold_key(request_id), _LEASES], [request_id])
+
+    async def renew(self, holds: Sequence[tuple[str, Receipt | None]]) -> list[str]:
+        """Extend these leases, each with the receipt to book should we die; returns the requests without a hold.
+
+        A receipt that costs more than is held makes the hold grow to it.
+        """
+        gone: list[str] = []
+        for begin in range(0, len(holds), _HOLDS_PER_CALL):
+            arguments: Arguments = [self._lease_ms]
+            for request_id, receipt in holds[begin : begin + _HOLDS_PER_CALL]:
+                if receipt is None:
+                    arguments += (request_id, b"", 0)
+                else:
+                    arguments += (request_id, encode_receipt(receipt), receipt.cost.total)
+            gone += [name.decode() for name in await self._run("renew", [_LEASES], arguments)]
+        return gone
+
+    async def sweep(self, limit: int = 100) -> int:
+        """Book what dead processes left behind: at most ``limit`` holds whose lease has ended; returns how many."""
+        return int(await self._run("sweep", [_LEASES], [limit]))
+
+    async def read_receipts(self, count: int) -> list[StreamedReceipt]:
+        """The oldest receipts that are not yet acknowledged. For the one that holds the book's lock."""
+        entries = []
+        for entry_id, flat in await self._run("read", [_RECEIPTS], [count]):
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+            entries.append(StreamedReceipt(entry_id, fields.get(b"receipt", b""), fields.get(b"counted") == b"1"))
+        return entries
+
+    async def acknowledge(self, entry_ids: Sequence[bytes]) -> None:
+        """These receipts are in the book: take them off the stream."""
+        for begin in range(0, len(entry_ids), _IDS_PER_CALL):
+            await self._run("acknowledge", [_RECEIPTS], list(entry_ids[begin : begin + _IDS_PER_CALL]))
+
+    async def reject(self, entry: StreamedReceipt, error: str) -> None:
+        """Put aside a receipt that the book refuses, into the stream ``{kh}:rejected``."""
+        await self._run("reject", [_RECEIPTS, _REJECTED], [entry.entry_id, entry.payload, error])
+
+    async def correct(self, key_id: str, receipts: Sequence[tuple[datetime, int]]) -> None:
+        """Add booked receipts (when they started, what they cost) that no counter has seen to those of their key."""
+        arguments: Arguments = []
+        for started_at, cost_nanousd in receipts:
+            arguments += (_microseconds(started_at), cost_nanousd)
+        await self._run("correct", [b"{kh}:counters:" + key_id.encode()], arguments)
+
+    async def rebuild(self, claim: BudgetClaim, booked_nanousd: int) -> None:
+        """Set the claim's counter from the book's sum, what is still in the stream, and the holds that live.
+
+        The caller keeps the book's lock: nothing may be drained between the sum and this.
+        """
+        arguments: Arguments = [claim.counter, claim.key_id, *_window(claim), booked_nanousd]
+        await self._run("rebuild", [_counter_key(claim), _RECEIPTS, _LEASES], arguments)
+
+    async def find_counter(self, claim: BudgetClaim) -> tuple[int, int] | None:
+        """Spent and held on the claim's counter, None when there is no such counter."""
+        spent, held = await self._run("look", [_counter_key(claim)], [])
+        return None if spent is None else (int(spent), int(held))
+
+    async def _run(self, name: str, keys: list[bytes], arguments: Arguments) -> Answer:
+        answer = await self._runner.run(self._scripts[name], keys, arguments)
+        if self._connections != self._runner.connections:
+            known, self._connections = self._connections, self._runner.connections
+            if known and self._settled:
+                self._start(self._repeat(list(self._settled)))
+        return answer
+
+    async def _rebuild_once(self, claim: BudgetClaim) -> None:
+        """However many requests miss a counter, one of them has it rebuilt."""
+        task = self._rebuilding.get(claim.counter)
+        if task is None:
+            if self.on_missing_counter is None:
+                raise StorageUnavailable(f'the counter "{claim.counter}" is missing and nothing here can rebuild it')
+            task = asyncio.ensure_future(self.on_missing_counter(claim))
+            self._rebuilding[claim.counter] = task
+            task.add_done_callback(lambda _: self._rebuilding.pop(claim.counter, None))
+        await asyncio.shield(task)
+
+    def _remember(self, keys: list[bytes], arguments: Arguments) -> None:
+        now = time.monotonic()
+        settled = self._settled
+        settled.append((now, keys, arguments))
+        while settled[0][0] < now - REMEMBERED_S:
+            settled.popleft()
+
+    async def _repeat(self, settled: list[tuple[float, list[bytes], Arguments]]) -> None:
+        """Redis is back and may have lost its last writes: say again what was settled just before."""
+        for _, keys, arguments in settled:
+            try:
+                await self._runner.run(self._scripts["settle"], keys, arguments)
+            except StorageUnavailable:
+                # They are still remembered, and said again after the next connection.
+                return
+
+    async def _undo(self, request_id: str) -> None:
+        pause_s = _FIRST_PAUSE_S
+        deadline = time.monotonic() + self._lease_ms / 1000
+        while time.monotonic() < deadline:
+            with contextlib.suppress(StorageUnavailable):
+                await self.release(request_id)
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _hold_key(request_id: str) -> bytes:
+    return b"{kh}:hold:" + request_id.encode()
+
+
+def _counter_key(claim: BudgetClaim) -> bytes:
+    return b"{kh}:budget:" + claim.counter.encode()
+
+
+def _microseconds(at: datetime) -> int:
+    # A double holds seconds since 1970 to a quarter of a microsecond, so rounding gives the very microsecond.
+    return round(at.timestamp() * 1_000_000)
+
+
+def _window(claim: BudgetClaim) -> tuple[int, int | str]:
+    return _microseconds(claim.start), "" if claim.end is None else _microseconds(claim.end)
+
+
+def _limit(value: int | None) -> int | str:
+    return "" if value is None else value
+
+
+def _claim_arguments(claim: Claim, lease_ms: int) -> tuple[list[bytes], Arguments]:
+    orphan, limits = claim.if_orphaned, claim.limits
+    keys = [_hold_key(claim.request_id), _LEASES]
+    arguments: Arguments = [
+        claim.request_id,
+        claim.scope,
+        _limit(limits.requests_per_minute),
+        _limit(limits.tokens_per_minute),
+        _limit(limits.max_parallel_requests),
+        claim.tokens,
+        lease_ms,
+        encode_receipt(orphan),
+        orphan.cost.total,
+        orphan.key_id,
+        _microseconds(orphan.started_at),
+    ]
+    for budget in claim.budgets:
+        keys.append(_counter_key(budget))
+        counted = "1" if budget.counting_since <= budget.start else "0"
+        arguments += (budget.counter, budget.limit_nanousd, budget.hold_nanousd, *_window(budget), counted)
+    return keys, arguments
+
+
+def _read_answer(claim: Claim, answer: list[int]) -> Admitted | Refused:
+    verdict, requests_used, tokens_used, reset_s, retry_s, number = answer[:6]
+    requests, tokens = _standings(claim.limits, requests_used, tokens_used, reset_s)
+    budgets = tuple(
+        BudgetStanding(budget, answer[6 + 2 * index], answer[7 + 2 * index])
+        for index, budget in enumerate(claim.budgets[: (len(answer) - 6) // 2])
+    )
+    if verdict == _ADMITTED:
+        return Admitted(requests, tokens, budgets)
+    return Refused(_REASONS[verdict], retry_s, requests, tokens, budgets[number - 1] if number else None)
+
+
+def _standings(
+    limits: RateLimits, requests_used: int, tokens_used: int, reset_s: int
+) -> tuple[RateStanding | None, RateStanding | None]:
+    requests = tokens = None
+    if limits.requests_per_minute is not None:
+        limit = limits.requests_per_minute
+        requests = RateStanding(limit, max(0, limit - requests_used), reset_s)
+    if limits.tokens_per_minute is not None:
+        limit = limits.tokens_per_minute
+        tokens = RateStanding(limit, max(0, limit - tokens_used), reset_s)
+    return requests, tokens

@@ -1,0 +1,3 @@
+-- Puts a receipt aside that the book refuses. KEYS: the receipts, the rejected. ARGV: its id, the receipt, the error
+redis.call('XADD', KEYS[2], '*', 'receipt', ARGV[2], 'error', ARGV[3])
+return redis.call('XDEL', KEYS[1], ARGV[1])
