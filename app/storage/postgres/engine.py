@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import msgspec
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.base.errors import StorageUnavailable
@@ -15,6 +17,9 @@ MAX_OVERFLOW = 5
 RECYCLE_S = 1_800
 POOL_TIMEOUT_S = 10
 CONNECT_TIMEOUT_S = 10
+
+# What opening a connection raises: errors of the server itself come bare, those of a statement as DBAPIError.
+UNREACHABLE = (OSError, TimeoutError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def driver_url(database_url: str) -> URL:
@@ -58,12 +63,12 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         async with engine.begin() as connection:
             yield connection
-    except (OSError, TimeoutError, OperationalError, InterfaceError) as error:
-        raise StorageUnavailable("Postgres does not answer; nothing was changed. Try again shortly.") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise StorageUnavailable("Postgres went away; nothing was changed. Try again shortly.") from error
-        raise
+        if not error.connection_invalidated and not isinstance(error, OperationalError | InterfaceError):
+            raise
+        raise StorageUnavailable("Postgres went away; nothing was changed. Try again shortly.") from error
+    except UNREACHABLE as error:
+        raise StorageUnavailable("Postgres does not answer; nothing was changed. Try again shortly.") from error
 
 
 def _encode_json(value: object) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import app
 from app.base.clock import now
 from app.base.errors import GatewayError, StorageUnavailable
-from app.storage.postgres.engine import create_engine
+from app.storage.postgres.engine import UNREACHABLE, create_engine
 from app.storage.postgres.partitions import create_partitions
 
 # Any number will do, as long as every replica of Keyhouse takes the same one.
@@ -46,7 +46,7 @@ async def upgrade(database_url: str, *, lock_timeout_s: int = LOCK_TIMEOUT_S) ->
                 await connection.rollback()
                 await connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": LOCK_NUMBER})
                 await connection.commit()
-    except OSError as error:
+    except UNREACHABLE as error:
         raise StorageUnavailable(f"Postgres does not answer: {error}. Is DATABASE_URL right?") from error
     finally:
         await engine.dispose()
