@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from app.domain.pricing import Cost
 from app.domain.spend import BudgetClaim, Claim, Receipt
 from app.domain.usage import Usage
 from app.embedded.binaries import find_valkey
-from app.embedded.places import open_places
+from app.embedded.places import Places
 from app.embedded.processes import wait_until
 
 KEY_ID = "key_alpha"
@@ -91,7 +90,7 @@ def redis_server(kind: str = "valkey", *arguments: str, settings: Path | None = 
 
 def find_program(kind: str, home: Path) -> Path:
     if kind == "valkey":
-        return find_valkey(replace(open_places(home / "home"), account=None))
+        return find_valkey(Places(control=home, data=home, account=None))
     return Path(shutil.which(kind) or kind)
 
 
