@@ -65,10 +65,10 @@ def _lists(allowed: tuple[str, ...], model: Model, team_models: tuple[str, ...])
     if not allowed:
         return True
     for entry in allowed:
-        if entry == model.name or entry in EVERY_MODEL or entry in model.access_groups:
+        if entry in model.names or entry in EVERY_MODEL or entry in model.access_groups:
             return True
         if entry == TEAM_MODELS and _lists(team_models, model, team_models=()):
             return True
-        if "*" in entry and fnmatchcase(model.name, entry):
+        if "*" in entry and any(fnmatchcase(name, entry) for name in model.names):
             return True
     return False

@@ -1,11 +1,24 @@
 """The catalogue: which models there are, who hosts them, and what a name asked for means."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
 
 from app.base.ids import DeploymentId
 from app.base.secret import Secret
 from app.domain.pricing import PriceSheet
+
+PriceLookup = Callable[[str, str], PriceSheet]
+"""The price of ``(provider, upstream_model)``; never None, as every model has a price."""
+
+LONGEST_NAME = 256
+_FILLED_KEPT = 1024
+_NEAREST_KEPT = 3
+_LEAST_LIKENESS = 0.6
+_DATED = re.compile(r"(.+?)[-@](20\d{2})-?(\d{2})-?(\d{2})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,11 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a client asks for by ``name``; several deployments serve it alike. A name may be a wildcard: ``anthropic/*``."""
+    """What a client asks for by ``name``; several deployments serve it alike.
+
+    A name may be a wildcard: ``anthropic/*``. ``other_names`` are those under which an allow-list may name the model
+    too: with its provider, or without its date.
+    """
 
     name: str
     deployments: tuple[Deployment, ...]
@@ -49,6 +66,11 @@ class Model:
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
     listed: bool = True
+    other_names: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.other_names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +81,173 @@ class Resolved:
     model: Model
 
 
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What LiteLLM's ``model_info`` says of a model. ``listed`` is its ``discoverable``."""
+
+    deployment_id: str | None = None
+    display_name: str | None = None
+    description: str | None = None
+    access_groups: tuple[str, ...] = ()
+    base_model: str | None = None
+    mode: str | None = None
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One entry of ``model_list`` as written. ``upstream_model`` is without the provider's prefix.
+
+    ``prices`` are dollars per unit by LiteLLM's names, as decimals; ``place`` says where the entry stands.
+    ``timeout_s`` is for the whole call, ``stream_timeout_s`` for the first byte.
+    """
+
+    model_name: str
+    provider: str
+    upstream_model: str
+    place: str
+    api_base: str | None = None
+    api_key: Secret | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: int | None = None
+    stream_timeout_s: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    weight: int | None = None
+    info: ModelInfo = field(default_factory=ModelInfo)
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
+
+
 class Catalog:
-    """An immutable snapshot of the models; looked up by name without any store."""
+    """A snapshot of the models, which never changes; looked up by name without any store."""
 
-    __slots__ = ("_by_name", "_unlisted_prices", "_wildcards", "models")
+    __slots__ = ("_aliases", "_by_name", "_by_undated", "_filled", "_price_of", "_wildcards", "models")
 
-    def __init__(self, models: tuple[Model, ...], aliases: Mapping[str, str] | None = None) -> None:
-        """``aliases`` are further exact names (bare, dated or undated ids) of listed models."""
-        raise NotImplementedError
+    def __init__(
+        self,
+        models: tuple[Model, ...],
+        aliases: Mapping[str, str] | None = None,
+        *,
+        price_of: PriceLookup | None = None,
+    ) -> None:
+        """``aliases`` are further exact names of models. ``price_of`` prices what a wildcard is filled in with, unless
+        the configuration has given the wildcard a price of its own.
+
+        Where several wildcards match, the one with the most letters outside its ``*`` is meant.
+        """
+        self.models = models
+        self._by_name = {model.name: model for model in models if "*" not in model.name}
+        self._aliases = {alias: self._by_name[name] for alias, name in (aliases or {}).items()}
+        wildcards = sorted((model for model in models if "*" in model.name), key=lambda model: -len(model.name))
+        self._wildcards = [(wildcard_pattern(model.name), model) for model in wildcards]
+        self._by_undated: dict[str, list[Model]] = {}
+        for model in self._by_name.values():
+            if (plain := undated(model.name)) is not None:
+                self._by_undated.setdefault(plain, []).append(model)
+        self._price_of = price_of
+        self._filled: dict[str, Model] = {}
+
+    def resolve(self, name: str) -> Model | None:
+        """The model that ``name`` means: exactly, as an alias, by its provider, by a wildcard, by its date; else None.
+
+        A wildcard that is a provider's whole name space keeps a dated name as it is, so that a pinned snapshot stays
+        pinned; only where no wildcard takes the name does it stand for the one model with or without that date.
+        """
+        model = self._by_name.get(name) or self._filled.get(name) or self._aliases.get(name)
+        if model is not None:
+            return model
+        if not name or len(name) > LONGEST_NAME or "*" in name or not name.isprintable():
+            return None
+        return self._without_provider(name) or self._fill(name, narrow=True) or self._by_date(name) or self._fill(name)
+
+    def nearest(self, name: str, among: Sequence[str]) -> list[str]:
+        """At most three of ``among`` that look like ``name``, the likest first."""
+        if len(name) > LONGEST_NAME:
+            return []
+        lowered = {candidate.lower(): candidate for candidate in among}
+        close = difflib.get_close_matches(name.lower(), list(lowered), _NEAREST_KEPT, _LEAST_LIKENESS)
+        return [lowered[candidate] for candidate in close]
+
+    def _without_provider(self, name: str) -> Model | None:
+        provider, slash, rest = name.partition("/")
+        model = self._by_name.get(rest) if slash else None
+        if model is None or all(deployment.provider != provider for deployment in model.deployments):
+            return None
+        return model
+
+    def _by_date(self, name: str) -> Model | None:
+        plain = undated(name)
+        if plain is not None:
+            return self._by_name.get(plain) or self._aliases.get(plain)
+        dated = self._by_undated.get(name, ())
+        return dated[0] if len(dated) == 1 else None
+
+    def _fill(self, name: str, *, narrow: bool = False) -> Model | None:
+        """``narrow`` leaves out ``*``, which takes any name at all."""
+        if not name.isascii() or " " in name:
+            return None
+        for pattern, model in self._wildcards:
+            match = None if narrow and model.name == "*" else pattern.fullmatch(name)
+            if match is not None:
+                filled = self._filled_in(model, name, match.groups())
+                if len(self._filled) >= _FILLED_KEPT:
+                    del self._filled[next(iter(self._filled))]
+                self._filled[name] = filled
+                return filled
+        return None
+
+    def _filled_in(self, model: Model, name: str, parts: tuple[str, ...]) -> Model:
+        deployments = []
+        for deployment in model.deployments:
+            upstream_model = deployment.upstream_model
+            for part in parts:
+                upstream_model = upstream_model.replace("*", part, 1)
+            price = deployment.price
+            if self._price_of is not None and price.source != "config":
+                price = self._price_of(deployment.provider, upstream_model)
+            deployments.append(
+                replace(
+                    deployment,
+                    deployment_id=DeploymentId(f"{deployment.deployment_id}/{upstream_model}"),
+                    upstream_model=upstream_model,
+                    price=price,
+                )
+            )
+        return replace(
+            model,
+            name=name,
+            deployments=tuple(deployments),
+            display_name=name,
+            other_names=other_names(name, deployments),
+        )
+
+
+def undated(name: str) -> str | None:
+    """``claude-opus-4-5`` of ``claude-opus-4-5-20251101``; None for a name that ends in no real date."""
+    match = _DATED.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        date(int(match[2]), int(match[3]), int(match[4]))
+    except ValueError:
+        return None
+    return match[1]
+
+
+def other_names(name: str, deployments: Sequence[Deployment]) -> tuple[str, ...]:
+    """What else a model is called whose name is that of its host's own model: with the provider, without the date."""
+    names: dict[str, None] = {}
+    for deployment in deployments:
+        own = deployment.upstream_model
+        if name in {own, f"{deployment.provider}/{own}"}:
+            for upstream_model in filter(None, (own, undated(own))):
+                names |= dict.fromkeys((upstream_model, f"{deployment.provider}/{upstream_model}"))
+    names.pop(name, None)
+    return tuple(names)
+
+
+def wildcard_pattern(wildcard: str) -> re.Pattern[str]:
+    """One group for each ``*``, which takes one character or more."""
+    return re.compile("(.+)".join(re.escape(part) for part in wildcard.split("*")))

@@ -1,6 +1,7 @@
 """Prices in integer nano-dollars per million units, and the one routine that turns usage into cost."""
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from app.base.money import NanoUSD, round_per_million
@@ -84,11 +85,6 @@ def cost_of(usage: Usage, sheet: PriceSheet) -> Cost:
         + usage.web_searches * rates.web_searches,
     )
     # Rounding the running sum, and taking differences, makes the parts add up to the once-rounded total.
-    running = rounded = 0
-    parts = []
-    for product in products:
-        running += product
-        rounded_now = round_per_million(running)
-        parts.append(rounded_now - rounded)
-        rounded = rounded_now
-    return Cost(*parts, total=rounded)
+    rounded = [round_per_million(running) for running in accumulate(products)]
+    parts = [after - before for before, after in pairwise([0, *rounded])]
+    return Cost(parts[0], parts[1], parts[2], parts[3], parts[4], rounded[-1])

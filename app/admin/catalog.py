@@ -1,0 +1,265 @@
+"""Builds the catalogue from what the operator wrote: the model_list of the file, or the credentials alone."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Protocol
+
+from app.base.ids import DeploymentId
+from app.domain.catalog import (
+    Catalog,
+    Deployment,
+    Model,
+    ModelEntry,
+    ModelInfo,
+    Timeouts,
+    other_names,
+    wildcard_pattern,
+)
+from app.providers.hosts import HOSTS, Credential, Host
+from app.providers.price_book import PriceBook
+
+DEMO_MODELS = {
+    "demo/echo": ("Demo echo", "Says the last user message again."),
+    "demo/lorem": ("Demo lorem", "Writes filler text up to max_tokens."),
+    "demo/tools": ("Demo tools", "Calls the first tool that it is given."),
+    "demo/slow": ("Demo slow", "Writes filler text at ten words a second."),
+}
+ANY_PROVIDER = "*"
+"""The provider of an entry whose litellm_params.model is ``*``: each one that has a credential."""
+
+
+class ModelSettings(Protocol):
+    """The part of the settings that says which models there are."""
+
+    @property
+    def model_entries(self) -> tuple[ModelEntry, ...]: ...
+    @property
+    def has_model_list(self) -> bool: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def credentials(self) -> Mapping[str, Credential]: ...
+    @property
+    def discounts(self) -> Mapping[str, Decimal]: ...
+    @property
+    def demo_models(self) -> bool | None: ...
+    @property
+    def first_byte_timeout_s(self) -> int: ...
+    @property
+    def idle_timeout_s(self) -> int: ...
+    @property
+    def total_timeout_s(self) -> int: ...
+
+
+def build_catalog(settings: ModelSettings, price_book: PriceBook) -> tuple[Catalog, list[str]]:
+    """The catalogue, and a sentence for each entry that is left out or changed."""
+    builder = _Builder(settings, price_book.with_discounts(settings.discounts))
+    builder.add_all()
+    return Catalog(tuple(builder.models()), price_of=builder.book.price_of), builder.notices
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An entry with the deployment made of it."""
+
+    entry: ModelEntry
+    deployment: Deployment
+
+
+class _Builder:
+    def __init__(self, settings: ModelSettings, book: PriceBook) -> None:
+        self.book = book
+        self.notices: list[str] = []
+        self._settings = settings
+        self._ids: dict[str, int] = {}
+        self._groups: dict[str, list[_Placed]] = {}
+
+    def add_all(self) -> None:
+        settings = self._settings
+        if settings.model is not None:
+            self._add(_entry_of(settings.model))
+        elif settings.has_model_list:
+            written = {entry.model_name for entry in settings.model_entries}
+            for entry in settings.model_entries:
+                for concrete in self._spread(entry):
+                    self._add(concrete)
+                    if concrete.info.listed:
+                        self._add_offered(concrete, written)
+        else:
+            for provider in self._usable_providers():
+                for entry in self._of_environment(provider):
+                    self._add(entry)
+        self._add_demo()
+
+    def models(self) -> Iterator[Model]:
+        for name, group in self._groups.items():
+            infos = [placed.entry.info for placed in group]
+            deployments = _weighted(group)
+            yield Model(
+                name=name,
+                deployments=deployments,
+                display_name=next((info.display_name for info in infos if info.display_name), name),
+                description=next((info.description for info in infos if info.description), ""),
+                access_groups=tuple(dict.fromkeys(group for info in infos for group in info.access_groups)),
+                max_input_tokens=_first(info.max_input_tokens for info in infos),
+                max_output_tokens=_first(info.max_output_tokens for info in infos),
+                listed="*" not in name and any(info.listed for info in infos),
+                other_names=other_names(name, deployments),
+            )
+
+    def _usable_providers(self) -> list[str]:
+        """Those with a credential in the environment; a local host's is its address."""
+        usable = []
+        for name, credential in self._settings.credentials.items():
+            host = HOSTS[name]
+            key_is_there = credential.api_key is not None or not host.needs_key
+            if key_is_there and (credential.api_base or host.default_base):
+                usable.append(name)
+        return usable
+
+    def _spread(self, entry: ModelEntry) -> Iterator[ModelEntry]:
+        """An entry for any provider as one for each that has a credential: by prefix, and by bare name."""
+        if entry.provider != ANY_PROVIDER:
+            yield entry
+            return
+        providers = self._usable_providers()
+        if not providers:
+            self._leave_out(
+                entry, "no provider has a credential in the environment; set one, such as ANTHROPIC_API_KEY"
+            )
+        for provider in providers:
+            for pattern in _name_patterns(HOSTS[provider]):
+                upstream_model = pattern.removeprefix(f"{provider}/")
+                yield replace(entry, model_name=pattern, provider=provider, upstream_model=upstream_model)
+
+    def _of_environment(self, provider: str) -> Iterator[ModelEntry]:
+        host = HOSTS[provider]
+        for offered in self.book.offered(provider):
+            info = ModelInfo(display_name=offered.display_name, max_input_tokens=offered.max_input_tokens)
+            yield ModelEntry(offered.name, provider, offered.name, "the environment", info=info)
+        for pattern in _name_patterns(host):
+            upstream_model = pattern.removeprefix(f"{provider}/")
+            yield ModelEntry(pattern, provider, upstream_model, "the environment", info=ModelInfo(listed=False))
+
+    def _add_offered(self, entry: ModelEntry, written: set[str]) -> None:
+        """What a wildcard stands for, as far as the bundled data knows: so that clients can see and pick it."""
+        if entry.model_name.count("*") != 1 or entry.upstream_model.count("*") != 1:
+            return
+        pattern = wildcard_pattern(entry.upstream_model)
+        for offered in self.book.offered(entry.provider):
+            match = pattern.fullmatch(offered.name)
+            if match is None or (name := entry.model_name.replace("*", match[1])) in written:
+                continue
+            info = replace(
+                entry.info,
+                deployment_id=None,
+                display_name=offered.display_name,
+                max_input_tokens=entry.info.max_input_tokens or offered.max_input_tokens,
+            )
+            self._add(replace(entry, model_name=name, upstream_model=offered.name, info=info))
+
+    def _add_demo(self) -> None:
+        listed = self._settings.demo_models
+        if listed is None:
+            listed = not self._groups
+        for name, (display_name, description) in DEMO_MODELS.items():
+            if name not in self._groups:
+                info = ModelInfo(display_name=display_name, description=description, listed=listed)
+                self._add(ModelEntry(name, "demo", name, "the product", info=info))
+
+    def _add(self, entry: ModelEntry) -> None:
+        deployment = self._deployment(entry)
+        if deployment is not None:
+            self._groups.setdefault(entry.model_name, []).append(_Placed(entry, deployment))
+
+    def _deployment(self, entry: ModelEntry) -> Deployment | None:
+        host = HOSTS[entry.provider]
+        credential = self._settings.credentials.get(entry.provider, Credential())
+        api_key = entry.api_key or credential.api_key
+        api_base = entry.api_base or credential.api_base or host.default_base
+        if api_key is None and host.needs_key:
+            variable = host.key_variables[0]
+            self._leave_out(
+                entry, f'provider "{host.name}" needs a key: set {variable} or litellm_params.api_key, and restart'
+            )
+            return None
+        if api_base is None:
+            variable = host.base_variables[0]
+            self._leave_out(
+                entry,
+                f'provider "{host.name}" needs an address: set {variable} or litellm_params.api_base, and restart',
+            )
+            return None
+        return Deployment(
+            deployment_id=self._deployment_id(entry, api_base),
+            provider=entry.provider,
+            upstream_model=entry.upstream_model,
+            api_base=api_base,
+            api_key=api_key,
+            price=self.book.configured(entry.provider, entry.upstream_model, entry.prices, entry.info.base_model),
+            headers=entry.headers,
+            timeouts=self._timeouts(entry),
+        )
+
+    def _deployment_id(self, entry: ModelEntry, api_base: str) -> DeploymentId:
+        """The operator's own, or a digest that stays the same over restarts and when a key is rotated."""
+        given = entry.info.deployment_id
+        if given is None:
+            parts = (entry.model_name, entry.provider, entry.upstream_model, api_base)
+            identifier = "dep_" + hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        else:
+            identifier = given
+        count = self._ids[identifier] = self._ids.get(identifier, 0) + 1
+        if count == 1:
+            return DeploymentId(identifier)
+        if given is not None:
+            self.notices.append(
+                f'{entry.place}: model_info.id "{given}" of model "{entry.model_name}" is taken by an entry above; '
+                f'this one is called "{given}-{count}"'
+            )
+        return DeploymentId(f"{identifier}-{count}")
+
+    def _timeouts(self, entry: ModelEntry) -> Timeouts:
+        settings = self._settings
+        total_s = entry.timeout_s or settings.total_timeout_s
+        first_byte_s = entry.stream_timeout_s or settings.first_byte_timeout_s
+        return Timeouts(
+            first_byte_s=min(first_byte_s, total_s), idle_s=min(settings.idle_timeout_s, total_s), total_s=total_s
+        )
+
+    def _leave_out(self, entry: ModelEntry, why: str) -> None:
+        self.notices.append(f'{entry.place}: model "{entry.model_name}" is left out: {why}')
+
+
+def _name_patterns(host: Host) -> tuple[str, ...]:
+    return (f"{host.name}/*", *host.families)
+
+
+def _entry_of(name: str) -> ModelEntry:
+    """``provider/name`` of the command line; the settings have checked the provider."""
+    provider, _, upstream_model = name.partition("/")
+    upstream_model = name if provider == "demo" else upstream_model
+    return ModelEntry(name, provider, upstream_model, "--model")
+
+
+def _weighted(group: list[_Placed]) -> tuple[Deployment, ...]:
+    """By ``weight``, else by ``rpm``, else by ``tpm``, whichever all entries of the group have; else alike."""
+    entries = [placed.entry for placed in group]
+    shares: list[list[int | None]] = [
+        [entry.weight for entry in entries],
+        [entry.requests_per_minute for entry in entries],
+        [entry.tokens_per_minute for entry in entries],
+    ]
+    for share in shares:
+        weights = [weight for weight in share if weight is not None]
+        if len(weights) == len(group) and any(weights):
+            return tuple(
+                replace(placed.deployment, weight=weight) for placed, weight in zip(group, weights, strict=True)
+            )
+    return tuple(placed.deployment for placed in group)
+
+
+def _first(values: Iterator[int | None]) -> int | None:
+    return next((value for value in values if value is not None), None)

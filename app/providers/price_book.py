@@ -1,0 +1,210 @@
+"""What a model costs: the operator's own prices, then the bundled ones, then a rule; never nothing by accident."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+from app.base.clock import now
+from app.base.money import price_per_million
+from app.domain.catalog import undated
+from app.domain.pricing import PriceSheet, PriceSource, Rates, Tier
+from app.providers.hosts import HOSTS
+from app.providers.price_table import BundledModel, DatedPrices, PriceTable, load_table
+from app.providers.written_prices import written_tiers, written_with
+
+_OLDEST_SNAPSHOT = date(2022, 1, 1)
+_SUFFIX = re.compile(r"-(latest|preview)$", re.ASCII)
+_DATE_SUFFIX = re.compile(r"[-@](20\d{2})-?(\d{2})-?(\d{2})$", re.ASCII)
+_SUFFIXES_CUT = 2
+
+
+def _flat(input_dollars: str, output_dollars: str) -> Rates:
+    """Dollars per million tokens, with Anthropic's multiples for the prompt cache."""
+    per_token = Decimal(input_dollars) / 1_000_000, Decimal(output_dollars) / 1_000_000
+    plain, output = price_per_million(per_token[0]), price_per_million(per_token[1])
+    return Rates(
+        input=plain,
+        output=output,
+        cache_read=plain // 10,
+        cache_write_5m=plain * 5 // 4,
+        cache_write_1h=plain * 2,
+        reasoning=output,
+        audio_input=plain,
+        audio_output=output,
+    )
+
+
+_FREE = Rates(0, 0, 0, 0, 0, 0, 0, 0)
+FALLBACK = _flat("5", "25")
+DEMO = _flat("1", "5")
+
+# What a provider's list no longer offers, or what is no chat model, though it has a price.
+_NOT_OFFERED = re.compile(
+    r"claude-(2|v1|instant|3-).*|(ada|babbage|curie|davinci|text-|ft:|codex-mini|computer-use|gpt-oss|gpt-3|gpt-4-).*"
+    r"|gpt-4|gpt-4\.5-.*|gpt-4o-20.*|o1-(mini|preview).*"
+    r"|.*(-audio|-realtime|-transcribe|-tts|-image|-instruct|-search|-live|moderation|deep-research|\.ft-|:|-cyber"
+    r"|-rosalind|-preview|-chat-latest|-omni-).*",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedModel:
+    """A chat model that a provider offers now."""
+
+    name: str
+    display_name: str
+    max_input_tokens: int | None
+
+
+class PriceBook:
+    """Finds the price sheet of a model. The rates are those of the day it was made; it never changes."""
+
+    def __init__(self, table: PriceTable, today: date, discounts: Mapping[str, Decimal] | None = None) -> None:
+        """``discounts`` are fractions off by provider: ``Decimal("0.05")`` is five per cent."""
+        self._table = table
+        self._today = today
+        self._discounts = dict(discounts or {})
+        self._names: dict[str, dict[str, BundledModel]] = {}
+        for provider, models in table.providers.items():
+            # A model's own entry comes before another one's claim to its name.
+            names = {name: model for model in models for name in model.names}
+            self._names[provider] = names | {model.model_id.lower(): model for model in models}
+
+    @classmethod
+    def load(cls, cache_path: Path | None, discounts: Mapping[str, Decimal] | None = None) -> "PriceBook":
+        """With the bundled prices, compiled once and kept at ``cache_path``. Raises PricesUnavailable."""
+        return cls(load_table(cache_path), now().date(), discounts)
+
+    def with_discounts(self, discounts: Mapping[str, Decimal]) -> "PriceBook":
+        return PriceBook(self._table, self._today, discounts)
+
+    def find(self, provider: str, model: str) -> PriceSheet | None:
+        """The bundled price: of the exact id, or of the id without its date where that date can be; else None."""
+        bundled = self._find_bundled(provider, model)
+        if bundled is None:
+            return None
+        prices = self._current(bundled)
+        return self._sheet("bundled", provider, prices.rates, prices.tiers)
+
+    def price_of(self, provider: str, model: str) -> PriceSheet:
+        """The bundled price, or that of the rule: local hosts 0, the demo its own, what is unknown the fallback's."""
+        host = HOSTS.get(provider)
+        if provider == "demo":
+            return self._sheet("demo", provider, DEMO)
+        if host is not None and host.local:
+            return self._sheet("local", provider, _FREE)
+        return self.find(provider, model) or self._sheet("fallback", provider, FALLBACK)
+
+    def configured(
+        self, provider: str, model: str, written: Mapping[str, Decimal], base_model: str | None = None
+    ) -> PriceSheet:
+        """The operator's own prices (LiteLLM's names, dollars per unit) over what else is known of the model.
+
+        A class that is not written follows: in the bundled proportion to the written input or output rate where the
+        model (or its ``base_model``) is known; else Anthropic reads its cache at 0.1 and writes it at 1.25 (5 min)
+        and 2 (1 h) times the input rate, and other hosts charge the input rate for both.
+        """
+        known = self._known(provider, base_model) if base_model else None
+        known = known or self._known(provider, model)
+        if not written:
+            if known is not None:
+                return self._sheet("bundled", provider, known.rates, known.tiers)
+            return self.price_of(provider, model)
+        base, tiers = (known.rates, known.tiers) if known is not None else (self._proportions(provider), ())
+        rates = written_with(base, written)
+        return self._sheet("config", provider, rates, written_tiers(rates, tiers, written))
+
+    def offered(self, provider: str) -> tuple[OfferedModel, ...]:
+        """The chat models that the provider offers now, as far as the bundled data knows; newest names last."""
+        return tuple(
+            OfferedModel(model.model_id, _display_name(model), model.max_input_tokens)
+            for model in self._table.providers.get(provider, ())
+            if model.generates_text and not _NOT_OFFERED.fullmatch(model.model_id)
+        )
+
+    def _proportions(self, provider: str) -> Rates:
+        host = HOSTS.get(provider)
+        if host is not None and host.local:
+            return _FREE
+        if host is not None and "anthropic_messages" in host.protocols:
+            return FALLBACK
+        plain = FALLBACK.input
+        return replace(FALLBACK, cache_read=plain, cache_write_5m=plain, cache_write_1h=plain)
+
+    def _known(self, provider: str, model: str) -> DatedPrices | None:
+        """Also for ``azure/gpt-4o`` and the like: a base model may name another provider, or none."""
+        named, slash, rest = model.partition("/")
+        candidates = [(provider, model)]
+        candidates += [(other, rest if slash else model) for other in (named, *self._names)]
+        for other, name in candidates:
+            bundled = self._find_bundled(other, name)
+            if bundled is not None:
+                return self._current(bundled)
+        return None
+
+    def _find_bundled(self, provider: str, model: str) -> BundledModel | None:
+        names = self._names.get(provider)
+        if names is None:
+            return None
+        name = model.lower()
+        for _ in range(_SUFFIXES_CUT + 1):
+            if name in names:
+                return names[name]
+            shorter = self._without_suffix(name)
+            if shorter is None:
+                break
+            name = shorter
+        if not name.startswith("ft:"):
+            return None
+        tuned = [(prefix, entry) for entry in names.values() for prefix in entry.prefixes if name.startswith(prefix)]
+        return max(tuned, key=lambda pair: len(pair[0]))[1] if tuned else None
+
+    def _without_suffix(self, name: str) -> str | None:
+        """A date counts when there can be a snapshot of that day: real, and no later than tomorrow."""
+        plain = undated(name)
+        if plain is None:
+            cut = _SUFFIX.sub("", name)
+            return cut if cut != name else None
+        match = _DATE_SUFFIX.search(name)
+        assert match is not None
+        snapshot = date(int(match[1]), int(match[2]), int(match[3]))
+        return plain if _OLDEST_SNAPSHOT <= snapshot <= self._today + timedelta(days=1) else None
+
+    def _current(self, bundled: BundledModel) -> DatedPrices:
+        """The last price that has begun, the first one where none has."""
+        begun = [prices for prices in bundled.prices if prices.since is None or prices.since <= self._today]
+        return begun[-1] if begun else bundled.prices[0]
+
+    def _sheet(self, source: PriceSource, provider: str, rates: Rates, tiers: tuple[Tier, ...] = ()) -> PriceSheet:
+        discount = self._discounts.get(provider, Decimal(0))
+        if discount:
+            rates = _discounted(rates, discount)
+            tiers = tuple(Tier(tier.above_prompt_tokens, _discounted(tier.rates, discount)) for tier in tiers)
+        numbers = [source, *astuple(rates), *(number for tier in tiers for number in astuple(tier))]
+        digest = hashlib.sha256(repr(numbers).encode()).hexdigest()[:8]
+        edition = f"{source}:{self._table.version}" if source == "bundled" else source
+        return PriceSheet(f"{edition}:{digest}", source, rates, tiers)
+
+
+def _discounted(rates: Rates, discount: Decimal) -> Rates:
+    charged = 1 - discount
+    return Rates(
+        **{
+            field.name: int((getattr(rates, field.name) * charged).to_integral_value(ROUND_HALF_UP))
+            for field in fields(Rates)
+        }
+    )
+
+
+def _display_name(model: BundledModel) -> str:
+    """The data's own name where it is one, else the id as its maker writes it: ``GPT-4o mini``, ``o3-pro``."""
+    name = model.display_name
+    if name and name[0].isupper():
+        return name
+    family, dash, rest = model.model_id.partition("-")
+    return f"GPT-{rest.replace('-', ' ')}" if family == "gpt" and dash else model.model_id

@@ -1,0 +1,227 @@
+"""Reads the entries of ``model_list``, as LiteLLM writes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+from app.base.secret import Secret
+from app.domain.catalog import ModelEntry, ModelInfo
+from app.providers.hosts import HOSTS, NOT_BUILT, UNCHANGED, family_of
+from app.providers.written_prices import read_price_field
+from app.settings import litellm_names
+from app.settings.parsing import nearest_names
+from app.settings.yaml_reading import Item, Reader
+
+ANY_PROVIDER = "*"
+DISABLE_SUFFIX_VARIABLE = "LITELLM_ANTHROPIC_DISABLE_URL_SUFFIX"
+_ENTRY_NAMES = frozenset({"model_name", "litellm_params", "model_info"})
+# Honoured by doing what we do anyway: use_in_pass_through.
+_PARAM_NAMES = frozenset(
+    {
+        "model", "api_key", "api_base", "base_url", "extra_headers", "headers", "organization", "timeout",
+        "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "custom_llm_provider", "use_in_pass_through",
+    }
+)  # fmt: skip
+_INFO_NAMES = frozenset(
+    {
+        "id", "display_name", "description", "access_groups", "base_model", "mode", "max_input_tokens",
+        "max_output_tokens", "max_tokens", "discoverable", "listed",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    provider: str
+    upstream_model: str
+
+
+def read_entry(reader: Reader, item: Item) -> ModelEntry | None:
+    """None for an entry that is wrong (a problem was added) or whose provider is not built yet (a notice was)."""
+    fields = reader.mapping(item)
+    if fields is None:
+        return None
+    reader.check_names(fields, _ENTRY_NAMES, litellm_names.ENTRY.__contains__, "model_list[]")
+    name = _required_text(reader, item, fields, "model_name")
+    params = reader.mapping(fields["litellm_params"]) if "litellm_params" in fields else {}
+    info = reader.mapping(fields["model_info"]) if "model_info" in fields else {}
+    if name is None or params is None or info is None:
+        return None
+    model = _required_text(reader, item, params, "model", "litellm_params.")
+    target = None if model is None else _target(reader, name, model, params)
+    if target is None:
+        return None
+    _check_names(reader, params, info)
+    return _entry(reader, item, name, target, params, info)
+
+
+def checked_base(reader: Reader, place: str, name: str, api_base: str) -> str | None:
+    """The base URL without surrounding blanks; None with a problem for what is no http(s) URL."""
+    api_base = api_base.strip()
+    try:
+        parts = urlsplit(api_base)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        reader.problems.error(place, f'{name} is "{api_base}", which is not an http:// or https:// address')
+        return None
+    return api_base
+
+
+def with_suffix_rule(environ: Mapping[str, str], provider: str, api_base: str) -> str:
+    """LiteLLM's switch: an Anthropic base URL that is used as it stands."""
+    if provider == "anthropic" and environ.get(DISABLE_SUFFIX_VARIABLE, "").lower() == "true":
+        return api_base + UNCHANGED
+    return api_base
+
+
+def _required_text(reader: Reader, item: Item, fields: dict[str, Item], name: str, prefix: str = "") -> str | None:
+    if name not in fields or fields[name].is_null:
+        reader.problems.error(item.place, f"{item.name} has no {prefix}{name}")
+        return None
+    text = reader.text(fields[name])
+    if text is not None and not text.strip():
+        reader.problems.error(fields[name].place, f"{fields[name].name} is empty")
+        return None
+    return text
+
+
+def _target(reader: Reader, name: str, model: str, params: dict[str, Item]) -> _Target | None:
+    """The provider by ``custom_llm_provider``, by the prefix of the model, or by the family of a bare name."""
+    if model == ANY_PROVIDER:
+        return _Target(ANY_PROVIDER, "*")
+    given = reader.text(params["custom_llm_provider"]) if "custom_llm_provider" in params else None
+    prefix, slash, rest = model.partition("/")
+    if given is not None:
+        provider, upstream_model = given, rest if slash and prefix == given else model
+    elif slash:
+        provider, upstream_model = prefix, rest
+    else:
+        provider, upstream_model = family_of(model) or "", model
+    place = params["model"].place
+    if provider in HOSTS and upstream_model:
+        return _Target(provider, model if provider == "demo" else upstream_model)
+    if provider in NOT_BUILT:
+        reader.problems.notice(
+            f'{place}: provider "{provider}" of model "{name}" is not built yet, so the model is left out; '
+            f"known: {', '.join(HOSTS)}"
+        )
+    elif not provider:
+        reader.problems.error(
+            place, f'litellm_params.model "{model}" of model "{name}" names no provider; write "openai/{model}", say'
+        )
+    else:
+        reader.problems.error(
+            place, f'provider "{provider}" of model "{name}" is not known; {nearest_names(provider, HOSTS)}'
+        )
+    return None
+
+
+def _check_names(reader: Reader, params: dict[str, Item], info: dict[str, Item]) -> None:
+    prices = {name for name in (*params, *info) if read_price_field(name) is not None}
+    reader.check_names(
+        params,
+        _PARAM_NAMES | prices,
+        lambda name: name in litellm_names.LITELLM_PARAMS or litellm_names.is_price_name(name),
+        "litellm_params",
+    )
+    reader.check_names(
+        info,
+        _INFO_NAMES | prices,
+        lambda name: litellm_names.is_model_info_name(name) or litellm_names.is_price_name(name),
+        "model_info",
+    )
+
+
+def _entry(
+    reader: Reader, item: Item, name: str, target: _Target, params: dict[str, Item], info: dict[str, Item]
+) -> ModelEntry:
+    numbers = {key: reader.integer(params[key]) for key in ("rpm", "tpm", "weight") if key in params}
+    seconds = {
+        key: reader.seconds(params[key]) for key in ("timeout", "request_timeout", "stream_timeout") if key in params
+    }
+    key_item = params.get("api_key")
+    api_key = reader.text(key_item) if key_item is not None else None
+    return ModelEntry(
+        model_name=name,
+        provider=target.provider,
+        upstream_model=target.upstream_model,
+        place=item.place,
+        api_base=_api_base(reader, target.provider, params),
+        api_key=Secret(api_key) if api_key else None,
+        headers=_headers(reader, params),
+        timeout_s=seconds.get("timeout") or seconds.get("request_timeout"),
+        stream_timeout_s=seconds.get("stream_timeout"),
+        requests_per_minute=numbers.get("rpm"),
+        tokens_per_minute=numbers.get("tpm"),
+        weight=numbers.get("weight"),
+        info=_info(reader, info),
+        prices=_prices(reader, params) | _prices(reader, info),
+    )
+
+
+def _api_base(reader: Reader, provider: str, params: dict[str, Item]) -> str | None:
+    item = params.get("api_base") or params.get("base_url")
+    written = None if item is None else reader.text(item)
+    if item is None or not written:
+        return None
+    api_base = checked_base(reader, item.place, item.name, written)
+    return None if api_base is None else with_suffix_rule(reader.environ, provider, api_base)
+
+
+def _headers(reader: Reader, params: dict[str, Item]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name in ("headers", "extra_headers"):
+        if name in params:
+            headers |= reader.text_mapping(params[name]) or {}
+    organization = reader.text(params["organization"]) if "organization" in params else None
+    if organization:
+        headers.setdefault("OpenAI-Organization", organization)
+    for name, value in headers.items():
+        if not (name + value).isascii() or not (name + value).isprintable() or not name.strip():
+            place = params.get("extra_headers", params.get("headers", next(iter(params.values())))).place
+            reader.problems.error(place, f'the header "{name}" has characters that no header may have')
+    return headers
+
+
+def _info(reader: Reader, info: dict[str, Item]) -> ModelInfo:
+    texts = {
+        key: reader.text(info[key])
+        for key in ("id", "display_name", "description", "base_model", "mode")
+        if key in info
+    }
+    limits = {
+        key: reader.integer(info[key]) for key in ("max_input_tokens", "max_output_tokens", "max_tokens") if key in info
+    }
+    listed = [reader.boolean(info[key]) for key in ("discoverable", "listed") if key in info]
+    return ModelInfo(
+        deployment_id=texts.get("id"),
+        display_name=texts.get("display_name"),
+        description=texts.get("description"),
+        access_groups=(reader.texts(info["access_groups"]) or ()) if "access_groups" in info else (),
+        base_model=texts.get("base_model"),
+        mode=texts.get("mode"),
+        max_input_tokens=limits.get("max_input_tokens"),
+        max_output_tokens=limits.get("max_output_tokens") or limits.get("max_tokens"),
+        listed=False not in listed,
+    )
+
+
+def _prices(reader: Reader, fields: dict[str, Item]) -> dict[str, Decimal]:
+    prices: dict[str, Decimal] = {}
+    for name, item in fields.items():
+        if read_price_field(name) is None:
+            continue
+        written = _searches(reader, item) if name == "search_context_cost_per_query" else item
+        dollars = None if written is None else reader.dollars(written)
+        if dollars is not None:
+            prices[name] = dollars
+    return prices
+
+
+def _searches(reader: Reader, item: Item) -> Item | None:
+    """LiteLLM prices a search by the size of its context; the middle one stands for all."""
+    sizes = reader.mapping(item) or {}
+    return sizes.get("search_context_size_medium") or next(iter(sizes.values()), None)

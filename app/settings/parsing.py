@@ -1,0 +1,70 @@
+"""Strict readings of a text: the same for the environment, the file and the command line. Each raises ValueError."""
+
+import difflib
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+
+_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_LONGEST_NUMBER = 18
+_LONGEST_TIME_S = 86_400
+_MOST_DOLLARS = 1000
+_NEAREST_NAMED = 3
+
+
+def parse_integer(text: str, least: int) -> int:
+    if not text.isascii() or not text.removeprefix("-").isdecimal() or len(text) > _LONGEST_NUMBER:
+        raise ValueError(text)
+    number = int(text)
+    if number < least:
+        raise ValueError(text)
+    return number
+
+
+def parse_boolean(text: str) -> bool:
+    try:
+        return _TRUTH[text.lower()]
+    except KeyError as error:
+        raise ValueError(text) from error
+
+
+def parse_dollars(text: str) -> Decimal:
+    """A price of one unit: from 0 to 1000 dollars, exactly as written."""
+    dollars = _decimal(text)
+    if not 0 <= dollars <= _MOST_DOLLARS:
+        raise ValueError(text)
+    return dollars
+
+
+def parse_fraction(text: str) -> Decimal:
+    """From 0 to 1, both included."""
+    fraction = _decimal(text)
+    if not 0 <= fraction <= 1:
+        raise ValueError(text)
+    return fraction
+
+
+def parse_seconds(text: str) -> int:
+    """More than 0 and at most a day, rounded up to whole seconds."""
+    seconds = _decimal(text)
+    if not 0 < seconds <= _LONGEST_TIME_S:
+        raise ValueError(text)
+    return int(seconds.to_integral_value("ROUND_CEILING"))
+
+
+def nearest_names(name: str, candidates: Iterable[str]) -> str:
+    """``did you mean "port"?``, or the first ones there are when none is near."""
+    candidates = sorted(candidates)
+    near = difflib.get_close_matches(name, candidates, _NEAREST_NAMED)
+    if near:
+        return "did you mean " + " or ".join(f'"{candidate}"' for candidate in near) + "?"
+    return "known are: " + ", ".join(candidates)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(text) from error
+    if not number.is_finite():
+        raise ValueError(text)
+    return number

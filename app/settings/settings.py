@@ -1,0 +1,108 @@
+"""What one process of Keyhouse is told to be: a frozen record, and the table of its names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from app.base.secret import Secret
+from app.domain.catalog import ModelEntry
+from app.providers.hosts import Credential
+
+Kind = Literal["text", "secret", "path", "integer", "boolean", "texts"]
+MEBIBYTE = 1024 * 1024
+DEFAULT_HOME = Path("~/.keyhouse")
+_LARGEST_PORT = 65_535
+_MOST_WORKERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """See docs/configuration for what each means. ``notices`` are sentences to be said once at start."""
+
+    host: str = "127.0.0.1"
+    port: int = 4000
+    workers: int = 1
+    home: Path = DEFAULT_HOME
+    database_url: Secret | None = None
+    redis_url: Secret | None = None
+    master_key: Secret | None = None
+    secret: Secret | None = None
+    config_path: Path | None = None
+    model: str | None = None
+    has_model_list: bool = False
+    model_entries: tuple[ModelEntry, ...] = ()
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
+    demo_models: bool | None = None
+    model_list_format: Literal["auto", "anthropic"] = "auto"
+    unpriced_models: Literal["charge", "refuse"] = "charge"
+    discounts: Mapping[str, Decimal] = field(default_factory=dict)
+    budget_exceeded_status: int | None = None
+    max_body_bytes: int = 64 * MEBIBYTE
+    body_timeout_s: int = 60
+    ping_after_s: int = 15
+    lease_s: int = 60
+    admission_wait_s: int = 10
+    shutdown_grace_s: int = 30
+    first_byte_timeout_s: int = 600
+    idle_timeout_s: int = 300
+    total_timeout_s: int = 3600
+    allowed_upstreams: tuple[str, ...] = ()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One setting that can be written: ``name`` in the file, ``KEYHOUSE_NAME`` in the environment.
+
+    ``variables`` are further names in the environment, the first that is set counts. ``choices`` are of a text,
+    ``least`` and ``most`` of a whole number. ``in_file`` is false for what must be known before the file is read.
+    """
+
+    name: str
+    kind: Kind
+    choices: tuple[str, ...] = ()
+    least: int = 0
+    most: int | None = None
+    variables: tuple[str, ...] = ()
+    in_file: bool = True
+
+    @property
+    def all_variables(self) -> tuple[str, ...]:
+        return (f"KEYHOUSE_{self.name.upper()}", *self.variables)
+
+
+NAMES: dict[str, Name] = {
+    name.name: name
+    for name in (
+        Name("config_path", "path", variables=("KEYHOUSE_CONFIG",), in_file=False),
+        Name("host", "text"),
+        Name("port", "integer", most=_LARGEST_PORT),
+        Name("workers", "integer", least=1, most=_MOST_WORKERS),
+        Name("home", "path"),
+        Name("database_url", "secret", variables=("DATABASE_URL",)),
+        Name("redis_url", "secret", variables=("REDIS_URL",)),
+        Name("master_key", "secret", variables=("LITELLM_MASTER_KEY",)),
+        Name("secret", "secret"),
+        Name("model", "text", in_file=False),
+        Name("demo_models", "boolean"),
+        Name("model_list_format", "text", choices=("auto", "anthropic")),
+        Name("unpriced_models", "text", choices=("charge", "refuse")),
+        Name("budget_exceeded_status", "integer", least=400, most=499),
+        Name("max_body_bytes", "integer", least=1024),
+        Name("body_timeout_s", "integer", least=1),
+        Name("ping_after_s", "integer", least=1),
+        Name("lease_s", "integer", least=5, most=120),
+        Name("admission_wait_s", "integer"),
+        Name("shutdown_grace_s", "integer"),
+        Name("first_byte_timeout_s", "integer", least=1),
+        Name("idle_timeout_s", "integer", least=1),
+        Name("total_timeout_s", "integer", least=1),
+        Name("allowed_upstreams", "texts"),
+        Name("log_level", "text", choices=("debug", "info", "warning", "error")),
+        Name("log_format", "text", choices=("json", "text")),
+    )
+}

@@ -1,0 +1,192 @@
+"""Reads YAML nodes as values of a wanted type, and remembers what is wrong with which line."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from app.settings.parsing import nearest_names, parse_boolean, parse_dollars, parse_integer, parse_seconds
+
+Value = TypeVar("Value")
+
+ENVIRONMENT_REFERENCE = "os.environ/"
+_DEEPEST = 32
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_NULL_TAG = "tag:yaml.org,2002:null"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A value in a file, with its dotted name and the line on which that name (or the list's item) stands."""
+
+    name: str
+    file: Path
+    line: int
+    node: yaml.Node
+
+    @property
+    def place(self) -> str:
+        return f"{self.file.name}, line {self.line}"
+
+    @property
+    def is_null(self) -> bool:
+        return self.node.tag == _NULL_TAG
+
+
+class Problems:
+    """Sentences collected: ``errors`` prevent the start, ``notices`` are said at it, each once."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self._notices: dict[str, None] = {}
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return tuple(self._notices)
+
+    def error(self, place: str, sentence: str) -> None:
+        self.errors.append(f"{place}: {sentence}")
+
+    def notice(self, sentence: str) -> None:
+        self._notices[sentence] = None
+
+
+class Reader:
+    """Every method adds a problem and returns None for what is of the wrong type; null is None without a problem."""
+
+    def __init__(self, problems: Problems, environ: Mapping[str, str]) -> None:
+        self.problems = problems
+        self.environ = environ
+        self._reported: set[str] = set()
+
+    def document(self, file: Path) -> Item | None:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            self.problems.error(str(file), f"the file cannot be read ({error.strerror})")
+            return None
+        try:
+            node = yaml.compose(content, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = f", line {mark.line + 1}" if mark is not None else ""
+            self.problems.error(f"{file.name}{line}", f"this is not YAML: {error.problem or error.context}")
+            return None
+        except (yaml.YAMLError, RecursionError) as error:
+            self.problems.error(file.name, f"this is not YAML: {str(error) or type(error).__name__}")
+            return None
+        return None if node is None else Item("", file, 1, node)
+
+    def mapping(self, item: Item) -> dict[str, Item] | None:
+        if item.is_null:
+            return {}
+        if not isinstance(item.node, yaml.MappingNode):
+            self._wrong(item, "a mapping of names to values")
+            return None
+        if item.name.count(".") > _DEEPEST:
+            self._wrong(item, "nested less deeply")
+            return None
+        found: dict[str, Item] = {}
+        merged: dict[str, Item] = {}
+        for key, value in item.node.value:
+            if key.tag == _MERGE_TAG:
+                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    merged = (self.mapping(Item(item.name, item.file, item.line, source)) or {}) | merged
+                continue
+            name = str(key.value)
+            dotted = f"{item.name}.{name}" if item.name else name
+            entry = Item(dotted, item.file, key.start_mark.line + 1, value)
+            if name in found:
+                self.problems.error(
+                    entry.place, f'"{dotted}" is already written on line {found[name].line}; remove one'
+                )
+            found[name] = entry
+        return merged | found
+
+    def sequence(self, item: Item) -> list[Item] | None:
+        if item.is_null:
+            return []
+        if not isinstance(item.node, yaml.SequenceNode):
+            self._wrong(item, "a list")
+            return None
+        return [
+            Item(f"{item.name}[{index}]", item.file, node.start_mark.line + 1, node)
+            for index, node in enumerate(item.node.value)
+        ]
+
+    def text(self, item: Item) -> str | None:
+        """A scalar as written; ``os.environ/NAME`` is the variable, which must be set."""
+        if item.is_null:
+            return None
+        if not isinstance(item.node, yaml.ScalarNode):
+            self._wrong(item, "a text")
+            return None
+        written = str(item.node.value)
+        if not written.startswith(ENVIRONMENT_REFERENCE):
+            return written
+        variable = written.removeprefix(ENVIRONMENT_REFERENCE).strip()
+        if not self.environ.get(variable):
+            self.problems.error(
+                item.place, f'{item.name} refers to the environment variable "{variable}", which is not set'
+            )
+            return None
+        return self.environ[variable]
+
+    def integer(self, item: Item, least: int = 0) -> int | None:
+        return self._parsed(item, f"a whole number of at least {least}", lambda text: parse_integer(text, least))
+
+    def boolean(self, item: Item) -> bool | None:
+        return self._parsed(item, "true or false", parse_boolean)
+
+    def dollars(self, item: Item) -> Decimal | None:
+        return self._parsed(item, "a price in dollars such as 0.000003 or 3e-06", parse_dollars)
+
+    def seconds(self, item: Item) -> int | None:
+        """Whole seconds of at least 1; fractions are rounded up."""
+        return self._parsed(item, "a number of seconds above 0", parse_seconds)
+
+    def texts(self, item: Item) -> tuple[str, ...] | None:
+        items = self.sequence(item)
+        if items is None:
+            return None
+        return tuple(text for entry in items if (text := self.text(entry)) is not None)
+
+    def text_mapping(self, item: Item) -> dict[str, str] | None:
+        items = self.mapping(item)
+        if items is None:
+            return None
+        return {name: text for name, entry in items.items() if (text := self.text(entry)) is not None}
+
+    def check_names(
+        self, items: Mapping[str, Item], honoured: Iterable[str], known: Callable[[str], bool], section: str
+    ) -> None:
+        """A name that LiteLLM knows and we do not honour is a notice, once; one nobody knows is an error."""
+        honoured = set(honoured)
+        for name, item in items.items():
+            if name in honoured:
+                continue
+            dotted = f"{section}.{name}" if section else name
+            if not known(name):
+                where = f"in {section}" if section else "at the top level"
+                self.problems.error(item.place, f'"{name}" is not known {where}; {nearest_names(name, honoured)}')
+            elif dotted not in self._reported:
+                self._reported.add(dotted)
+                self.problems.notice(f"{item.place}: {dotted} is LiteLLM's and not honoured yet: it has no effect")
+
+    def _parsed(self, item: Item, wanted: str, parse: Callable[[str], Value]) -> Value | None:
+        text = self.text(item)
+        if text is None:
+            return None
+        try:
+            return parse(text.strip())
+        except ValueError:
+            self.problems.error(item.place, f'{item.name} is "{text}", which is not {wanted}')
+            return None
+
+    def _wrong(self, item: Item, wanted: str) -> None:
+        kinds = {yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
+        kind = next(name for node_type, name in kinds.items() if isinstance(item.node, node_type))
+        self.problems.error(item.place, f"{item.name or 'the file'} is {kind}, but it must be {wanted}")
