@@ -1,0 +1,1 @@
+"""The Messages API: Anthropic's own, and what Bedrock, Vertex and others offer in its form."""

@@ -1,0 +1,1 @@
+"""Chat completions: OpenAI's own, and what most other hosts offer in its form."""
