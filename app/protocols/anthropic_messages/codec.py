@@ -1,0 +1,74 @@
+"""The Messages API as a Codec."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from app.base.errors import GatewayError
+from app.domain.spend import Admitted
+from app.protocols.anthropic_messages import errors, limits, usage
+from app.protocols.codec import Envelope, Header, Outgoing, RenderedError, UsageReport
+from app.protocols.envelope import as_label, read_count, read_fields, read_flag, read_loosely, read_model, splice
+
+
+class AnthropicMessages:
+    """``budget_status`` replaces the 429 of a spent budget, for fleets that rely on another."""
+
+    name = "anthropic_messages"
+    ping = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+    def __init__(self, budget_status: int | None = None) -> None:
+        self._budget_status = budget_status
+
+    def read_envelope(self, body: bytes) -> Envelope:
+        fields = read_fields(body)
+        customer, session_id = _read_identity(fields)
+        return Envelope(
+            body=body,
+            fields=fields,
+            model=read_model(fields),
+            stream=read_flag(fields, "stream"),
+            max_output_tokens=read_count(fields, "max_tokens"),
+            customer=customer,
+            session_id=session_id,
+        )
+
+    def rewrite(self, envelope: Envelope, upstream_model: str) -> Outgoing:
+        changes = {"model": msgspec.json.encode(upstream_model)}
+        return Outgoing(splice(envelope.body, envelope.fields, changes))
+
+    def scan_response(self, body: bytes) -> UsageReport:
+        return usage.scan_response(body)
+
+    def stream_scanner(self, *, withhold_usage: bool) -> usage.MessagesScanner:
+        """Usage is a part of frames that every client needs, so there is nothing to withhold."""
+        del withhold_usage
+        return usage.MessagesScanner()
+
+    def render_error(self, error: GatewayError, request_id: str) -> RenderedError:
+        return errors.render_error(error, request_id, self._budget_status)
+
+    def render_stream_error(self, error: GatewayError, request_id: str) -> bytes:
+        return errors.render_stream_error(error, request_id)
+
+    def limit_headers(self, admitted: Admitted, at_unix: int) -> list[Header]:
+        return limits.limit_headers(admitted, at_unix)
+
+
+def _read_identity(fields: Mapping[str, msgspec.Raw]) -> tuple[str | None, str | None]:
+    """(customer, session id) of ``metadata.user_id``.
+
+    Claude Code writes a JSON object into that string: {"device_id", "account_uuid", "session_id"}, any of them empty.
+    """
+    metadata = read_loosely(fields, "metadata")
+    user_id = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if not isinstance(user_id, str):
+        return None, None
+    if user_id.lstrip().startswith("{"):
+        try:
+            parts = msgspec.json.decode(user_id)
+        except (msgspec.DecodeError, RecursionError):
+            parts = None
+        if isinstance(parts, dict):
+            return as_label(parts.get("account_uuid")), as_label(parts.get("session_id"))
+    return as_label(user_id), None

@@ -1,0 +1,103 @@
+"""The model list in Anthropic's shape and in OpenAI's: ``/v1/models`` and ``/v1/models/{id}``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from app.base.errors import InvalidRequest
+from app.domain.catalog import Model
+
+LARGEST_PAGE = 1000
+_NO_OWNER = "keyhouse"
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    limit: int
+    after_id: str | None
+    before_id: str | None
+
+
+def render_anthropic_list(models: Sequence[Model], query_string: bytes = b"") -> bytes:
+    """One page, chosen by ``limit``, ``after_id`` and ``before_id`` as in Anthropic's list; without a limit 1000.
+
+    Anthropic's own default of 20 would hide models from a client that does not turn pages. Raises InvalidRequest for
+    a query that cannot be.
+    """
+    page = _read_page(query_string)
+    names = [model.name for model in models]
+    if page.before_id is not None:
+        end = _place(names, page.before_id, "before_id")
+        start = max(0, end - page.limit)
+        has_more = start > 0
+    else:
+        start = 0 if page.after_id is None else _place(names, page.after_id, "after_id") + 1
+        end = min(len(names), start + page.limit)
+        has_more = end < len(names)
+    chosen = models[start:end]
+    return msgspec.json.encode(
+        {
+            "data": [_anthropic_entry(model) for model in chosen],
+            "has_more": has_more,
+            "first_id": chosen[0].name if chosen else None,
+            "last_id": chosen[-1].name if chosen else None,
+        }
+    )
+
+
+def render_anthropic(model: Model) -> bytes:
+    return msgspec.json.encode(_anthropic_entry(model))
+
+
+def render_openai_list(models: Sequence[Model]) -> bytes:
+    """All models: OpenAI's list has no pages."""
+    return msgspec.json.encode({"object": "list", "data": [_openai_entry(model) for model in models]})
+
+
+def render_openai(model: Model) -> bytes:
+    return msgspec.json.encode(_openai_entry(model))
+
+
+def _anthropic_entry(model: Model) -> dict[str, Any]:
+    """Never a null: one ``display_name: null`` makes Claude Code throw the whole list away."""
+    created_at = datetime.fromtimestamp(model.created_at_unix, UTC)
+    entry = {
+        "type": "model",
+        "id": model.name,
+        "display_name": " ".join(model.display_name.split()) or model.name,
+        "created_at": created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    # Claude Code shows one line of it in its picker.
+    description = " ".join(model.description.split())
+    return entry | ({"description": description} if description else {})
+
+
+def _openai_entry(model: Model) -> dict[str, Any]:
+    owner = model.deployments[0].provider if model.deployments else _NO_OWNER
+    return {"id": model.name, "object": "model", "created": model.created_at_unix, "owned_by": owner}
+
+
+def _read_page(query_string: bytes) -> _Page:
+    query = {name: values[-1] for name, values in parse_qs(query_string.decode("latin-1")).items()}
+    limit = query.get("limit", str(LARGEST_PAGE))
+    # The length is checked first: Python refuses to read a number of thousands of digits.
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 4 and 1 <= int(limit) <= LARGEST_PAGE):
+        raise InvalidRequest(f'"limit" must be a whole number from 1 to {LARGEST_PAGE}', param="limit")
+    after_id, before_id = query.get("after_id"), query.get("before_id")
+    if after_id is not None and before_id is not None:
+        raise InvalidRequest('"after_id" and "before_id" exclude each other; send one of them', param="before_id")
+    return _Page(int(limit), after_id, before_id)
+
+
+def _place(names: list[str], cursor: str, param: str) -> int:
+    try:
+        return names.index(cursor)
+    except ValueError as error:
+        raise InvalidRequest(
+            f'"{param}" names no model in this list: "{cursor[:200]}"; use first_id or last_id of another page',
+            param=param,
+        ) from error
