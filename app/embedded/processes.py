@@ -40,17 +40,18 @@ os.execv(sys.argv[5], sys.argv[5:])
 
 
 def launch(
-    command: list[str], account: Account | None, log: Path, *, dies_by: signal.Signals | None = None
+    command: list[str], account: Account | None, log: Path, *, alive: "FileLock", dies_by: signal.Signals | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a server in a session of its own, with its output in the log.
 
+    The server and all its children hold the lock `alive`, which is held already, for as long as they live.
     `dies_by` is the signal it gets when the thread that called this ends (Linux alone; None: it lives on).
     """
     with _open_log(log) as output:
         try:
             if dies_by is not None and sys.platform == "linux":
-                return _spawn(_with_death_signal(command, account, dies_by), None, output)
-            return _spawn(command, account, output)
+                command, account = _with_death_signal(command, account, dies_by), None
+            return _spawn(command, account, output, kept_open=alive.descriptors)
         except (OSError, subprocess.SubprocessError) as error:
             raise EmbeddedServerError(f'"{command[0]}" cannot be started: {error}') from error
 
@@ -70,7 +71,12 @@ def run(command: list[str], account: Account | None, log: Path, *, given: str = 
 
 
 def _spawn(
-    command: list[str], account: Account | None, output: int, stdin: int = subprocess.DEVNULL
+    command: list[str],
+    account: Account | None,
+    output: int,
+    *,
+    stdin: int = subprocess.DEVNULL,
+    kept_open: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own command lines, no shell
         command,
@@ -81,6 +87,7 @@ def _spawn(
         env=SERVER_ENVIRONMENT,
         start_new_session=True,
         umask=0o077,
+        pass_fds=kept_open,
         user=None if account is None else account.uid,
         group=None if account is None else account.gid,
         extra_groups=None if account is None else [],
@@ -140,7 +147,11 @@ def runs_with(pid: int, marker: str) -> bool:
         except OSError:
             return False
     shown = subprocess.run(  # noqa: S603 - the argument is a number
-        ["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"LC_ALL": "en_US.UTF-8"},  # in the C locale it disguises letters beyond ASCII
     )
     return marker in shown.stdout
 
@@ -196,6 +207,11 @@ class FileLock:
     def held(self) -> bool:
         return self._descriptor is not None
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The open file of a held lock: a process that inherits it holds the lock too."""
+        return () if self._descriptor is None else (self._descriptor,)
+
     def try_acquire(self) -> bool:
         if self._descriptor is not None:
             return True
@@ -214,10 +230,10 @@ class FileLock:
             self._descriptor = None
 
     @contextmanager
-    def hold(self, timeout_s: float) -> Iterator[None]:
-        """Hold the lock for the block; raises EmbeddedServerError when another process keeps it too long."""
+    def hold(self, timeout_s: float, otherwise: str) -> Iterator[None]:
+        """Hold the lock for the block; raises EmbeddedServerError, saying `otherwise`, when others keep it too long."""
         if not wait_until(self.try_acquire, timeout_s):
-            raise EmbeddedServerError(f'another Keyhouse has held "{self._path}" for {timeout_s:.0f} s; end it first')
+            raise EmbeddedServerError(f'{otherwise}: "{self._path}" has been locked for {timeout_s:.0f} s')
         try:
             yield
         finally:

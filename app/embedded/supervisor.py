@@ -20,6 +20,8 @@ from app.embedded.valkey import Valkey
 START_TIMEOUT_S = 30.0
 RECOVERY_TIMEOUT_S = 600.0
 HOME_LOCK_TIMEOUT_S = 120.0
+# For what is left of a killed server to notice and end.
+REMAINS_TIMEOUT_S = 15.0
 RETRY_INTERVAL_S = 0.1
 
 
@@ -93,6 +95,13 @@ class EmbeddedServers:
                 for supervised in ours:
                     supervised.end()
 
+    def find_pid(self, name: str) -> int | None:
+        """The process that serves "postgres" or "valkey" of this home now, whoever started it; starts nothing."""
+        with self._one_at_a_time:
+            if self._home_lock is None:
+                self._open(open_places(self._home))
+            return self._supervised[name].engine.find_pid()
+
     @property
     def servers(self) -> tuple[Server, ...]:
         """What runs now."""
@@ -130,15 +139,21 @@ class EmbeddedServers:
         self._home_lock = FileLock(places.control / "lock")
         for kind in self._kinds:
             engine = kind(places)
-            owner = FileLock(places.control / f"{engine.name}.owner")
-            self._supervised[engine.name] = _Supervised(engine, owner, places, self._stopping, self._die_with_parent)
+            self._supervised[engine.name] = _Supervised(
+                engine,
+                owner=FileLock(places.control / f"{engine.name}.owner"),
+                alive=FileLock(places.control / f"{engine.name}.alive"),
+                places=places,
+                stopping=self._stopping,
+                die_with_parent=self._die_with_parent,
+            )
 
     @contextmanager
     def _holding_home(self) -> Iterator[None]:
         if self._home_lock is None:
             raise EmbeddedServerError("the embedded servers are not started")
         try:
-            with self._home_lock.hold(HOME_LOCK_TIMEOUT_S):
+            with self._home_lock.hold(HOME_LOCK_TIMEOUT_S, "another Keyhouse is starting or stopping these servers"):
                 yield
         except OSError as error:
             raise EmbeddedServerError(f'the embedded servers of "{self._home}" failed: {error}') from error
@@ -150,6 +165,7 @@ class _Supervised:
 
     engine: Engine
     owner: FileLock  # held by the one who must end the server
+    alive: FileLock  # held by the server itself; also seen where its process is not, as from another container
     places: Places
     stopping: threading.Event
     die_with_parent: bool
@@ -196,11 +212,14 @@ class _Supervised:
         dies_by = self.engine.stop_signals[0][0] if self.die_with_parent else None
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
-            self.engine.prepare()
             begin = processes.size_of(self.engine.log)
-            command = self.engine.command()
-            self.process = processes.launch(command, self.places.account, self.engine.log, dies_by=dies_by)
-            self.pid = self.process.pid
+            with self.alive.hold(REMAINS_TIMEOUT_S, f"another {self.engine.name} uses the data of this home"):
+                self.engine.prepare()
+                command = self.engine.command()
+                self.process = processes.launch(
+                    command, self.places.account, self.engine.log, alive=self.alive, dies_by=dies_by
+                )
+                self.pid = self.process.pid
             if self._becomes_ready(begin):
                 return
             said = processes.read_from(self.engine.log, begin)

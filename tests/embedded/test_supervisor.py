@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 import redis
 
-from app.embedded import EmbeddedServerError, EmbeddedServers, Server
+from app.embedded import EmbeddedServerError, EmbeddedServers, Server, supervisor
 from app.embedded.processes import runs_with, wait_until
 
 pytestmark = pytest.mark.services
@@ -141,6 +141,7 @@ def test_a_second_start_finds_the_running_servers_and_its_stop_leaves_them(
 ) -> None:
     embedded.start()
     second = EmbeddedServers(home)
+    assert {name: second.find_pid(name) for name in pids(embedded)} == pids(embedded)
 
     second.start()
     second.start()
@@ -249,7 +250,7 @@ def test_two_processes_that_start_at_once_share_one_pair(make_home: MakeHome) ->
 
 
 async def test_a_home_too_long_for_a_socket_works_over_tcp(make_home: MakeHome) -> None:
-    home = make_home() / ("long-" * 20) / 'with "quotes", spaces and é'
+    home = make_home() / ("long-" * 20) / "with spaces and é"
     home.mkdir(parents=True)
     for folder in (home, home.parent):
         folder.chmod(0o755)
@@ -301,6 +302,20 @@ def test_a_server_that_cannot_start_says_why_and_where_its_log_is(embedded: Embe
         assert embedded.servers == ()
     finally:
         version.write_text("18\n")
+
+
+def test_data_that_a_server_out_of_sight_uses_is_left_alone(
+    embedded: EmbeddedServers, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two containers on one folder do not see each other's processes, but they do see each other's locks."""
+    monkeypatch.setattr(supervisor, "REMAINS_TIMEOUT_S", 0.2)
+    embedded.start()
+    (home / "postgres" / "data" / "postmaster.pid").rename(home / "hidden")
+    try:
+        with pytest.raises(EmbeddedServerError, match="another postgres uses the data of this home"):
+            EmbeddedServers(home).start()
+    finally:
+        (home / "hidden").rename(home / "postgres" / "data" / "postmaster.pid")
 
 
 def test_a_lost_password_file_is_named_and_not_replaced(embedded: EmbeddedServers, home: Path) -> None:
