@@ -64,6 +64,7 @@ class RedisLedger:
         self._runner = runner
         self._lease_ms = round(lease_s * 1000)
         self._rebuilding: dict[str, asyncio.Task[None]] = {}
+        self._undoing: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._settled: deque[tuple[float, list[bytes], Arguments]] = deque()
         self._connections = 0
@@ -87,6 +88,8 @@ class RedisLedger:
         A claim of the same request again takes the place of the first.
         """
         keys, arguments = _claim_arguments(claim, self._lease_ms)
+        if undoing := self._undoing.pop(claim.request_id, None):
+            undoing.cancel()
         try:
             for _ in range(len(claim.budgets) + 1):
                 answer = await self._run("reserve", keys, arguments)
@@ -95,7 +98,7 @@ class RedisLedger:
                 await self._rebuild_once(claim.budgets[answer[5] - 1])
         except (StorageUnavailable, asyncio.CancelledError):
             # It may have been admitted all the same: a hold that nobody uses would be booked when its lease ends.
-            self._start(self._undo(claim.request_id))
+            self._undoing[claim.request_id] = self._start(self._undo(claim.request_id))
             raise
         raise StorageUnavailable("the counters of a budget are missing and could not be rebuilt; try again shortly")
 
@@ -219,14 +222,16 @@ class RedisLedger:
         while time.monotonic() < deadline:
             with contextlib.suppress(StorageUnavailable):
                 await self.release(request_id)
-                return
+                break
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        self._undoing.pop(request_id, None)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
 
 def _hold_key(request_id: str) -> bytes:
