@@ -14,13 +14,12 @@ from prometheus_client import CollectorRegistry, multiprocess
 from sqlalchemy import text
 
 from app.admin.catalog import build_catalog
-from app.admin.keys import Keys
-from app.admin.teams import Teams
-from app.api.admin.routes import admin_routes
+from app.api.admin.routes import admin_dependencies, admin_routes
 from app.api.errors import error_handler
 from app.api.llm.routes import Codecs, ModelRoutes, WireRules
-from app.api.ops.probes import probe_routes
+from app.api.ops.probes import StoreChecks, probe_routes
 from app.base import clock
+from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.domain.catalog import Catalog
@@ -103,7 +102,8 @@ class House:
     async def open(self) -> None:
         for notice in self.notices:
             self.log.warning("notice", text=notice)
-        await self.http_upstream.open()
+        with contextlib.suppress(StorageUnavailable):  # the first reservation notes it as well
+            await self.ledger.open()
         self.worker.start()
 
     async def close(self) -> None:
@@ -115,6 +115,7 @@ class House:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.worker.drain_all(), timeout=10)
         await self.http_upstream.close()
+        await self.ledger.close()
         await self.scripts.close()
         await self.redis.aclose()
         await self.engine.dispose()
@@ -132,7 +133,7 @@ class House:
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # noqa: TID251  prometheus-client reads only this
             return self.registry
         merged = CollectorRegistry()
-        multiprocess.MultiProcessCollector(merged)
+        multiprocess.MultiProcessCollector(merged)  # type: ignore[no-untyped-call]  # prometheus-client has no types here
         return merged
 
 
@@ -154,7 +155,9 @@ def create_app(settings: Settings) -> Litestar:
         always_anthropic_list=settings.model_list_format == "anthropic",
     )
     models = ModelRoutes(house.authenticator, house.gateway, house.discovery, house.codecs, house.metrics, wire)
-    checks = {"postgres": house.check_postgres, "redis": house.check_redis}
+    checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
+    master_key = settings.master_key
+    assert master_key is not None
     handlers: list[ControllerRouterHandler] = [
         *models.handlers(),
         *probe_routes(VERSION, checks, house.metrics_registry, lambda: len(house.catalog.current().models)),
@@ -162,6 +165,7 @@ def create_app(settings: Settings) -> Litestar:
     ]
     return Litestar(
         route_handlers=handlers,
+        dependencies=admin_dependencies(house.engine, house.principals, master_key.reveal()),
         lifespan=[lifespan],
         exception_handlers={Exception: error_handler(house.codecs)},
         openapi_config=OpenAPIConfig(

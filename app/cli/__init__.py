@@ -8,6 +8,7 @@ from app.base.errors import GatewayError
 from app.cli.doctor import doctor
 from app.cli.keys import keys, spend, teams
 from app.cli.serve import migrate, serve
+from app.embedded import EmbeddedServerError
 from app.settings import SettingsError
 
 
@@ -17,7 +18,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (SettingsError, GatewayError, OSError) as error:
+        except (SettingsError, EmbeddedServerError, GatewayError, OSError) as error:
             click.echo(f"keyhouse: {error}", err=True)
             sys.exit(1)
 

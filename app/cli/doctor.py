@@ -42,7 +42,6 @@ async def _examine(settings: Settings) -> bool:
     for notice in notices:
         click.echo(f"note    {notice}")
     upstream = HttpUpstream()
-    await upstream.open()
     try:
         asked: set[tuple[str, str]] = set()
         for model in catalog.models:

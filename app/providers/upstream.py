@@ -1,132 +1,144 @@
-"""The only sender of model traffic: pooled HTTP/1.1 connections over aiohttp.
-
-httpx's default transport costs about a millisecond of CPU a request and grows with its pool, so it is not used here.
-"""
+"""The only sender of model traffic: pooled HTTP/1.1 connections, each used by one call at a time."""
 
 import asyncio
+import ssl
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-
-import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from app.base.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from app.providers.provider import Header, Upstream, UpstreamReply, UpstreamRequest
+from app.providers.wire import BrokenOff, Connection
 
-_AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
-_STALE_CONNECTION_S = 0.25
+_IDLE_MOST_S = 50.0
+"""Shorter than the minute after which load balancers commonly close an idle connection."""
+_SWEEP_EVERY_S = 10.0
+
+
+class Origin(NamedTuple):
+    tls: bool
+    host: str
+    port: int
 
 
 class HttpReply:
-    """An aiohttp response behind the UpstreamReply interface."""
+    """The UpstreamReply of a connection."""
 
-    __slots__ = ("_provider", "_response", "headers", "status")
+    __slots__ = ("_connection", "_provider", "headers", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse, provider: str) -> None:
-        self._response = response
+    def __init__(self, connection: Connection, provider: str) -> None:
+        self._connection = connection
         self._provider = provider
-        self.status = response.status
-        self.headers: Sequence[Header] = response.raw_headers
+        self.status = connection.status
+        self.headers: Sequence[Header] = connection.headers
 
     async def next_chunk(self) -> bytes:
         try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, ConnectionError) as error:
+            return await self._connection.next_chunk()
+        except BrokenOff as error:
             raise UpstreamBroken(
-                f'provider "{self._provider}" broke off its answer ({type(error).__name__})', provider=self._provider
+                f'provider "{self._provider}" broke off its answer: {error}', provider=self._provider
             ) from error
 
     def close(self) -> None:
-        # aiohttp has already given the connection back if the body was read to its end; otherwise this drops it.
-        self._response.close()
+        self._connection.release()
 
 
 class HttpUpstream:
-    """Implements the Upstream interface; opened and closed inside the running event loop."""
+    """Implements the Upstream interface. ``close`` drops all connections."""
 
-    def __init__(self) -> None:
-        self._opened: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=50)
-        self._opened = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            timeout=_NO_TIMEOUT,
-            skip_auto_headers=_AUTO_HEADERS,
-            max_line_size=65_536,
-            max_field_size=65_536,
-            read_bufsize=2**18,
-        )
-
-    async def close(self) -> None:
-        if self._opened is not None:
-            await self._opened.close()
-
-    @property
-    def _session(self) -> aiohttp.ClientSession:
-        assert self._opened is not None, "open() was not called"
-        return self._opened
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        self._idle: dict[Origin, deque[Connection]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
-        started = time.monotonic()
-        try:
-            return await self._send_once(request)
-        except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
-            # A pooled connection that the host had closed meanwhile: nothing was answered, so one fresh try is safe.
-            if time.monotonic() - started > _STALE_CONNECTION_S:
-                raise _unreachable(request, error) from error
-        try:
-            return await self._send_once(request)
-        except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
-            raise _unreachable(request, error) from error
+        origin, host, target = _parse(request.url)
+        head = _head(request, host, target)
+        without_body = request.method == "HEAD"
+        while True:
+            connection = self._take(origin) or await self._connect(origin, request)
+            fresh = connection.calls == 0
+            try:
+                async with asyncio.timeout(request.timeouts.first_byte_s):
+                    await connection.request(head, request.body, without_body=without_body)
+            except TimeoutError as error:
+                raise UpstreamTimeout(
+                    f'provider "{request.provider}" sent no answer in {request.timeouts.first_byte_s} s',
+                    provider=request.provider,
+                ) from error
+            except BrokenOff as error:
+                # A kept connection that the host had closed meanwhile: nothing was answered, so another one is safe.
+                if fresh or error.answered:
+                    raise _unreachable(request, str(error)) from error
+            else:
+                return HttpReply(connection, request.provider)
 
-    async def _send_once(self, request: UpstreamRequest) -> HttpReply:
-        timeouts = request.timeouts
-        headers = CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
+    async def close(self) -> None:
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.drop()
+        self._idle.clear()
+
+    def _take(self, origin: Origin) -> Connection | None:
+        """The connection used last, so that the others grow old and are let go."""
+        connections = self._idle.get(origin)
+        while connections:
+            connection = connections.pop()
+            if connection.usable and time.monotonic() - connection.idle_since_s < _IDLE_MOST_S:
+                return connection
+            connection.drop()
+        return None
+
+    async def _connect(self, origin: Origin, request: UpstreamRequest) -> Connection:
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(timeouts.first_byte_s):
-                response = await self._session.request(
-                    request.method,
-                    _url(request.url),
-                    data=request.body or None,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=_connect_within(timeouts.connect_s),
+            async with asyncio.timeout(request.timeouts.connect_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(lambda connection: self._keep(origin, connection)),
+                    origin.host,
+                    origin.port,
+                    ssl=self._tls_context() if origin.tls else None,
                 )
-        except (aiohttp.ServerDisconnectedError, ConnectionResetError):
-            raise
         except TimeoutError as error:
             raise UpstreamTimeout(
-                f'provider "{request.provider}" did not answer: no connection in {timeouts.connect_s} s '
-                f"or no first byte in {timeouts.first_byte_s} s",
+                f'provider "{request.provider}" took no connection in {request.timeouts.connect_s} s',
                 provider=request.provider,
             ) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _unreachable(request, error) from error
-        return HttpReply(response, request.provider)
+        except (OSError, ValueError) as error:
+            raise _unreachable(request, type(error).__name__) from error
+        return connection
 
+    def _keep(self, origin: Origin, connection: Connection) -> None:
+        if self._closed:
+            connection.drop()
+            return
+        self._idle.setdefault(origin, deque()).append(connection)
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_EVERY_S, self._sweep)
 
-def _unreachable(request: UpstreamRequest, error: BaseException) -> UpstreamUnreachable:
-    return UpstreamUnreachable(
-        f'provider "{request.provider}" cannot be reached ({type(error).__name__}); '
-        "if this lasts, an admin should check its api_base and the network",
-        provider=request.provider,
-    )
+    def _sweep(self) -> None:
+        oldest_s = time.monotonic() - _IDLE_MOST_S
+        for origin, connections in list(self._idle.items()):
+            while connections and (connections[0].idle_since_s < oldest_s or not connections[0].usable):
+                connections.popleft().drop()
+            if not connections:
+                del self._idle[origin]
+        waiting = bool(self._idle)
+        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_EVERY_S, self._sweep) if waiting else None
 
-
-@lru_cache(maxsize=1024)
-def _url(url: str) -> URL:
-    return URL(url, encoded=True)
-
-
-@lru_cache(maxsize=64)
-def _connect_within(connect_s: int) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=connect_s)
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return self._tls
 
 
 class Upstreams:
@@ -138,3 +150,41 @@ class Upstreams:
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         return await self._inside.get(request.provider, self._http).send(request)
+
+
+def _head(request: UpstreamRequest, host: bytes, target: bytes) -> bytes:
+    """The request line and headers. Raises UpstreamUnreachable for a header that would end its line early."""
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target), b"host: " + host]
+    lines += [name + b": " + value for name, value in request.headers]
+    if request.body or request.method not in {"GET", "HEAD", "DELETE"}:
+        lines.append(b"content-length: %d" % len(request.body))
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
+        raise _unreachable(request, "a header holds a line break")
+    return head + b"\r\n\r\n"
+
+
+@lru_cache(maxsize=1024)
+def _parse(url: str) -> tuple[Origin, bytes, bytes]:
+    """The origin, the host header and the request target of a URL. Raises UpstreamUnreachable for what is no URL."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
+        raise UpstreamUnreachable(f'"{parts.scheme}://{parts.hostname}" is no address of a provider', provider="")
+    tls = parts.scheme == "https"
+    hostname = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = hostname if port is None else f"{hostname}:{port}"
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    origin = Origin(tls, parts.hostname, port or (443 if tls else 80))
+    return origin, host.encode("idna" if not host.isascii() else "ascii"), target.encode("latin-1", "replace")
+
+
+def _unreachable(request: UpstreamRequest, reason: str) -> UpstreamUnreachable:
+    return UpstreamUnreachable(
+        f'provider "{request.provider}" cannot be reached ({reason}); '
+        "if this lasts, an admin should check its api_base and the network",
+        provider=request.provider,
+    )
