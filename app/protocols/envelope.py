@@ -18,6 +18,7 @@ _decode_anything = msgspec.json.Decoder().decode
 _encode = msgspec.json.encode
 _space = re.compile(rb"[ \t\n\r]*").match
 _SPACE_OR_LOWER = 0x20
+_SLICE_BYTES = 16 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -147,10 +148,24 @@ def _check_utf8(body: bytes) -> None:
     # msgspec.Raw is checked for its grammar, NaN and lone \u surrogates included, but not for its encoding.
     if body.isascii():
         return
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"the request body is not valid UTF-8: {error.reason} (byte {error.start})") from error
+    # In slices: most of a prompt is ASCII, and a large text would be allocated only to be thrown away.
+    for start in range(0, len(body), _SLICE_BYTES):
+        part = body[_character_start(body, start) : _character_start(body, start + _SLICE_BYTES)]
+        if part.isascii():
+            continue
+        try:
+            part.decode()
+        except UnicodeDecodeError as error:
+            place = _character_start(body, start) + error.start
+            raise InvalidRequest(f"the request body is not valid UTF-8: {error.reason} (byte {place})") from error
+
+
+def _character_start(body: bytes, position: int) -> int:
+    """The first byte from ``position`` on that continues no character; never more than three bytes on."""
+    if position == 0:
+        return 0
+    continues = body[position : position + 3]
+    return position + next((step for step, byte in enumerate(continues) if byte & 0xC0 != 0x80), 3)
 
 
 def _find_members(body: bytes, fields: Mapping[str, msgspec.Raw]) -> list[tuple[str, int, int, int]] | None:

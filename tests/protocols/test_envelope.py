@@ -81,6 +81,27 @@ def test_what_is_no_json_object_is_an_invalid_request_that_says_where(body: byte
     assert len(caught.value.message) < 200
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.integers(16 * 1024 - 8, 16 * 1024 + 8), st.sampled_from(["é", "漢", "🌍"]), st.data())
+def test_a_character_across_a_slice_is_read_and_a_broken_one_is_found(
+    lead: int, character: str, data: st.DataObject
+) -> None:
+    text = b'{"model":"' + b"a" * (lead - 10) + character.encode() * 20_000 + b'"}'
+    assert read_fields(text)
+    place = data.draw(st.integers(lead - 2, lead + 40) | st.integers(2 * 16 * 1024 - 4, 2 * 16 * 1024 + 4))
+    broken = text[:place] + data.draw(st.sampled_from([b"\x80", b"\xff", b"\xe6", b"\x80" * 5])) + text[place:]
+    with pytest.raises(UnicodeDecodeError) as expected:
+        broken.decode()
+    with pytest.raises(InvalidRequest) as caught:
+        read_fields(broken)
+    assert caught.value.message.endswith(f"(byte {expected.value.start})")
+
+
+def test_a_first_byte_that_continues_nothing_is_no_utf8() -> None:
+    with pytest.raises(InvalidRequest, match="UTF-8"):
+        read_fields(b"\x80{}")
+
+
 def test_the_message_never_repeats_the_body() -> None:
     for body in (b'{"secret-prompt": }', b'{"a": secret-prompt}', b'{"a": "secret-prompt', b'{"secret-prompt\xff": 1}'):
         with pytest.raises(InvalidRequest) as caught:

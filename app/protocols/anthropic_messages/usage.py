@@ -16,7 +16,7 @@ from app.protocols.sse import FrameSplitter, data_of
 _INPUT_CLASSES = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     text: Any = None
     thinking: Any = None
     partial_json: Any = None
@@ -24,13 +24,13 @@ class _Delta(msgspec.Struct):
     stop_reason: Any = None
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     usage: Any = None
     content: Any = None
     stop_reason: Any = None
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, gc=False):
     type: str = ""
     delta: _Delta | None = None
     usage: Any = None
@@ -142,12 +142,8 @@ class MessagesScanner(FrameScanner):
         kind, delta = event.type, event.delta
         if kind == "content_block_delta":
             if delta is not None:
-                self._output_bytes += (
-                    text_bytes(delta.text)
-                    + text_bytes(delta.thinking)
-                    + text_bytes(delta.partial_json)
-                    + text_bytes(delta.content)
-                )
+                spoken = delta.text or delta.thinking or delta.partial_json or delta.content
+                self._output_bytes += text_bytes(spoken)
         elif kind == "message_delta":
             self._see_message_delta(event)
         elif kind == "message_start":

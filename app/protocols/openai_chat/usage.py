@@ -14,7 +14,7 @@ from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, count_of, 
 from app.protocols.sse import data_of
 
 
-class _Speech(msgspec.Struct):
+class _Speech(msgspec.Struct, gc=False):
     """A message, or a delta of one."""
 
     content: Any = None
@@ -26,13 +26,13 @@ class _Speech(msgspec.Struct):
     audio: Any = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     delta: _Speech | None = None
     message: _Speech | None = None
     finish_reason: Any = None
 
 
-class _Completion(msgspec.Struct):
+class _Completion(msgspec.Struct, gc=False):
     """A whole answer or a chunk of one."""
 
     choices: list[_Choice] | None = None
@@ -40,7 +40,7 @@ class _Completion(msgspec.Struct):
     error: Any = None
 
 
-class _Rest(msgspec.Struct):
+class _Rest(msgspec.Struct, gc=False):
     """What still matters of a chunk whose choices are not of this shape."""
 
     usage: Any = None
@@ -117,7 +117,10 @@ class ChatScanner(FrameScanner):
 
     def _see(self, frame: bytes) -> bool:
         data = data_of(frame)
-        chunk = _read(data)
+        try:
+            chunk: _Completion | None = _decode_completion(data)
+        except UNREADABLE:
+            chunk = _read(data)
         if chunk is None:
             if data.strip() == b"[DONE]":
                 self.ended = True
@@ -160,8 +163,7 @@ def _read(data: bytes) -> _Completion | None:
 
 
 def _spoken_bytes(speech: _Speech) -> int:
-    content = speech.content
-    total = len(content) if isinstance(content, str) and content.isascii() else text_bytes(content)
+    total = text_bytes(speech.content)
     if speech.reasoning_content is not None or speech.reasoning is not None:
         # Hosts that write both write the same text twice.
         total += text_bytes(speech.reasoning_content or speech.reasoning)
