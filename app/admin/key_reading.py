@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,6 +18,7 @@ from app.storage.postgres.keys import KeyFilter, Page, StoredKey
 from app.storage.postgres.receipts import spend_of_keys
 
 KeyStatus = Literal["active", "blocked", "expired", "deleted"]
+SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _SHA256_HEX_LENGTH = 64
 
 
@@ -92,7 +93,7 @@ async def views(connection: AsyncConnection, found: Sequence[StoredKey], at: dat
 
 def _window(key: StoredKey, at: datetime) -> tuple[datetime, datetime | None]:
     if key.budget_duration is None or key.budget_id is None:
-        return key.created_at, None
+        return SINCE_EVER, None
     assert key.budget_anchor is not None
     assert key.budget_counting_since is not None
     budget = Budget(

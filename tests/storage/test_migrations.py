@@ -84,7 +84,7 @@ async def test_partitions_are_made_ahead_even_when_the_default_holds_rows_of_a_m
         found = await connection.exec_driver_sql(
             "SELECT to_regclass('receipts_2031_05'), to_regclass('receipts_2031_06')"
         )
-        may, june = found.one()
+        may, june = tuple(found.one())
         assert may is None
         assert june is not None
         assert (await connection.exec_driver_sql("SELECT count(*) FROM receipts")).scalar() == 1

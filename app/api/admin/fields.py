@@ -30,7 +30,7 @@ async def read_body(request: Request[Any, Any, Any]) -> Body:
     if not raw.strip():
         return {}
     try:
-        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        fields = msgspec.json.decode(raw.decode(), type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as error:
         raise InvalidRequest("the body must be a JSON object, such as {}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

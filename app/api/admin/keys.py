@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
 
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
@@ -39,13 +40,17 @@ class KeyRoutes(Controller):
     request_max_body_size = MOST_BODY_BYTES
 
     @post("/key/generate", status_code=200)
-    async def generate(self, request: AnyRequest, access: Access, keys: Keys) -> Response[bytes]:
+    async def generate(
+        self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
+    ) -> Response[bytes]:
         actor = await access.require_admin(request)
         terms, supplied = read_generate(await read_body(request))
         return answer(render_issued(await keys.generate(terms, actor, supplied)))
 
     @post("/key/update", status_code=200)
-    async def update(self, request: AnyRequest, access: Access, keys: Keys) -> Response[bytes]:
+    async def update(
+        self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
+    ) -> Response[bytes]:
         actor = await access.require_admin(request)
         reference, terms = read_update(await read_body(request))
         view = await keys.update(reference, terms, actor)
@@ -53,27 +58,33 @@ class KeyRoutes(Controller):
 
     @post(["/key/regenerate", "/key/{name:str}/regenerate"], status_code=200)
     async def regenerate(
-        self, request: AnyRequest, access: Access, keys: Keys, name: str | None = None
+        self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        named = name or read_query(request, ("key",)).get("key")
+        named = request.path_params.get("name") or read_query(request, ("key",)).get("key")
         reference, terms, supplied, grace = read_regenerate(await read_body(request), named)
         return answer(render_issued(await keys.regenerate(reference, terms, actor, supplied=supplied, grace=grace)))
 
     @post("/key/block", status_code=200)
-    async def block(self, request: AnyRequest, access: Access, keys: Keys) -> Response[bytes]:
+    async def block(
+        self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
+    ) -> Response[bytes]:
         actor = await access.require_admin(request)
         reference = _read_key(await read_body(request))
         return answer(render_row(await keys.block(reference, actor, blocked=True)))
 
     @post("/key/unblock", status_code=200)
-    async def unblock(self, request: AnyRequest, access: Access, keys: Keys) -> Response[bytes]:
+    async def unblock(
+        self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
+    ) -> Response[bytes]:
         actor = await access.require_admin(request)
         reference = _read_key(await read_body(request))
         return answer(render_row(await keys.block(reference, actor, blocked=False)))
 
     @post("/key/delete", status_code=200)
-    async def delete(self, request: AnyRequest, access: Access, keys: Keys) -> Response[bytes]:
+    async def delete(
+        self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
+    ) -> Response[bytes]:
         actor = await access.require_admin(request)
         body = await read_body(request)
         check_names(body, {"keys", "key_aliases"}, ())
@@ -84,7 +95,9 @@ class KeyRoutes(Controller):
         return answer({"deleted_keys": deleted})
 
     @get("/key/info")
-    async def info(self, request: AnyRequest, access: Access, key_reading: KeyReading) -> Response[bytes]:
+    async def info(
+        self, request: AnyRequest, access: NamedDependency[Access], key_reading: NamedDependency[KeyReading]
+    ) -> Response[bytes]:
         caller = await access.require_caller(request)
         reference = read_query(request, ("key",)).get("key")
         own = None if caller.principal is None else caller.principal.key
@@ -100,7 +113,9 @@ class KeyRoutes(Controller):
         return answer({"key": reference, "info": render_info(view)})
 
     @get("/key/list")
-    async def list_keys(self, request: AnyRequest, access: Access, key_reading: KeyReading) -> Response[bytes]:
+    async def list_keys(
+        self, request: AnyRequest, access: NamedDependency[Access], key_reading: NamedDependency[KeyReading]
+    ) -> Response[bytes]:
         await access.require_admin(request)
         query = read_query(request, _LIST_PARAMETERS)
         page = _read_page(query)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
 
 from app.admin.teams import Teams, TeamTerms
 from app.api.admin import fields
@@ -66,7 +67,9 @@ class TeamRoutes(Controller):
     request_max_body_size = MOST_BODY_BYTES
 
     @post("/team/new", status_code=200)
-    async def create(self, request: AnyRequest, access: Access, teams: Teams) -> Response[bytes]:
+    async def create(
+        self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
+    ) -> Response[bytes]:
         actor = await access.require_admin(request)
         body = await read_body(request)
         fields.check_names(body, _READERS, _NOT_ENFORCED)
@@ -76,17 +79,23 @@ class TeamRoutes(Controller):
         return answer(_render(await teams.create(TeamTerms(**terms), actor)))
 
     @post("/team/block", status_code=200)
-    async def block(self, request: AnyRequest, access: Access, teams: Teams) -> Response[bytes]:
+    async def block(
+        self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
+    ) -> Response[bytes]:
         actor = await access.require_admin(request)
         return answer(_render(await teams.block(_read_team_id(await read_body(request)), actor, blocked=True)))
 
     @post("/team/unblock", status_code=200)
-    async def unblock(self, request: AnyRequest, access: Access, teams: Teams) -> Response[bytes]:
+    async def unblock(
+        self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
+    ) -> Response[bytes]:
         actor = await access.require_admin(request)
         return answer(_render(await teams.block(_read_team_id(await read_body(request)), actor, blocked=False)))
 
     @get("/team/info")
-    async def info(self, request: AnyRequest, access: Access, teams: Teams) -> Response[bytes]:
+    async def info(
+        self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
+    ) -> Response[bytes]:
         await access.require_admin(request)
         team_id = read_query(request, ("team_id",)).get("team_id")
         if team_id is None:
@@ -98,7 +107,9 @@ class TeamRoutes(Controller):
         return answer({"team_id": team.team_id, "team_info": row, "keys": shown, "team_memberships": []})
 
     @get("/team/list")
-    async def list_teams(self, request: AnyRequest, access: Access, teams: Teams) -> Response[bytes]:
+    async def list_teams(
+        self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
+    ) -> Response[bytes]:
         await access.require_admin(request)
         found = await teams.list(read_query(request, ("organization_id",)).get("organization_id"))
         return answer([_render(team) for team in found])

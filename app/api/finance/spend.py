@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Controller, Request, Response, get
+from litestar.di import NamedDependency
 
 from app.admin.key_reading import KeyReading
 from app.admin.spend import Spend
@@ -22,7 +23,13 @@ class SpendRoutes(Controller):
     """A virtual key reads its own rows of the log; everything else is the master key's."""
 
     @get("/spend/logs")
-    async def logs(self, request: AnyRequest, access: Access, spend: Spend, key_reading: KeyReading) -> Response[bytes]:
+    async def logs(
+        self,
+        request: AnyRequest,
+        access: NamedDependency[Access],
+        spend: NamedDependency[Spend],
+        key_reading: NamedDependency[KeyReading],
+    ) -> Response[bytes]:
         caller = await access.require_caller(request)
         query = read_query(request, ("api_key", "user_id", "request_id", "summarize", *_DAYS))
         days = read_days(query)
@@ -46,7 +53,11 @@ class SpendRoutes(Controller):
 
     @get("/global/spend/report")
     async def report(
-        self, request: AnyRequest, access: Access, spend: Spend, key_reading: KeyReading
+        self,
+        request: AnyRequest,
+        access: NamedDependency[Access],
+        spend: NamedDependency[Spend],
+        key_reading: NamedDependency[KeyReading],
     ) -> Response[bytes]:
         await access.require_admin(request)
         filters = ("api_key", "internal_user_id", "team_id", "customer_id")
@@ -66,6 +77,8 @@ class SpendRoutes(Controller):
         return answer(render_groups(await spend.sums(wanted, group_by, days.timezone), group_by))
 
     @get("/global/spend")
-    async def total(self, request: AnyRequest, access: Access, spend: Spend) -> Response[bytes]:
+    async def total(
+        self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
+    ) -> Response[bytes]:
         await access.require_admin(request)
         return answer({"spend": number(await spend.total()), "max_budget": None})
