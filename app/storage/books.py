@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.base.errors import StorageUnavailable
@@ -126,9 +127,8 @@ class Books:
                 return
             while len(await self._drain(connection, 500)) == 500:
                 pass
-            async with connection.begin():
-                row = await connection.exec_driver_sql(_SUM, (claim.key_id, claim.start, claim.end))
-                booked_nanousd = int(row.scalar_one())
+            row = await connection.exec_driver_sql(_SUM, (claim.key_id, claim.start, claim.end))
+            booked_nanousd = int(row.scalar_one())
             await self._ledger.rebuild(claim, booked_nanousd)
             self._log.info("counter rebuilt", counter=claim.counter, key_id=claim.key_id, booked_nanousd=booked_nanousd)
 
@@ -206,12 +206,13 @@ class Books:
         """A connection that alone may book; None when another has the lock and we do not ``wait``."""
         with _postgres_errors():
             async with self._engine.connect() as connection:
+                # Each statement is a transaction: that spares a BEGIN and a COMMIT around every one.
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
                 try:
                     got = await _lock(connection, wait=wait)
                     yield connection if got else None
                     if got:
                         await connection.exec_driver_sql("SELECT pg_advisory_unlock($1)", (BOOK_LOCK,))
-                        await connection.commit()
                 except BaseException:
                     # The lock belongs to the server's session, and ends with it.
                     await connection.invalidate()
@@ -220,22 +221,18 @@ class Books:
 
 async def _lock(connection: AsyncConnection, *, wait: bool) -> bool:
     if wait:
-        await connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
-        await connection.exec_driver_sql("SELECT pg_advisory_lock($1)", (BOOK_LOCK,))
-        got = True
-    else:
-        answer = await connection.exec_driver_sql("SELECT pg_try_advisory_lock($1)", (BOOK_LOCK,))
-        got = bool(answer.scalar_one())
-    await connection.commit()
-    return got
+        async with asyncio.timeout(LOCK_TIMEOUT_S):
+            await connection.exec_driver_sql("SELECT pg_advisory_lock($1)", (BOOK_LOCK,))
+        return True
+    answer = await connection.exec_driver_sql("SELECT pg_try_advisory_lock($1)", (BOOK_LOCK,))
+    return bool(answer.scalar_one())
 
 
 async def _insert(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:
     """Returns which were not in the book before, by request, attempt and start."""
     arrays = tuple(list(column) for column in zip(*map(_row, receipts), strict=True))
-    async with connection.begin():
-        inserted = await connection.exec_driver_sql(_INSERT, arrays)
-        return {tuple(row) for row in inserted.all()}
+    inserted = await connection.exec_driver_sql(_INSERT, arrays)
+    return {tuple(row) for row in inserted.all()}
 
 
 def _row(receipt: Receipt) -> tuple[Any, ...]:
@@ -306,7 +303,7 @@ def _is_content(error: DBAPIError) -> bool:
 def _postgres_errors() -> Iterator[None]:
     try:
         yield
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, PoolTimeout) as error:
         raise StorageUnavailable("Postgres cannot be reached; the receipts wait in Redis") from error
     except DBAPIError as error:
         if error.connection_invalidated or not _sqlstate(error) or _sqlstate(error).startswith(_LATER):

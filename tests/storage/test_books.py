@@ -364,3 +364,16 @@ async def test_partitions_are_made_ahead_and_making_them_again_does_nothing(book
         query = text("SELECT relname FROM pg_class WHERE relname LIKE 'receipts_203%' AND relkind = 'r' ORDER BY 1")
         names = (await connection.execute(query)).scalars().all()
     assert names == ["receipts_2031_11", "receipts_2031_12", "receipts_2032_01"]
+
+
+async def test_a_rebuilding_that_waits_too_long_for_the_book_is_refused_and_can_be_repeated(
+    books: Books, engine: AsyncEngine, key_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.storage.books.LOCK_TIMEOUT_S", 0.1)
+    budget = budget_of(key_id, 100, 10)
+    async with engine.connect() as other:
+        await other.execute(text("SELECT pg_advisory_lock(:number)"), {"number": BOOK_LOCK})
+        with pytest.raises(StorageUnavailable):
+            await books.rebuild(budget)
+        await other.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": BOOK_LOCK})
+    await books.rebuild(budget)
