@@ -64,6 +64,8 @@ async def find_referenced(
     connection: AsyncConnection, pepper: bytes, reference: str, *, lock: bool = False
 ) -> StoredKey | None:
     """The key meant by a whole key, by its SHA-256 in hex (LiteLLM's token), or by our key id."""
+    if "\0" in reference:  # which Postgres takes for an error in the query
+        return None
     if reference.startswith("sk-"):
         return await rows.find_key_by_digest(connection, digest_key(pepper, reference), lock=lock)
     if len(reference) == _SHA256_HEX_LENGTH:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -13,7 +14,7 @@ from app.base.clock import now
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.domain.access import Principal
-from app.storage.postgres.engine import transaction
+from app.storage.postgres.engine import reading
 from app.storage.postgres.keys import find_principal
 
 CHANNEL = "kh:keys"
@@ -150,15 +151,22 @@ class Principals:
     async def _read_once(self, digest: bytes) -> _Entry | None:
         at, instant = time.monotonic(), now()
         try:
-            async with asyncio.timeout(LOAD_TIMEOUT_S), transaction(self._engine) as connection:
-                found = await find_principal(connection, digest, instant)
-        except TimeoutError as error:
-            raise StorageUnavailable("Postgres does not answer in time; try again shortly.") from error
+            found = await self._ask(digest, instant)
+        except StorageUnavailable:
+            # After a restart of Postgres the pool's connections are dead; it knows that once one was used.
+            found = await self._ask(digest, instant)
         if found is None:
             return None
         principal, works_until = found
         ends_at = float("inf") if works_until is None else at + (works_until - instant).total_seconds()
         return _Entry(principal, at, min(at + FRESH_S, ends_at), ends_at)
+
+    async def _ask(self, digest: bytes, instant: datetime) -> tuple[Principal, datetime | None] | None:
+        try:
+            async with asyncio.timeout(LOAD_TIMEOUT_S), reading(self._engine) as connection:
+                return await find_principal(connection, digest, instant)
+        except TimeoutError as error:
+            raise StorageUnavailable("Postgres does not answer in time; try again shortly.") from error
 
     def _keep(self, digest: bytes, entry: _Entry | None) -> None:
         self._forget(digest)

@@ -257,3 +257,15 @@ async def test_redis_away_does_not_undo_a_change(house: House) -> None:
     await keys.delete([issued.secret], [], ADMIN)
     assert await principals.find(digest) is None
     await nowhere.aclose()
+
+
+async def test_a_cold_key_is_found_right_after_postgres_cut_every_connection(house: House) -> None:
+    _, digest = await house.new_key()
+    async with house.engine.connect() as one, house.engine.connect() as two:
+        pids = [(await each.exec_driver_sql("SELECT pg_backend_pid()")).scalar() for each in (one, two)]
+    killer = create_engine(house.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    async with killer.connect() as connection:
+        for pid in pids:
+            await connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+    await killer.dispose()
+    assert await house.principals.find(digest) is not None

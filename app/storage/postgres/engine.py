@@ -1,7 +1,7 @@
 """The pool of connections to Postgres, and the transactions opened on it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 import msgspec
@@ -60,9 +60,23 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
     Raises StorageUnavailable when Postgres cannot be reached or goes away meanwhile.
     """
-    try:
+    with _told_as_unavailable():
         async with engine.begin() as connection:
             yield connection
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection for single queries, without the round trips of a transaction. Raises StorageUnavailable."""
+    with _told_as_unavailable():
+        async with engine.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def _told_as_unavailable() -> Iterator[None]:
+    try:
+        yield
     except DBAPIError as error:
         if not error.connection_invalidated and not isinstance(error, OperationalError | InterfaceError):
             raise
