@@ -30,7 +30,7 @@ async def test_postgres_out_of_reach_is_storage_unavailable() -> None:
 @pytest.mark.services
 async def test_a_connection_that_is_cut_is_storage_unavailable_and_the_next_one_works(database_url: str) -> None:
     engine = create_engine(database_url, pool_size=1, max_overflow=0)
-    with pytest.raises(StorageUnavailable, match="went away"):  # noqa: PT012  the end of the transaction matters
+    with pytest.raises(StorageUnavailable, match="went away"):
         async with transaction(engine) as connection:
             await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     async with transaction(engine) as connection:

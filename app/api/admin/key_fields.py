@@ -113,7 +113,7 @@ def _move_tags(terms: dict[str, Any]) -> None:
     metadata = terms.get("metadata")
     if not metadata or "tags" not in metadata:
         return
-    tags = metadata["tags"]
+    tags = metadata["tags"] or []
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise Unprocessable('"metadata" holds "tags" that are not a list of texts', param="metadata")
     terms["metadata"] = {name: value for name, value in metadata.items() if name != "tags"}
