@@ -240,10 +240,11 @@ def other_names(name: str, deployments: Sequence[Deployment]) -> tuple[str, ...]
     """What else a model is called whose name is that of its host's own model: with the provider, without the date."""
     names: dict[str, None] = {}
     for deployment in deployments:
-        own = deployment.upstream_model
-        if name in {own, f"{deployment.provider}/{own}"}:
+        prefix = f"{deployment.provider}/"
+        own = deployment.upstream_model.removeprefix(prefix)
+        if name in {own, prefix + own}:
             for upstream_model in filter(None, (own, undated(own))):
-                names |= dict.fromkeys((upstream_model, f"{deployment.provider}/{upstream_model}"))
+                names |= dict.fromkeys((upstream_model, prefix + upstream_model))
     names.pop(name, None)
     return tuple(names)
 

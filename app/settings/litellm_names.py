@@ -165,6 +165,6 @@ def is_price_name(name: str) -> bool:
     return _PRICE.fullmatch(name) is not None
 
 
-def is_model_info_name(name: str) -> bool:
-    """``supports_vision`` and the like are an open list there."""
-    return name in MODEL_INFO or _SUPPORT.fullmatch(name) is not None
+def is_support_name(name: str) -> bool:
+    """``supports_vision`` and the like are an open list in ``model_info``."""
+    return _SUPPORT.fullmatch(name) is not None

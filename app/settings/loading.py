@@ -160,7 +160,7 @@ def _read_file(reader: Reader, path: Path, file: _File, depth: int) -> None:
     if top is None:
         return
     honoured = {name for name, setting in NAMES.items() if setting.in_file} | _SECTIONS
-    reader.check_names(top, honoured, litellm_names.TOP_LEVEL.__contains__, "")
+    reader.check_names(top, "", honoured, litellm_names.TOP_LEVEL)
     for name, item in top.items():
         if name == "model_list":
             file.has_model_list = True
@@ -186,9 +186,9 @@ def _written_environment(reader: Reader, file: _File) -> dict[str, str]:
 def _from_file(reader: Reader, file: _File) -> dict[str, Any]:
     values: dict[str, Any] = {}
     general = file.sections.get("general_settings", {})
-    reader.check_names(general, _GENERAL_NAMES, litellm_names.GENERAL_SETTINGS.__contains__, "general_settings")
+    reader.check_names(general, "general_settings", _GENERAL_NAMES, litellm_names.GENERAL_SETTINGS)
     router = file.sections.get("router_settings", {})
-    reader.check_names(router, (), litellm_names.ROUTER_SETTINGS.__contains__, "router_settings")
+    reader.check_names(router, "router_settings", (), litellm_names.ROUTER_SETTINGS)
     values |= _litellm_settings(reader, file.sections.get("litellm_settings", {}))
     for name, item in (*((name, general[name]) for name in _GENERAL_NAMES & general.keys()), *file.items.items()):
         setting = NAMES.get(name)
@@ -215,7 +215,7 @@ def _file_value(reader: Reader, setting: Name, item: Item) -> object:
 
 
 def _litellm_settings(reader: Reader, items: dict[str, Item]) -> dict[str, Any]:
-    reader.check_names(items, _LITELLM_NAMES, litellm_names.LITELLM_SETTINGS.__contains__, "litellm_settings")
+    reader.check_names(items, "litellm_settings", _LITELLM_NAMES, litellm_names.LITELLM_SETTINGS)
     values: dict[str, Any] = {}
     if "budget_exceeded_status_code" in items:
         status = _file_value(reader, NAMES["budget_exceeded_status"], items["budget_exceeded_status_code"])

@@ -42,7 +42,7 @@ def read_entry(reader: Reader, item: Item) -> ModelEntry | None:
     fields = reader.mapping(item)
     if fields is None:
         return None
-    reader.check_names(fields, _ENTRY_NAMES, litellm_names.ENTRY.__contains__, "model_list[]")
+    reader.check_names(fields, "model_list[]", _ENTRY_NAMES, litellm_names.ENTRY)
     name = _required_text(reader, item, fields, "model_name")
     params = reader.mapping(fields["litellm_params"]) if "litellm_params" in fields else {}
     info = reader.mapping(fields["model_info"]) if "model_info" in fields else {}
@@ -121,17 +121,14 @@ def _target(reader: Reader, name: str, model: str, params: dict[str, Item]) -> _
 
 def _check_names(reader: Reader, params: dict[str, Item], info: dict[str, Item]) -> None:
     prices = {name for name in (*params, *info) if read_price_field(name) is not None}
-    reader.check_names(
-        params,
-        _PARAM_NAMES | prices,
-        lambda name: name in litellm_names.LITELLM_PARAMS or litellm_names.is_price_name(name),
-        "litellm_params",
-    )
+    is_price = litellm_names.is_price_name
+    reader.check_names(params, "litellm_params", _PARAM_NAMES | prices, litellm_names.LITELLM_PARAMS, is_price)
     reader.check_names(
         info,
-        _INFO_NAMES | prices,
-        lambda name: litellm_names.is_model_info_name(name) or litellm_names.is_price_name(name),
         "model_info",
+        _INFO_NAMES | prices,
+        litellm_names.MODEL_INFO,
+        lambda name: is_price(name) or litellm_names.is_support_name(name),
     )
 
 

@@ -9,6 +9,7 @@ _LONGEST_NUMBER = 18
 _LONGEST_TIME_S = 86_400
 _MOST_DOLLARS = 1000
 _NEAREST_NAMED = 3
+_LEAST_LIKENESS = 0.7
 
 
 def parse_integer(text: str, least: int) -> int:
@@ -51,13 +52,13 @@ def parse_seconds(text: str) -> int:
     return int(seconds.to_integral_value("ROUND_CEILING"))
 
 
-def nearest_names(name: str, candidates: Iterable[str]) -> str:
-    """``did you mean "port"?``, or the first ones there are when none is near."""
-    candidates = sorted(candidates)
-    near = difflib.get_close_matches(name, candidates, _NEAREST_NAMED)
+def nearest_names(name: str, names: Iterable[str], also: Iterable[str] = ()) -> str:
+    """``did you mean "port"?``, of ``names`` and ``also``; or all ``names`` when none is near."""
+    names = sorted(names)
+    near = difflib.get_close_matches(name, sorted({*names, *also}), _NEAREST_NAMED, _LEAST_LIKENESS)
     if near:
         return "did you mean " + " or ".join(f'"{candidate}"' for candidate in near) + "?"
-    return "known are: " + ", ".join(candidates)
+    return "known are: " + ", ".join(names)
 
 
 def _decimal(text: str) -> Decimal:

@@ -1,6 +1,6 @@
 """Reads YAML nodes as values of a wanted type, and remembers what is wrong with which line."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -161,17 +161,26 @@ class Reader:
         return {name: text for name, entry in items.items() if (text := self.text(entry)) is not None}
 
     def check_names(
-        self, items: Mapping[str, Item], honoured: Iterable[str], known: Callable[[str], bool], section: str
+        self,
+        items: Mapping[str, Item],
+        section: str,
+        honoured: Collection[str],
+        known: Collection[str],
+        is_known: Callable[[str], bool] | None = None,
     ) -> None:
-        """A name that LiteLLM knows and we do not honour is a notice, once; one nobody knows is an error."""
-        honoured = set(honoured)
+        """A name that LiteLLM knows and we do not honour is a notice, once; one nobody knows is an error.
+
+        ``is_known`` tells of the names that are too many to list.
+        """
         for name, item in items.items():
             if name in honoured:
                 continue
             dotted = f"{section}.{name}" if section else name
-            if not known(name):
+            if name not in known and not (is_known is not None and is_known(name)):
                 where = f"in {section}" if section else "at the top level"
-                self.problems.error(item.place, f'"{name}" is not known {where}; {nearest_names(name, honoured)}')
+                self.problems.error(
+                    item.place, f'"{name}" is not known {where}; {nearest_names(name, honoured, known)}'
+                )
             elif dotted not in self._reported:
                 self._reported.add(dotted)
                 self.problems.notice(f"{item.place}: {dotted} is LiteLLM's and not honoured yet: it has no effect")

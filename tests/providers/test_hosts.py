@@ -1,0 +1,68 @@
+"""Where a call goes, however its base URL was written, and how the credential is sent."""
+
+import pytest
+
+from app.providers.hosts import HOSTS, NOT_BUILT, endpoint_url, family_of
+
+
+@pytest.mark.parametrize(
+    ("api_base", "path", "url"),
+    [
+        ("https://x", "/v1/messages", "https://x/v1/messages"),
+        ("https://x/", "/v1/messages", "https://x/v1/messages"),
+        ("https://x/api", "/v1/messages", "https://x/api/v1/messages"),
+        ("https://x/v1", "/v1/messages", "https://x/v1/messages"),
+        ("https://x/v1/", "/v1/messages", "https://x/v1/messages"),
+        ("https://x/v1/messages", "/v1/messages", "https://x/v1/messages"),
+        ("https://x/api/v1/messages", "/v1/messages/count_tokens", "https://x/api/v1/messages/count_tokens"),
+        ("https://x/v1", "/v1/files", "https://x/v1/files"),
+        ("https://x:8443/a/b", "/v1/messages/batches", "https://x:8443/a/b/v1/messages/batches"),
+        ("https://x/own/path#unchanged", "/v1/messages", "https://x/own/path"),
+        ("https://x/own/path#unchanged", "/v1/messages/count_tokens", "https://x/own/path/count_tokens"),
+        ("https://x/v1/messages#unchanged", "/v1/files", "https://x/v1/files"),
+    ],
+)
+def test_an_anthropic_base_may_stop_anywhere_before_the_call(api_base: str, path: str, url: str) -> None:
+    assert endpoint_url(HOSTS["anthropic"], api_base, path) == url
+
+
+@pytest.mark.parametrize(
+    ("api_base", "path", "url"),
+    [
+        ("https://api.openai.com/v1", "/chat/completions", "https://api.openai.com/v1/chat/completions"),
+        ("https://x", "/chat/completions", "https://x/v1/chat/completions"),
+        ("https://x/", "/chat/completions", "https://x/v1/chat/completions"),
+        ("https://x/v1/", "/chat/completions", "https://x/v1/chat/completions"),
+        ("https://x/openai/v2", "/chat/completions", "https://x/openai/v2/chat/completions"),
+        ("https://x/v1/chat/completions", "/chat/completions", "https://x/v1/chat/completions"),
+        ("https://x/v1", "/v1/files", "https://x/v1/files"),
+        ("http://127.0.0.1:8000", "/chat/completions", "http://127.0.0.1:8000/v1/chat/completions"),
+    ],
+)
+def test_an_openai_base_ends_with_its_version(api_base: str, path: str, url: str) -> None:
+    assert endpoint_url(HOSTS["openai"], api_base, path) == url
+
+
+def test_credentials_are_sent_as_each_host_wants_them() -> None:
+    assert HOSTS["anthropic"].credential_header("k") == (b"x-api-key", b"k")
+    assert HOSTS["openai"].credential_header("k") == (b"authorization", b"Bearer k")
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [
+        ("claude-opus-4-5", "anthropic"),
+        ("gpt-5", "openai"),
+        ("o1", "openai"),
+        ("o4-mini", "openai"),
+        ("chatgpt-4o-latest", "openai"),
+        ("llama-3", None),
+        ("", None),
+    ],
+)
+def test_a_bare_name_belongs_to_the_one_maker_of_its_family(name: str, provider: str | None) -> None:
+    assert family_of(name) == provider
+
+
+def test_what_is_built_is_not_also_to_come() -> None:
+    assert not HOSTS.keys() & NOT_BUILT
