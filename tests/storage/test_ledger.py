@@ -166,6 +166,13 @@ async def test_a_budget_admits_to_its_limit_and_then_says_that_it_is_held(ledger
     assert await counter(redis) == (30, 40)
 
 
+async def test_what_fits_a_budget_to_the_last_nano_dollar_is_admitted(ledger: RedisLedger, redis: Redis) -> None:
+    await redis.set("{kh}:born", 0)
+    outcomes = [await reserve(ledger, make_budget(100, hold)) for hold in (50, 50, 1, 0)]
+    assert [isinstance(outcome, Admitted) for outcome in outcomes] == [True, True, False, True]
+    assert await counter(redis) == (0, 100)
+
+
 async def test_the_only_request_is_admitted_however_careful_its_estimate(ledger: RedisLedger, redis: Redis) -> None:
     await redis.set("{kh}:born", 0)
     outcome = await reserve(ledger, make_budget(100, 10_000), request_id="req_1")
