@@ -19,7 +19,11 @@ _MOST_WORKERS = 64
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """See docs/configuration for what each means. ``notices`` are sentences to be said once at start."""
+    """``notices`` are sentences to be said once at start. Times are in whole seconds.
+
+    ``model`` is the one ``provider/model`` to serve; ``demo_models`` None lists them where there is no other model;
+    ``discounts`` are fractions off by provider; ``allowed_upstreams`` are hosts and networks in CIDR form.
+    """
 
     host: str = "127.0.0.1"
     port: int = 4000

@@ -13,7 +13,7 @@ from app.settings.parsing import nearest_names, parse_boolean, parse_dollars, pa
 Value = TypeVar("Value")
 
 ENVIRONMENT_REFERENCE = "os.environ/"
-_DEEPEST = 32
+_DEEPEST_MERGE = 4
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NULL_TAG = "tag:yaml.org,2002:null"
 
@@ -80,21 +80,23 @@ class Reader:
             return None
         return None if node is None else Item("", file, 1, node)
 
-    def mapping(self, item: Item) -> dict[str, Item] | None:
+    def mapping(self, item: Item, merge_depth: int = 0) -> dict[str, Item] | None:
+        """Names with their values, merge keys (``<<``) followed; a name that is written twice is a problem."""
         if item.is_null:
             return {}
         if not isinstance(item.node, yaml.MappingNode):
             self._wrong(item, "a mapping of names to values")
             return None
-        if item.name.count(".") > _DEEPEST:
-            self._wrong(item, "nested less deeply")
+        if merge_depth > _DEEPEST_MERGE:
+            self._wrong(item, "merged (<<) less deeply")
             return None
         found: dict[str, Item] = {}
         merged: dict[str, Item] = {}
         for key, value in item.node.value:
             if key.tag == _MERGE_TAG:
                 for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                    merged = (self.mapping(Item(item.name, item.file, item.line, source)) or {}) | merged
+                    shared = self.mapping(Item(item.name, item.file, item.line, source), merge_depth + 1)
+                    merged = (shared or {}) | merged
                 continue
             name = str(key.value)
             dotted = f"{item.name}.{name}" if item.name else name
