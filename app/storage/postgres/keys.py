@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, KeyId, OrganizationId, TeamId, UserId
@@ -104,24 +104,24 @@ SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
 
 async def find_key(connection: AsyncConnection, key_id: str, *, lock: bool = False) -> StoredKey | None:
     """The key, deleted or not; ``lock`` keeps other changes of it out until the transaction ends."""
-    return await _find_one(connection, _STORED.where(keys.c.key_id == key_id), lock=lock)
+    return await _find_one(connection, keys.c.key_id == key_id, lock=lock)
 
 
 async def find_key_by_digest(connection: AsyncConnection, digest: bytes, *, lock: bool = False) -> StoredKey | None:
     """The key whose present digest this is, deleted or not."""
-    return await _find_one(connection, _STORED.where(keys.c.digest == digest), lock=lock)
+    return await _find_one(connection, keys.c.digest == digest, lock=lock)
 
 
 async def find_key_by_alias(connection: AsyncConnection, alias: str, *, lock: bool = False) -> StoredKey | None:
     """The undeleted key of this name."""
-    query = _STORED.where(keys.c.key_alias == alias, keys.c.deleted_at.is_(None))
-    return await _find_one(connection, query, lock=lock)
+    return await _find_one(connection, and_(keys.c.key_alias == alias, keys.c.deleted_at.is_(None)), lock=lock)
 
 
-async def _find_one(connection: AsyncConnection, query: Select[Any], *, lock: bool) -> StoredKey | None:
+async def _find_one(connection: AsyncConnection, which: ColumnElement[bool], *, lock: bool) -> StoredKey | None:
     if lock:
-        query = query.with_for_update(of=keys)
-    row = (await connection.execute(query)).one_or_none()
+        # A statement of its own: one that waited for a lock still sees the budget as it was before the wait.
+        await connection.execute(select(keys.c.key_id).where(which).with_for_update())
+    row = (await connection.execute(_STORED.where(which))).one_or_none()
     return None if row is None else StoredKey(**row._mapping)
 
 
