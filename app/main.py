@@ -26,7 +26,6 @@ from app.domain.catalog import Catalog
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.authenticate import Authenticator
 from app.gateway.discover import Discovery
-from app.gateway.estimate import Estimator
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.settle import Settlement
@@ -81,11 +80,10 @@ class House:
         self.notices = (*settings.notices, *notices)
         self.catalog = FixedCatalog(catalog)
         self.http_upstream = HttpUpstream()
-        estimator = Estimator()
-        self.settlement = Settlement(self.ledger, estimator, self.metrics)
+        self.settlement = Settlement(self.ledger, self.metrics)
         rules = AdmissionRules(wait_s=settings.admission_wait_s, refuse_unpriced=settings.unpriced_models == "refuse")
         self.gateway = Gateway(
-            Admission(self.catalog, self.ledger, estimator, rules),
+            Admission(self.catalog, self.ledger, rules),
             Upstreams(self.http_upstream, {"demo": DemoUpstream()}),
             self.settlement,
             self.metrics,

@@ -24,7 +24,7 @@ from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.pricing import cost_of
 from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, Receipt, Refused
 from app.gateway.call import Call, Grant
-from app.gateway.estimate import Estimate, Estimator
+from app.gateway.estimate import Estimate, estimate
 from app.gateway.ports import CatalogSource, Ledger
 from app.protocols.codec import Envelope
 from app.providers.hosts import HOSTS
@@ -38,15 +38,14 @@ _MODELS_NAMED = 10
 class AdmissionRules:
     """``wait_s``: how long a call may wait for running ones to settle when they hold what is left of its budget."""
 
-    wait_s: int = 15
+    wait_s: int = 30
     refuse_unpriced: bool = False
 
 
 class Admission:
-    def __init__(self, catalog: CatalogSource, ledger: Ledger, estimator: Estimator, rules: AdmissionRules) -> None:
+    def __init__(self, catalog: CatalogSource, ledger: Ledger, rules: AdmissionRules) -> None:
         self._catalog = catalog
         self._ledger = ledger
-        self._estimator = estimator
         self._rules = rules
 
     async def admit(self, call: Call, principal: Principal) -> Grant:
@@ -62,16 +61,14 @@ class Admission:
                 f'model "{envelope.model}" has no price and unpriced_models is "refuse"; '
                 "an admin can set input_cost_per_token and output_cost_per_token in its model_info"
             )
-        estimate = self._estimator.estimate(
-            deployment.deployment_id, deployment.price, len(call.body), envelope.max_output_tokens
-        )
-        draft = _draft_receipt(call, principal, envelope, deployment, estimate)
+        most = estimate(call.body, envelope.max_output_tokens, deployment.price)
+        draft = _draft_receipt(call, principal, envelope, deployment, most)
         claim = Claim(
             request_id=call.request_id,
             scope=principal.key.key_id,
             limits=principal.key.limits,
-            tokens=estimate.usage.input + estimate.usage.output,
-            budgets=_budget_claims(principal, estimate, call.started_at),
+            tokens=most.usage.input + most.usage.output,
+            budgets=_budget_claims(principal, most, call.started_at),
             if_orphaned=draft,
         )
         admitted = await self._reserve(call, principal, claim)
@@ -138,7 +135,7 @@ def _check_protocol(call: Call, envelope: Envelope, deployment: Deployment) -> N
         )
 
 
-def _budget_claims(principal: Principal, estimate: Estimate, at: datetime) -> tuple[BudgetClaim, ...]:
+def _budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[BudgetClaim, ...]:
     budget = principal.key.budget
     if budget is None:
         return ()
@@ -151,7 +148,7 @@ def _budget_claims(principal: Principal, estimate: Estimate, at: datetime) -> tu
             budget_id=budget.budget_id,
             key_id=principal.key.key_id,
             limit_nanousd=budget.limit_nanousd,
-            hold_nanousd=estimate.hold_nanousd,
+            hold_nanousd=most.hold_nanousd,
             start=window.start,
             end=window.end,
             counting_since=budget.counting_since,
@@ -160,7 +157,7 @@ def _budget_claims(principal: Principal, estimate: Estimate, at: datetime) -> tu
 
 
 def _draft_receipt(
-    call: Call, principal: Principal, envelope: Envelope, deployment: Deployment, estimate: Estimate
+    call: Call, principal: Principal, envelope: Envelope, deployment: Deployment, most: Estimate
 ) -> Receipt:
     key = principal.key
     headers = dict(call.headers)
@@ -186,8 +183,8 @@ def _draft_receipt(
         protocol_in=call.codec.name,
         protocol_out=call.codec.name,
         streamed=envelope.stream,
-        usage=estimate.usage,
-        cost=cost_of(estimate.usage, deployment.price),
+        usage=most.usage,
+        cost=cost_of(most.usage, deployment.price),
         price_version=deployment.price.version,
         price_source=deployment.price.source,
         usage_source="estimated",

@@ -12,6 +12,9 @@ class Principals(Protocol):
     async def find(self, digest: bytes) -> Principal | None:
         """The principal of a stored key digest, None when there is none. Raises StorageUnavailable."""
 
+    def peek(self, digest: bytes) -> Principal | None:
+        """The same from memory alone: None when it would take a store to know."""
+
 
 class CatalogSource(Protocol):
     def current(self) -> Catalog:

@@ -93,9 +93,10 @@ class StreamRelay:
                     self._settlement.progress(self._call, self._grant, scanner.report(), self._first_byte_ms)
                 if passed:
                     yield passed
+            rest = scanner.flush()
             status = "ok" if scanner.complete and not scanner.failed else "error"
             await self._settle(status)
-            if rest := scanner.flush():
+            if rest:
                 yield rest
             if not scanner.complete:
                 raise UpstreamBroken(

@@ -13,7 +13,7 @@ from app.domain.pricing import cost_of
 from app.domain.spend import Receipt, ReceiptStatus
 from app.domain.usage import Usage, UsageSource
 from app.gateway.call import Call, Grant
-from app.gateway.estimate import Estimator, tokens_of_bytes
+from app.gateway.estimate import tokens_of_bytes
 from app.gateway.ports import Ledger
 from app.protocols.codec import UsageReport
 
@@ -28,9 +28,8 @@ class Settlement:
     it is booked; ``drain`` is awaited before the process ends.
     """
 
-    def __init__(self, ledger: Ledger, estimator: Estimator, metrics: Metrics) -> None:
+    def __init__(self, ledger: Ledger, metrics: Metrics) -> None:
         self._ledger = ledger
-        self._estimator = estimator
         self._metrics = metrics
         self._running: dict[str, Receipt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -56,7 +55,7 @@ class Settlement:
         """Book what the call cost. Returns when it is booked, or after a second when the store does not answer."""
         receipt = _receipt(call, grant, report, status, first_byte_ms)
         self._running.pop(call.request_id, None)
-        self._observe(receipt, len(call.body), learn=report.final)
+        self._observe(receipt)
         await self._see_through(self._book(receipt))
         return receipt
 
@@ -109,10 +108,8 @@ class Settlement:
             else:
                 return
 
-    def _observe(self, receipt: Receipt, body_bytes: int, *, learn: bool) -> None:
+    def _observe(self, receipt: Receipt) -> None:
         metrics, usage = self._metrics, receipt.usage
-        if learn:
-            self._estimator.learn(receipt, body_bytes)
         model, provider = receipt.model_served, receipt.provider
         metrics.child(metrics.requests, model, provider, receipt.status).inc()
         metrics.child(metrics.duration, model, provider).observe(receipt.duration_ms / 1000)

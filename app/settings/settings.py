@@ -47,7 +47,7 @@ class Settings:
     body_timeout_s: int = 60
     ping_after_s: int = 15
     lease_s: int = 60
-    admission_wait_s: int = 10
+    admission_wait_s: int = 30
     shutdown_grace_s: int = 30
     first_byte_timeout_s: int = 600
     idle_timeout_s: int = 300

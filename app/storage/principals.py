@@ -67,6 +67,11 @@ class Principals:
             return entry.principal
         return await self._find_aged(digest, entry)
 
+    def peek(self, digest: bytes) -> Principal | None:
+        """What memory alone knows, however old an outage lets it be; for callers who may not cost a look-up now."""
+        entry = self._entries.get(digest)
+        return entry.principal if entry is not None and time.monotonic() < entry.loaded_at + STALE_S else None
+
     async def announce(self, name: str) -> None:
         """Tell every process that a key (its id), a team (``team:<id>``) or all (``*``) changed; call after commit.
 

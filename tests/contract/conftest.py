@@ -13,10 +13,10 @@ PROVIDER_KEY = "sk-ant-the-providers-own-key"
 
 CONFIG = """
 model_list:
-  - model_name: claude-sonnet-4-5
-    litellm_params: {model: anthropic/claude-sonnet-4-5, api_key: os.environ/ANTHROPIC_API_KEY}
+  - model_name: claude-sonnet-4-6
+    litellm_params: {model: anthropic/claude-sonnet-4-6, api_key: os.environ/ANTHROPIC_API_KEY}
   - model_name: team-sonnet
-    litellm_params: {model: anthropic/claude-sonnet-4-5, api_key: os.environ/ANTHROPIC_API_KEY}
+    litellm_params: {model: anthropic/claude-sonnet-4-6, api_key: os.environ/ANTHROPIC_API_KEY}
   - model_name: claude-haiku-4-5
     litellm_params: {model: anthropic/claude-haiku-4-5, api_key: os.environ/ANTHROPIC_API_KEY}
   - model_name: gpt-5

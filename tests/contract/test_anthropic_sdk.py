@@ -73,7 +73,7 @@ async def test_a_whole_answer_arrives_byte_for_byte_and_so_does_the_request(
     client: anthropic.AsyncAnthropic, sent: SentBodies, upstream: RecordingUpstream, virtual_key: str
 ) -> None:
     answer = await client.messages.with_raw_response.create(
-        model="claude-sonnet-4-5",
+        model="claude-sonnet-4-6",
         max_tokens=500,
         messages=MESSAGES,
         tools=TOOLS,
@@ -89,7 +89,7 @@ async def test_a_stream_with_tools_and_thinking_arrives_byte_for_byte(
 ) -> None:
     upstream.script(Script(events=20, tools=2, thinking=True, unicode=True, unknown=True, split=7))
     async with client.messages.with_streaming_response.create(
-        model="claude-sonnet-4-5",
+        model="claude-sonnet-4-6",
         max_tokens=2000,
         messages=MESSAGES,
         tools=TOOLS,
@@ -104,7 +104,7 @@ async def test_a_stream_with_tools_and_thinking_arrives_byte_for_byte(
 async def test_the_sdk_accumulates_a_stream(client: anthropic.AsyncAnthropic, upstream: RecordingUpstream) -> None:
     upstream.script(Script(events=5, tools=2, thinking=True))
     async with client.messages.stream(
-        model="claude-sonnet-4-5", max_tokens=2000, messages=MESSAGES, tools=TOOLS
+        model="claude-sonnet-4-6", max_tokens=2000, messages=MESSAGES, tools=TOOLS
     ) as stream:
         message = await stream.get_final_message()
     assert [block.type for block in message.content] == ["thinking", "text", "tool_use", "tool_use"]
@@ -114,12 +114,12 @@ async def test_only_the_model_changes_where_the_name_is_an_alias(
     client: anthropic.AsyncAnthropic, sent: SentBodies, upstream: RecordingUpstream
 ) -> None:
     await client.messages.create(model="team-sonnet", max_tokens=50, messages=MESSAGES)
-    assert upstream.requests[-1].body == sent.bodies[-1].replace(b'"team-sonnet"', b'"claude-sonnet-4-5"')
+    assert upstream.requests[-1].body == sent.bodies[-1].replace(b'"team-sonnet"', b'"claude-sonnet-4-6"')
 
 
 async def test_unknown_fields_and_betas_pass(client: anthropic.AsyncAnthropic, upstream: RecordingUpstream) -> None:
     await client.messages.create(
-        model="claude-sonnet-4-5",
+        model="claude-sonnet-4-6",
         max_tokens=50,
         messages=MESSAGES,
         extra_body={"field_of_the_future": {"deep": [1.10, 12345678901234567890]}},
@@ -142,7 +142,7 @@ async def test_the_key_is_taken_as_x_api_key_and_as_bearer_and_as_both(
     ]
     async with anthropic.DefaultAsyncHttpxClient(trust_env=False) as http:
         for headers in spoken:
-            body = {"model": "claude-sonnet-4-5", "max_tokens": 5, "messages": MESSAGES}
+            body = {"model": "claude-sonnet-4-6", "max_tokens": 5, "messages": MESSAGES}
             answer = await http.post(f"{gateway.base_url}/v1/messages?beta=true", headers=headers, json=body)
             assert answer.status_code == 200, (headers, answer.text)
             assert upstream.requests[-1].query == "beta=true"
@@ -152,9 +152,9 @@ async def test_the_key_is_taken_as_x_api_key_and_as_bearer_and_as_both(
 async def test_count_tokens_is_forwarded_and_leaves_no_receipt(
     client: anthropic.AsyncAnthropic, admin: Admin, virtual_key: str
 ) -> None:
-    counted = await client.messages.count_tokens(model="claude-sonnet-4-5", messages=MESSAGES)
+    counted = await client.messages.count_tokens(model="claude-sonnet-4-6", messages=MESSAGES)
     assert counted.input_tokens > 0
-    await client.messages.create(model="claude-sonnet-4-5", max_tokens=50, messages=MESSAGES)
+    await client.messages.create(model="claude-sonnet-4-6", max_tokens=50, messages=MESSAGES)
     rows = await admin.receipts(virtual_key, 1)
     assert len(rows) == 1
 
@@ -165,7 +165,7 @@ async def test_the_providers_errors_pass_unchanged(
     for status, retry_after in ((400, None), (429, "7"), (500, None), (529, None)):
         upstream.script(Script(error=status, retry_after=retry_after, message="the provider's own words"))
         with pytest.raises(anthropic.APIStatusError) as caught:
-            await client.messages.create(model="claude-sonnet-4-5", max_tokens=50, messages=MESSAGES)
+            await client.messages.create(model="claude-sonnet-4-6", max_tokens=50, messages=MESSAGES)
         assert caught.value.status_code == status
         assert await caught.value.response.aread() == bytes(upstream.responses[-1].body)
         assert caught.value.response.headers.get("retry-after") == retry_after
@@ -176,7 +176,7 @@ async def test_a_stream_that_the_provider_cuts_ends_in_an_error_and_never_cleanl
 ) -> None:
     upstream.script(Script(events=20, cut_after=6))
     with pytest.raises((anthropic.APIStatusError, anthropic.APIConnectionError)):
-        async with client.messages.stream(model="claude-sonnet-4-5", max_tokens=50, messages=MESSAGES) as stream:
+        async with client.messages.stream(model="claude-sonnet-4-6", max_tokens=50, messages=MESSAGES) as stream:
             await stream.get_final_message()
 
 
@@ -189,14 +189,14 @@ async def test_the_model_list_is_anthropics_and_holds_what_the_key_may_use(
     assert [model.id for model in models] == ["claude-haiku-4-5"]
     assert models[0].type == "model"
     with pytest.raises(anthropic.BadRequestError, match="claude-haiku-4-5"):
-        await client.messages.create(model="claude-sonnet-4-5", max_tokens=5, messages=MESSAGES)
+        await client.messages.create(model="claude-sonnet-4-6", max_tokens=5, messages=MESSAGES)
 
 
 async def test_the_synchronous_client_streams_too(gateway: GatewayProcess, virtual_key: str) -> None:
     client = anthropic.Anthropic(api_key=virtual_key, base_url=gateway.base_url, max_retries=0)
 
     def stream() -> str:
-        with client.messages.stream(model="claude-sonnet-4-5", max_tokens=50, messages=MESSAGES) as stream:
+        with client.messages.stream(model="claude-sonnet-4-6", max_tokens=50, messages=MESSAGES) as stream:
             return stream.get_final_text()
 
     # The fake provider lives in this loop, so the blocking client must not block it.
@@ -222,5 +222,5 @@ async def test_an_older_major_of_the_sdk_that_sends_x_api_key_works_alike(
     assert told["version"].startswith("0.")
     assert told["whole"]
     assert told["streamed"]
-    assert "claude-sonnet-4-5" in told["models"]
+    assert "claude-sonnet-4-6" in told["models"]
     assert upstream.requests[-1].header("x-api-key") == PROVIDER_KEY

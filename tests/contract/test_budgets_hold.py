@@ -15,7 +15,7 @@ from tests.fakes.upstream import RecordingUpstream
 pytestmark = [pytest.mark.services, pytest.mark.contract]
 
 INPUT_USD, OUTPUT_USD = Decimal("0.000003"), Decimal("0.000015")
-"""Claude Sonnet 4.5's list price of a token, as the bundled price book has it."""
+"""Claude Sonnet 4.6's list price of a token, as the bundled price book has it."""
 
 
 def billed_usd(entries: list[BillEntry]) -> Decimal:
@@ -24,7 +24,7 @@ def billed_usd(entries: list[BillEntry]) -> Decimal:
 
 async def stream(client: httpx.AsyncClient, key: str, max_tokens: int) -> tuple[int, bytes, httpx.Headers]:
     body: dict[str, Any] = {
-        "model": "claude-sonnet-4-5",
+        "model": "claude-sonnet-4-6",
         "max_tokens": max_tokens,
         "stream": True,
         "messages": [{"role": "user", "content": "Hello"}],

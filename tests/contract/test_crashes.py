@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.embedded import EmbeddedServers
 from tests.contract.conftest import CONFIG, PROVIDER_KEY
 from tests.contract.test_budgets_hold import INPUT_USD, OUTPUT_USD
 from tests.fakes.gateway_process import Admin, GatewayProcess
@@ -21,15 +22,14 @@ from tests.fakes.upstream import RecordingUpstream
 pytestmark = [pytest.mark.services, pytest.mark.contract, pytest.mark.timeout(600), pytest.mark.xdist_group("crashes")]
 
 CRASH_POINTS = int(os.environ.get("KEYHOUSE_TEST_CRASH_POINTS", "1"))
-LEASE_S = 3
+LEASE_S = 5
 STREAMS = 12
 
 
 @pytest.fixture(scope="module")
-async def embedded_gateway(
-    upstream: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[GatewayProcess]:
-    folder: Path = tmp_path_factory.mktemp("crashes")
+async def embedded_gateway(upstream: RecordingUpstream, make_home: Callable[[], Path]) -> AsyncIterator[GatewayProcess]:
+    folder = make_home()
+    (folder / "home").mkdir(mode=0o711)
     (folder / "config.yaml").write_text(CONFIG)
     process = GatewayProcess(
         folder / "home",
@@ -48,9 +48,7 @@ async def embedded_gateway(
 
 
 def server_pid(home: Path, name: str) -> int:
-    """The embedded server's process, found by the home that its command line names."""
-    from app.embedded import EmbeddedServers
-
+    """The embedded server of that home."""
     pid = EmbeddedServers(home).find_pid(name)
     assert pid is not None, f"no {name} runs for {home}"
     return pid
@@ -59,7 +57,7 @@ def server_pid(home: Path, name: str) -> int:
 async def one_call(client: httpx.AsyncClient, key: str, name: str) -> str:
     """``finished`` when the client saw the whole answer, else ``broken`` or the status of a refusal."""
     body: dict[str, Any] = {
-        "model": "claude-sonnet-4-5",
+        "model": "claude-sonnet-4-6",
         "max_tokens": 400,
         "stream": True,
         "metadata": {"user_id": name},

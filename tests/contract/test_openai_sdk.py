@@ -74,7 +74,7 @@ async def test_the_model_list_is_openais_and_holds_what_the_key_may_use(gateway:
     models = [model async for model in await client.models.list()]
     assert [(model.id, model.object) for model in models] == [("gpt-5", "model")]
     with pytest.raises(openai.PermissionDeniedError, match="gpt-5"):
-        await client.chat.completions.create(model="claude-sonnet-4-5", messages=MESSAGES)
+        await client.chat.completions.create(model="claude-sonnet-4-6", messages=MESSAGES)
 
 
 async def test_a_wrong_key_is_one_clear_401(gateway: GatewayProcess) -> None:
@@ -87,4 +87,4 @@ async def test_a_wrong_key_is_one_clear_401(gateway: GatewayProcess) -> None:
 
 async def test_a_claude_model_on_the_chat_route_says_that_it_is_not_yet_translated(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="not yet translated"):
-        await client.chat.completions.create(model="claude-sonnet-4-5", messages=MESSAGES)
+        await client.chat.completions.create(model="claude-sonnet-4-6", messages=MESSAGES)

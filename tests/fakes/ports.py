@@ -23,6 +23,9 @@ class KnownPrincipals:
         self.asked.append(digest)
         return self.by_digest.get(digest)
 
+    def peek(self, digest: bytes) -> Principal | None:
+        return self.by_digest.get(digest) if digest in self.asked else None
+
 
 @dataclass
 class OneCatalog:

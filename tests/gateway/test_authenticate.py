@@ -125,6 +125,8 @@ async def test_a_route_outside_allowed_routes_is_forbidden(
 async def test_an_address_that_tries_many_keys_must_wait_out_the_minute(
     authenticator: Authenticator, principals: KnownPrincipals
 ) -> None:
+    in_use, cold = issue(principals), issue(principals)
+    assert await authenticator.authenticate(knock(in_use))
     for _ in range(WRONG_KEYS_PER_MINUTE):
         with pytest.raises(Unauthenticated):
             await authenticator.authenticate(knock(mint_key()))
@@ -132,7 +134,10 @@ async def test_an_address_that_tries_many_keys_must_wait_out_the_minute(
     with pytest.raises(RateLimited) as caught:
         await authenticator.authenticate(knock(mint_key()))
     assert caught.value.retry_after_s == 30
+    with pytest.raises(RateLimited):
+        await authenticator.authenticate(knock(cold))
     assert len(principals.asked) == asked
+    assert await authenticator.authenticate(knock(in_use)), "a key in use behind the same address goes on working"
     with pytest.raises(Unauthenticated):
         await authenticator.authenticate(knock(mint_key(), address="10.0.0.2"))
     with pytest.raises(Unauthenticated):

@@ -29,7 +29,6 @@ from app.domain.spend import BudgetStanding, RateStanding, Refused
 from app.domain.usage import Usage
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.call import Call, Operation, Reply, StreamCut
-from app.gateway.estimate import Estimator
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.settle import Settlement
@@ -71,10 +70,9 @@ class House:
 
     def __post_init__(self) -> None:
         metrics = Metrics(CollectorRegistry())
-        estimator = Estimator()
         self.upstream = ScriptedUpstream(self.replies)
-        self.settlement = Settlement(self.ledger, estimator, metrics)
-        admission = Admission(OneCatalog(CATALOG), self.ledger, estimator, self.rules)
+        self.settlement = Settlement(self.ledger, metrics)
+        admission = Admission(OneCatalog(CATALOG), self.ledger, self.rules)
         self.gateway = Gateway(
             admission, self.upstream, self.settlement, metrics, RelayRules(ping_after_s=self.ping_after_s)
         )

@@ -78,8 +78,9 @@ class ModelRoutes:
                 Target(anthropic, "count_tokens", "/v1/messages/count_tokens"),
             ),
             self._post(("/v1/chat/completions", "/chat/completions"), Target(openai, "generate", "/chat/completions")),
-            self._models(("/v1/models", "/models", "/v1/models/{name:path}", "/models/{name:path}")),
-            self._pass_through(("/anthropic/{path:path}",)),
+            self._models("/v1/models"),
+            self._models("/models"),
+            self._pass_through("/anthropic"),
         ]
 
     def _post(self, paths: Sequence[str], target: Target) -> ASGIRouteHandler:
@@ -88,20 +89,20 @@ class ModelRoutes:
 
         return asgi(list(paths), copy_scope=False)(handle)
 
-    def _models(self, paths: Sequence[str]) -> ASGIRouteHandler:
+    def _models(self, prefix: str) -> ASGIRouteHandler:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  ASGI's signature
             anthropic = self._rules.always_anthropic_list or any(
                 name == b"anthropic-version" for name, _ in scope["headers"]
             )
-            await self._list_models(scope, send, anthropic_shape=anthropic)
+            await self._list_models(scope, send, _below(prefix, scope), anthropic_shape=anthropic)
 
-        return asgi(list(paths), copy_scope=False)(handle)
+        return asgi(prefix, is_mount=True, copy_scope=False)(handle)
 
-    def _pass_through(self, paths: Sequence[str]) -> ASGIRouteHandler:
+    def _pass_through(self, prefix: str) -> ASGIRouteHandler:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-            path = scope["path_params"]["path"].strip("/")
+            path = _below(prefix, scope)
             if path == "v1/models" or path.startswith("v1/models/"):
-                await self._list_models(scope, send, anthropic_shape=True)
+                await self._list_models(scope, send, path.removeprefix("v1/models"), anthropic_shape=True)
                 return
             operations: dict[str, Operation] = {
                 "v1/messages": "generate",
@@ -112,7 +113,7 @@ class ModelRoutes:
             target = Target(self._codecs.anthropic, operation, f"/{path}")
             await self._serve(target, method, scope, receive, send)
 
-        return asgi(list(paths), copy_scope=False)(handle)
+        return asgi(prefix, is_mount=True, copy_scope=False)(handle)
 
     async def _serve(self, target: Target, method: str, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = new_id("req")
@@ -170,21 +171,20 @@ class ModelRoutes:
             )
         )
 
-    async def _list_models(self, scope: Scope, send: Send, *, anthropic_shape: bool) -> None:
+    async def _list_models(self, scope: Scope, send: Send, name: str, *, anthropic_shape: bool) -> None:
         codec = self._codecs.anthropic if anthropic_shape else self._codecs.openai
         request_id = new_id("req")
         try:
             if scope["method"] not in {"GET", "HEAD"}:
                 raise MethodNotAllowed(f"{scope['path']} takes GET, not {scope['method']}")
             principal = await self._authenticate(scope)
-            body = self._render_models(scope, principal, anthropic_shape=anthropic_shape)
+            body = self._render_models(scope, principal, name.strip("/"), anthropic_shape=anthropic_shape)
             headers = [(b"content-type", b"application/json"), (b"request-id", request_id.encode())]
             await send_whole(200, headers, body, send)
         except GatewayError as error:
             await self.refuse(codec, error, request_id, send)
 
-    def _render_models(self, scope: Scope, principal: Principal, *, anthropic_shape: bool) -> bytes:
-        name = scope["path"].partition("/models")[2].strip("/")
+    def _render_models(self, scope: Scope, principal: Principal, name: str, *, anthropic_shape: bool) -> bytes:
         if not name:
             models = self._discovery.visible(principal)
             if anthropic_shape:
@@ -205,6 +205,16 @@ class ModelRoutes:
             "refused", request_id=request_id, status=rendered.status, code=error.code, reason=error.message[:500]
         )
         await send_whole(rendered.status, [*rendered.headers, *error.headers], rendered.body, send)
+
+
+def _below(prefix: str, scope: Scope) -> str:
+    """What of the path stands below a mount, without slashes at its ends; the scope gets its whole path back.
+
+    Mounts, not path parameters: Litestar's plain ASGI handlers do not take those, and it trims a mount's path.
+    """
+    below: str = scope["path"].removeprefix(prefix).strip("/")
+    scope["path"] = f"{prefix}/{below}" if below else prefix
+    return below
 
 
 def _check_metered(method: str, upstream_path: str) -> None:

@@ -32,8 +32,8 @@ def _greetings(version: str) -> list[HTTPRouteHandler]:
 
 def _health(version: str, checks: StoreChecks, count_models: Callable[[], int]) -> list[HTTPRouteHandler]:
     @get(["/health/liveliness", "/health/liveness"], tags=["health"], summary="The process is alive")
-    async def liveness() -> Response[str]:
-        return Response("I'm alive!", media_type=MediaType.JSON)
+    async def liveness() -> Response[bytes]:
+        return Response(b'"I\'m alive!"', media_type=MediaType.JSON)
 
     @get("/health/readiness", tags=["health"], summary="Whether requests can be served: both stores answer")
     async def readiness() -> Response[dict[str, Any]]:
