@@ -163,7 +163,7 @@ def _announce(prepared: Prepared, settings: Settings) -> None:
         f"data: {settings.home}",
         "",
         "Issue a key:",
-        f"  curl -s {url}/key/generate -H 'Authorization: Bearer {admin_key}' -d '{{}}'",
+        f"  curl -s {url}/key/generate -H \"Authorization: Bearer {admin_key}\" -d '{{}}'",
         "Try it:",
         f'  curl -s {url}/v1/messages -H "x-api-key: $KEY" \\',
         '    -d \'{"model": "demo/echo", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}\'',
