@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -43,6 +44,7 @@ from app.storage.redis.ledger import RedisLedger
 from app.worker import Worker
 
 VERSION = version("keyhouse")
+_GARBAGE_THRESHOLD = 20_000
 
 
 class FixedCatalog:
@@ -103,6 +105,10 @@ class House:
         with contextlib.suppress(StorageUnavailable):  # the first reservation notes it as well
             await self.ledger.open()
         self.worker.start()
+        # What exists now lives as long as the process: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
 
     async def close(self) -> None:
         """Settle what ran, move the receipts into Postgres, and let go of everything."""

@@ -8,30 +8,32 @@ from typing import Any
 import msgspec
 import structlog
 
-_QUIET = ("uvicorn.access", "asyncio", "aiohttp.access", "alembic")
+from app.base import clock
+
+_QUIET = ("uvicorn.access", "asyncio", "alembic")
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
 def configure_logs(level: str, log_format: str) -> None:
     """``level`` is debug, info, warning or error; ``log_format`` is json or text (for reading at a terminal)."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    renderer: Any = structlog.dev.ConsoleRenderer(colors=False) if log_format == "text" else _render_json
-    shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    added: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    rendered: list[Any] = [structlog.processors.format_exc_info, _render_json]
+    wrapper: Any = _json_logger(threshold)
+    if log_format == "text":
+        rendered = [structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)]
+        wrapper = structlog.make_filtering_bound_logger(threshold)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        processors=[*added, *rendered],
+        wrapper_class=wrapper,
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                renderer,
-            ],
+            foreign_pre_chain=[*added, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
         )
     )
     handler.addFilter(_not_our_own_cut)
@@ -43,6 +45,34 @@ def configure_logs(level: str, log_format: str) -> None:
         logging.getLogger(name).propagate = True
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _json_logger(threshold: int) -> type[structlog.BoundLoggerBase]:
+    """A wrapper that writes an event as one line of JSON at once: structlog's processors cost 20 µs a request."""
+
+    class JsonLogger(structlog.BoundLoggerBase):
+        def info(self, event: str, **fields: object) -> None:
+            if threshold <= logging.INFO:
+                line = {"event": event, **fields, "level": "info", "timestamp": clock.now()}
+                self._logger.msg(_ENCODER.encode(line).decode())
+
+        def debug(self, event: str, **fields: object) -> None:
+            self._process("debug", logging.DEBUG, event, fields)
+
+        def warning(self, event: str, **fields: object) -> None:
+            self._process("warning", logging.WARNING, event, fields)
+
+        def error(self, event: str, **fields: object) -> None:
+            self._process("error", logging.ERROR, event, fields)
+
+        def exception(self, event: str, **fields: object) -> None:
+            self._process("error", logging.ERROR, event, {"exc_info": True, **fields})
+
+        def _process(self, method: str, level: int, event: str, fields: dict[str, object]) -> None:
+            if threshold <= level:
+                self._proxy_to_logger(method, event, **fields)
+
+    return JsonLogger
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Literal
 
+import msgspec
+
 from app.base.money import NanoUSD, round_per_million
 from app.domain.usage import Usage
 
@@ -51,8 +53,7 @@ class PriceSheet:
         return rates
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """Nano-dollars by class. The parts add up to ``total`` exactly; ``total`` was rounded once, half up."""
 
     input: NanoUSD = 0

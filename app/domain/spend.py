@@ -1,8 +1,13 @@
-"""What one request holds before it runs, and what its receipt says after."""
+"""What one request holds before it runs, and what its receipt says after.
 
-from dataclasses import dataclass
+Each request makes several of these records, so they are msgspec Structs: made and encoded in a fraction of the time
+of frozen dataclasses.
+"""
+
 from datetime import datetime
 from typing import Literal
+
+import msgspec
 
 from app.base.ids import BudgetId
 from app.base.money import NanoUSD
@@ -13,8 +18,7 @@ from app.domain.usage import Usage, UsageSource
 ReceiptStatus = Literal["ok", "error", "cut", "hung_up"]
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What one upstream attempt cost, and why. Written once, never changed; unique by (request_id, attempt).
 
     ``status``: ok; error = the provider broke off; hung_up = the client left; cut = our process died.
@@ -51,8 +55,7 @@ class Receipt:
     finish_reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetClaim:
+class BudgetClaim(msgspec.Struct, frozen=True):
     """A window of a budget against which ``hold_nanousd`` is to be held.
 
     ``counter`` names the counter in the store: the same for every request of the window. ``start`` and
@@ -69,8 +72,7 @@ class BudgetClaim:
     counting_since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """Everything one request asks of the ledger, in one atomic step.
 
     ``scope`` names whose rate limits these are (the key id). ``if_orphaned`` is the receipt that the sweeper
@@ -85,8 +87,7 @@ class Claim:
     if_orphaned: Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class RateStanding:
+class RateStanding(msgspec.Struct, frozen=True):
     """Where one rate limit stands after this request; ``reset_s`` is the time to the end of the window."""
 
     limit: int
@@ -94,8 +95,7 @@ class RateStanding:
     reset_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetStanding:
+class BudgetStanding(msgspec.Struct, frozen=True):
     """Where one budget stands: ``held_nanousd`` by running requests, this one included when it was admitted."""
 
     claim: BudgetClaim
@@ -103,15 +103,13 @@ class BudgetStanding:
     held_nanousd: NanoUSD
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     requests: RateStanding | None
     tokens: RateStanding | None
     budgets: tuple[BudgetStanding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Nothing was changed. ``budget_held``: the limit is not spent, but running requests hold what is left of it."""
 
     reason: Literal["requests", "tokens", "concurrency", "budget", "budget_held"]

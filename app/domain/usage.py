@@ -1,13 +1,13 @@
 """Token counts of one answer, in disjoint classes."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 UsageSource = Literal["provider", "counted", "estimated", "demo"]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """What one upstream attempt consumed. The counts are disjoint, except that ``reasoning`` is a part of ``output``.
 
     ``input`` excludes everything read from or written to a prompt cache. ``web_searches`` are calls of the

@@ -54,25 +54,22 @@ class Authenticator:
         digest = digest_key(self._pepper, credential)
         if hmac.compare_digest(digest, self._master_digest):
             return self._master, digest
+        principal = self._principals.peek(digest)
+        if principal is not None:
+            return principal, digest
         if not may_be_key(credential):
             return None, digest
-        if self._has_tried_many(knock):
-            return self._find_warm(digest, knock), digest
-        principal = await self._principals.find(digest)
-        if principal is None:
-            self._count_wrong_key(knock)
-        return principal, digest
-
-    def _find_warm(self, digest: bytes, knock: Knock) -> Principal:
-        """An address that tries many wrong keys costs no more look-ups; keys in use behind it go on working."""
-        principal = self._principals.peek(digest)
-        if principal is None:
+        if self._has_tried_many(knock) and not self._principals.remembers(digest):
+            # Keys that are in use behind the same address go on working.
             raise RateLimited(
                 f"more than {WRONG_KEYS_PER_MINUTE} unknown keys in a minute from {knock.client_address}; "
                 "wait, and check the key",
                 retry_after_s=60 - int(knock.at.timestamp()) % 60,
             )
-        return principal
+        principal = await self._principals.find(digest)
+        if principal is None:
+            self._count_wrong_key(knock)
+        return principal, digest
 
     def _check_state(self, principal: Principal, knock: Knock) -> None:
         key = principal.key

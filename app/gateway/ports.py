@@ -13,7 +13,10 @@ class Principals(Protocol):
         """The principal of a stored key digest, None when there is none. Raises StorageUnavailable."""
 
     def peek(self, digest: bytes) -> Principal | None:
-        """The same from memory alone: None when it would take a store to know."""
+        """The same from fresh memory alone: None when it may take a store to know."""
+
+    def remembers(self, digest: bytes) -> bool:
+        """Whether the digest was a key's when it was last looked up."""
 
 
 class CatalogSource(Protocol):

@@ -1,6 +1,5 @@
 """From a provider's answer to the client: the same bytes, with the usage watched as they pass."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
@@ -26,14 +25,11 @@ class RelayRules:
 async def read_whole(reply: UpstreamReply, total_s: float, idle_s: float) -> bytes:
     """The whole body. Raises UpstreamBroken, UpstreamTimeout."""
     chunks: list[bytes] = []
+    ends_at = time.monotonic() + total_s
     try:
-        async with asyncio.timeout(total_s):
-            while True:
-                async with asyncio.timeout(idle_s):
-                    chunk = await reply.next_chunk()
-                if not chunk:
-                    return b"".join(chunks)
-                chunks.append(chunk)
+        while chunk := await reply.next_chunk(min(idle_s, max(ends_at - time.monotonic(), 0.001))):
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     except TimeoutError as error:
         raise UpstreamTimeout("the provider's answer stopped in the middle", provider="upstream") from error
 
@@ -120,8 +116,7 @@ class StreamRelay:
         while True:
             wait_s = min(self._rules.ping_after_s, timeouts.idle_s - (now - self._silent_since), self._ends_at - now)
             try:
-                async with asyncio.timeout(max(wait_s, 0.001)):
-                    chunk = await self._reply.next_chunk()
+                chunk = await self._reply.next_chunk(max(wait_s, 0.001))
             except TimeoutError as error:
                 now = time.monotonic()
                 if self._scanner.ended:

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
@@ -17,7 +18,6 @@ from app.gateway.estimate import tokens_of_bytes
 from app.gateway.ports import Ledger
 from app.protocols.codec import UsageReport
 
-_WAIT_FOR_STORE_S = 1.0
 _RETRY_S = 0.5
 
 
@@ -52,17 +52,30 @@ class Settlement:
     async def settle(
         self, call: Call, grant: Grant, report: UsageReport, status: ReceiptStatus, first_byte_ms: int | None
     ) -> Receipt:
-        """Book what the call cost. Returns when it is booked, or after a second when the store does not answer."""
+        """Book what the call cost. Returns when it is booked, or when the store does not answer: then later."""
         receipt = _receipt(call, grant, report, status, first_byte_ms)
         self._running.pop(call.request_id, None)
         self._observe(receipt)
-        await self._see_through(self._book(receipt))
+        try:
+            await self._ledger.settle(receipt, receipt.usage.total_tokens)
+        except StorageUnavailable as error:
+            self._log.warning("receipt waits for the store", request_id=receipt.request_id, reason=str(error))
+            self._go_on(self._book(receipt))
+        except asyncio.CancelledError:
+            # The client left just now. Whether it was booked nobody knows; saying it again is safe.
+            self._go_on(self._book(receipt))
+            raise
         return receipt
 
     async def release(self, call: Call) -> None:
         """Nothing was spent: the provider refused or never answered."""
         self._running.pop(call.request_id, None)
-        await self._see_through(self._release(call.request_id))
+        try:
+            await self._ledger.release(call.request_id)
+        except (StorageUnavailable, asyncio.CancelledError) as error:
+            self._go_on(self._release(call.request_id))
+            if isinstance(error, asyncio.CancelledError):
+                raise
 
     async def renew_once(self) -> None:
         """Called every third of a lease, by the process's own loop."""
@@ -75,29 +88,22 @@ class Settlement:
             await asyncio.wait(self._tasks, timeout=timeout_s)
         return len(self._tasks)
 
-    async def _see_through(self, work: Coroutine[Any, Any, None]) -> None:
-        # A task of its own: a caller who is cancelled (the client left) must not cancel the booking with it.
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        """In a task of its own, that neither the client nor its cancelled request can end."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait((task,), timeout=_WAIT_FOR_STORE_S)
 
     async def _book(self, receipt: Receipt) -> None:
-        tokens = receipt.usage.total_tokens
-        waiting = False
+        self._metrics.unsettled.inc()
         while True:
             try:
-                await self._ledger.settle(receipt, tokens)
-            except StorageUnavailable as error:
-                if not waiting:
-                    waiting = True
-                    self._metrics.unsettled.inc()
-                    self._log.warning("receipt waits for the store", request_id=receipt.request_id, reason=str(error))
+                await self._ledger.settle(receipt, receipt.usage.total_tokens)
+            except StorageUnavailable:
                 await asyncio.sleep(_RETRY_S)
             else:
-                break
-        if waiting:
-            self._metrics.unsettled.dec()
+                self._metrics.unsettled.dec()
+                return
 
     async def _release(self, request_id: str) -> None:
         while True:

@@ -13,8 +13,7 @@ from app.domain.usage import Usage
 Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """The top level of a request body, every nested byte as it came.
 
     ``customer`` is the end user that the body names; ``tags`` are the caller's own labels in it.
@@ -31,16 +30,14 @@ class Envelope:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """The body for a host of the same protocol. ``withhold_usage``: we asked for a frame the caller did not ask for."""
 
     body: bytes
     withhold_usage: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class UsageReport:
+class UsageReport(msgspec.Struct, frozen=True):
     """What an answer has said of its usage so far.
 
     ``usage`` holds the provider's own counts, None before the first. ``final``: the provider has counted everything.

@@ -32,11 +32,11 @@ class DemoReply:
         self._chunks = chunks
         self._pending: asyncio.Task[bytes] | None = None
 
-    async def next_chunk(self) -> bytes:
+    async def next_chunk(self, wait_s: float) -> bytes:
         # A reader that gives up waiting (to write a ping) must not lose the chunk: it stays in the task.
         if self._pending is None:
             self._pending = asyncio.ensure_future(self._read())
-        chunk = await asyncio.shield(self._pending)
+        chunk = await asyncio.wait_for(asyncio.shield(self._pending), wait_s)
         self._pending = None
         return chunk
 

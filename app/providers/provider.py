@@ -27,10 +27,10 @@ class UpstreamReply(Protocol):
     status: int
     headers: Sequence[Header]
 
-    async def next_chunk(self) -> bytes:
-        """The next bytes, b"" at the end. May be cancelled and called again without losing bytes.
+    async def next_chunk(self, wait_s: float) -> bytes:
+        """The next bytes, b"" at the end. After a TimeoutError or a cancellation it may be called again.
 
-        Raises UpstreamBroken when the connection ends before the body does.
+        Raises TimeoutError when nothing came in that time, UpstreamBroken when the connection ends before the body.
         """
 
     def close(self) -> None:

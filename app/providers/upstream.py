@@ -35,9 +35,9 @@ class HttpReply:
         self.status = connection.status
         self.headers: Sequence[Header] = connection.headers
 
-    async def next_chunk(self) -> bytes:
+    async def next_chunk(self, wait_s: float) -> bytes:
         try:
-            return await self._connection.next_chunk()
+            return await self._connection.next_chunk(wait_s)
         except BrokenOff as error:
             raise UpstreamBroken(
                 f'provider "{self._provider}" broke off its answer: {error}', provider=self._provider
@@ -64,8 +64,8 @@ class HttpUpstream:
             connection = self._take(origin) or await self._connect(origin, request)
             fresh = connection.calls == 0
             try:
-                async with asyncio.timeout(request.timeouts.first_byte_s):
-                    await connection.request(head, request.body, without_body=without_body)
+                wait_s = request.timeouts.first_byte_s
+                await connection.request(head, request.body, wait_s, without_body=without_body)
             except TimeoutError as error:
                 raise UpstreamTimeout(
                     f'provider "{request.provider}" sent no answer in {request.timeouts.first_byte_s} s',

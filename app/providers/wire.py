@@ -17,6 +17,7 @@ from app.providers.provider import Header
 _BUFFER_MOST_BYTES = 2**18
 _BUFFER_LOW_BYTES = 2**16
 _HEAD_MOST_BYTES = 2**18
+_JOINED_MOST_BYTES = 2**16
 
 
 class BrokenOff(Exception):
@@ -32,6 +33,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, on_free: "Callable[[Connection], None]") -> None:
         self._on_free = on_free
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser: Any = None
         self._chunks: deque[bytes] = deque()
@@ -56,10 +58,10 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         return self._failure is None and self._transport is not None and not self._transport.is_closing()
 
-    async def request(self, head: bytes, body: bytes, *, without_body: bool) -> None:
-        """Send a request and wait for the head of its answer; raises BrokenOff. Cancelling drops the connection.
+    async def request(self, head: bytes, body: bytes, wait_s: float, *, without_body: bool) -> None:
+        """Send a request and wait for the head of its answer. Cancelling drops the connection.
 
-        ``without_body``: the answer has none whatever its headers say (HEAD).
+        ``without_body``: the answer has none whatever its headers say (HEAD). Raises BrokenOff, TimeoutError.
         """
         assert self._transport is not None
         assert not self._busy
@@ -70,25 +72,34 @@ class Connection(asyncio.Protocol):
         self._without_body = without_body
         self._head_bytes = 0
         self.headers = []
-        self._head = asyncio.get_running_loop().create_future()
-        self._transport.writelines((head, body) if body else (head,))
+        self._head = self._loop.create_future()
+        self._transport.write(head + body if len(body) < _JOINED_MOST_BYTES else head)
+        if len(body) >= _JOINED_MOST_BYTES:
+            self._transport.write(body)
+        timer = self._loop.call_later(wait_s, _give_up, self._head)
         try:
             await self._head
         except BaseException:
             self.drop()
             raise
+        finally:
+            timer.cancel()
 
-    async def next_chunk(self) -> bytes:
-        """Whatever has come since the last call, joined; b"" at the end. Raises BrokenOff."""
+    async def next_chunk(self, wait_s: float) -> bytes:
+        """Whatever has come since the last call, joined; b"" at the end. Raises BrokenOff, TimeoutError."""
         while not self._chunks:
             if self._complete:
                 return b""
             if self._failure is not None:
                 raise self._failure
-            self._reader = asyncio.get_running_loop().create_future()
+            # A bare timer: asyncio.timeout costs several times as much, and this runs for every event of a stream.
+            loop = self._loop
+            self._reader = reader = loop.create_future()
+            timer = loop.call_later(wait_s, _give_up, reader)
             try:
-                await self._reader
+                await reader
             finally:
+                timer.cancel()
                 self._reader = None
         chunk = self._chunks.popleft() if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
@@ -208,3 +219,8 @@ class Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+
+def _give_up(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_exception(TimeoutError())

@@ -68,9 +68,13 @@ class Principals:
         return await self._find_aged(digest, entry)
 
     def peek(self, digest: bytes) -> Principal | None:
-        """What memory alone knows, however old an outage lets it be; for callers who may not cost a look-up now."""
+        """What memory knows and need not ask about: the hot path of ``find``, without a coroutine."""
         entry = self._entries.get(digest)
-        return entry.principal if entry is not None and time.monotonic() < entry.loaded_at + STALE_S else None
+        return entry.principal if entry is not None and time.monotonic() < entry.fresh_until else None
+
+    def remembers(self, digest: bytes) -> bool:
+        """Whether the digest was a key's when it was last looked up."""
+        return digest in self._entries
 
     async def announce(self, name: str) -> None:
         """Tell every process that a key (its id), a team (``team:<id>``) or all (``*``) changed; call after commit.

@@ -24,7 +24,10 @@ class KnownPrincipals:
         return self.by_digest.get(digest)
 
     def peek(self, digest: bytes) -> Principal | None:
-        return self.by_digest.get(digest) if digest in self.asked else None
+        return None
+
+    def remembers(self, digest: bytes) -> bool:
+        return digest in self.asked and digest in self.by_digest
 
 
 @dataclass
@@ -75,12 +78,12 @@ class ScriptedReply:
     chunks: list[bytes | Exception | None]
     closed: bool = False
 
-    async def next_chunk(self) -> bytes:
+    async def next_chunk(self, wait_s: float) -> bytes:
         await asyncio.sleep(0)
         if not self.chunks:
             return b""
         if self.chunks[0] is None:
-            await asyncio.Event().wait()
+            await asyncio.wait_for(asyncio.Event().wait(), wait_s)
         chunk = self.chunks.pop(0)
         if isinstance(chunk, Exception):
             raise chunk

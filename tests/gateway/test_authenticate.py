@@ -131,6 +131,7 @@ async def test_an_address_that_tries_many_keys_must_wait_out_the_minute(
         with pytest.raises(Unauthenticated):
             await authenticator.authenticate(knock(mint_key()))
     asked = len(principals.asked)
+    assert asked == WRONG_KEYS_PER_MINUTE + 1
     with pytest.raises(RateLimited) as caught:
         await authenticator.authenticate(knock(mint_key()))
     assert caught.value.retry_after_s == 30

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 
-from app.api.llm.connection import ClientGone, Receive, Scope, Send, read_body, send_reply, send_whole, while_connected
+from app.api.llm.connection import ClientGone, Guard, Receive, Scope, Send, send_reply, send_whole
 from app.api.security import find_credentials
 from app.base import clock
 from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound
@@ -126,7 +126,8 @@ class ModelRoutes:
             if target.operation == "opaque":
                 _check_metered(method, target.upstream_path)
             headers = scope["headers"]
-            body = await read_body(headers, receive, self._rules.most_body_bytes, self._rules.body_stalled_s)
+            guard = Guard(receive)
+            body = await guard.read_body(headers, self._rules.most_body_bytes, self._rules.body_stalled_s)
             call = Call(
                 request_id=request_id,
                 codec=target.codec,
@@ -140,7 +141,7 @@ class ModelRoutes:
                 started_at=started_at,
                 started_s=started_s,
             )
-            await while_connected(self._answer(call, principal, send), receive)
+            await guard.while_connected(self._answer(call, principal, send))
         except GatewayError as error:
             await self.refuse(target.codec, error, request_id, send)
         except ClientGone:

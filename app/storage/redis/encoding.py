@@ -1,10 +1,10 @@
 """Receipts as bytes, in holds and in the stream."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from app.domain.spend import Receipt
 
@@ -36,8 +36,8 @@ def _mend(receipt: Receipt) -> Receipt:
 
 def _map_texts(receipt: Receipt, change: Callable[[str], str]) -> Receipt:
     changed: dict[str, Any] = {"tags": tuple(change(tag) for tag in receipt.tags)}
-    for field in fields(receipt):
-        value = getattr(receipt, field.name)
+    for name in receipt.__struct_fields__:
+        value = getattr(receipt, name)
         if isinstance(value, str):
-            changed[field.name] = change(value)
+            changed[name] = change(value)
     return replace(receipt, **changed)
