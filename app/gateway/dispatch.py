@@ -1,6 +1,7 @@
 """From a grant to a provider's answer: the request that goes out, and the head that comes back."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from app.gateway.call import Call, Grant
 from app.protocols.codec import Header, Outgoing
@@ -33,7 +34,7 @@ async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> tuple[Outgoi
     else:
         outgoing = Outgoing(call.body)
     host = HOSTS[deployment.provider]
-    url = endpoint_url(host, deployment.api_base, call.upstream_path)
+    url = _url(host, deployment.api_base, call.upstream_path)
     if call.query:
         url = f"{url}?{call.query.decode('latin-1')}"
     request = UpstreamRequest(
@@ -45,6 +46,9 @@ async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> tuple[Outgoi
         timeouts=deployment.timeouts,
     )
     return outgoing, await upstream.send(request)
+
+
+_url = lru_cache(maxsize=1024)(endpoint_url)
 
 
 def _headers_out(call: Call, grant: Grant) -> list[Header]:

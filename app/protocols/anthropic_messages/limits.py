@@ -1,6 +1,7 @@
 """Rate limit and budget headers of a success, as Anthropic's API and its own gateway write them."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from app.domain.spend import Admitted, BudgetStanding, RateStanding
 from app.protocols.codec import Header
@@ -23,12 +24,17 @@ def limit_headers(admitted: Admitted, at_unix: int) -> list[Header]:
 
 def _rate_headers(what: bytes, standing: RateStanding, at_unix: int) -> list[Header]:
     name = b"anthropic-ratelimit-" + what
-    reset = datetime.fromtimestamp(at_unix + standing.reset_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    reset = _rfc_3339(at_unix + standing.reset_s)
     return [
         (name + b"-limit", b"%d" % standing.limit),
         (name + b"-remaining", b"%d" % max(0, standing.remaining)),
-        (name + b"-reset", reset.encode()),
+        (name + b"-reset", reset),
     ]
+
+
+@lru_cache(maxsize=64)
+def _rfc_3339(unix_s: int) -> bytes:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
 def _budget_headers(standing: BudgetStanding) -> list[Header]:
