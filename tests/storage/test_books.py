@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -141,8 +142,7 @@ async def test_a_receipt_that_the_book_refuses_is_put_aside_and_stops_no_other(
     books: Books, ledger: RedisLedger, engine: AsyncEngine, redis: Redis, key_id: str
 ) -> None:
     good = [make_receipt(new_id("req"), 10, key_id=key_id) for _ in range(9)]
-    bad = make_receipt(new_id("req"), 10, key_id=key_id)
-    object.__setattr__(bad, "attempt", 10**9)
+    bad = replace(make_receipt(new_id("req"), 10, key_id=key_id), attempt=10**9)
     for receipt in (*good[:5], bad, *good[5:]):
         await ledger.settle(receipt, 1)
     await redis.xadd("{kh}:receipts", {"receipt": "no receipt at all"})
@@ -159,8 +159,7 @@ async def test_a_receipt_that_the_book_refuses_is_put_aside_and_stops_no_other(
 async def test_a_nul_character_is_replaced_as_postgres_has_none(
     books: Books, ledger: RedisLedger, engine: AsyncEngine, key_id: str
 ) -> None:
-    receipt = make_receipt(new_id("req"), 10, key_id=key_id)
-    object.__setattr__(receipt, "tags", ("a\x00b",))
+    receipt = replace(make_receipt(new_id("req"), 10, key_id=key_id), tags=("a\x00b",))
     await ledger.settle(receipt, 1)
     await books.drain_once()
     (row,) = await booked(engine, key_id)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from app.base import clock
@@ -368,8 +369,7 @@ async def test_amounts_near_two_to_the_53_stay_exact(ledger: RedisLedger, redis:
 
 
 async def test_a_receipt_with_a_lone_surrogate_is_booked(ledger: RedisLedger) -> None:
-    receipt = make_receipt("req_1", 5)
-    object.__setattr__(receipt, "model_asked", "gpt-\ud800")
+    receipt = replace(make_receipt("req_1", 5), model_asked="gpt-\ud800")
     await ledger.settle(receipt, 1)
     (entry,) = await ledger.read_receipts(1)
     assert b"gpt-?" in entry.payload
