@@ -3,6 +3,8 @@
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,10 +15,19 @@ from app.home import ADMIN_KEY_FILE
 from app.settings import Settings
 
 _TIMEOUT_S = 30
+_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 
-def call(settings: Settings, method: str, path: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401  JSON
-    """The decoded answer. Raises ClickException with the gateway's own message, or with what to do about it."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``text`` is the API's own JSON; ``value`` the same decoded, with amounts as exact decimals."""
+
+    text: str
+    value: Any
+
+
+def call(settings: Settings, method: str, path: str, payload: Mapping[str, Any]) -> Answer:
+    """Raises ClickException with the gateway's own message, or with what to do about it."""
     url = f"http://{_reachable(settings.host)}:{settings.port}{path}"
     data: bytes | None = None
     if method == "GET":
@@ -27,7 +38,8 @@ def call(settings: Settings, method: str, path: str, payload: Mapping[str, Any])
     request = urllib.request.Request(url, data, _headers(settings), method=method)  # noqa: S310  always http://
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-            return msgspec.json.decode(answer.read())
+            body: bytes = answer.read()
+            return Answer(body.decode(), _DECODER.decode(body))
     except urllib.error.HTTPError as error:
         raise click.ClickException(_message(error)) from error
     except OSError as error:

@@ -1,5 +1,6 @@
 """``keyhouse keys``, ``keyhouse teams`` and ``keyhouse spend``: the admin API from a terminal."""
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
@@ -40,9 +41,9 @@ def create(as_json: bool, models: str | None, max_budget: str | None, **fields: 
     if models:
         payload["models"] = [name.strip() for name in models.split(",") if name.strip()]
     if max_budget is not None:
-        payload["max_budget"] = msgspec.Raw(max_budget.encode())
+        payload["max_budget"] = msgspec.Raw(str(_dollars(max_budget)).encode())
     answer = call(_settings(), "POST", "/key/generate", payload)
-    click.echo(msgspec.json.encode(answer).decode() if as_json else answer["key"])
+    click.echo(answer.text if as_json else answer.value["key"])
 
 
 @keys.command("list")
@@ -57,14 +58,22 @@ def list_keys(as_json: bool, **filters: Any) -> None:  # noqa: ANN401, FBT001  c
     """
     answer = call(_settings(), "GET", "/key/list", {**filters, "size": 100, "return_full_object": "true"})
     if as_json:
-        click.echo(msgspec.json.encode(answer).decode())
+        click.echo(answer.text)
         return
     rows = [
-        (row["token"], row["key_name"], row["key_alias"] or "", row["team_id"] or "", row["spend"], row["status"])
-        for row in answer["keys"]
+        (
+            row["token"],
+            row["key_name"],
+            row["key_alias"] or "",
+            row["team_id"] or "",
+            f"{row['spend']:f}",
+            row["status"],
+        )
+        for row in answer.value["keys"]
     ]
     _table(("id", "key", "alias", "team", "spend (USD)", "status"), rows)
-    click.echo(f"page {answer['current_page']} of {max(1, answer['total_pages'])}, {answer['total_count']} keys")
+    pages, count = max(1, answer.value["total_pages"]), answer.value["total_count"]
+    click.echo(f"page {answer.value['current_page']} of {pages}, {count} keys")
 
 
 def _simple(name: str, path: str, said: str) -> click.Command:
@@ -73,7 +82,7 @@ def _simple(name: str, path: str, said: str) -> click.Command:
     def command(key: str) -> None:
         payload = {"keys": [key]} if name == "delete" else {"key": key}
         answer = call(_settings(), "POST", path, payload)
-        click.echo(answer["key"] if name == "regenerate" else f"{key}: done")
+        click.echo(answer.value["key"] if name == "regenerate" else f"{key}: done")
 
     return command
 
@@ -104,7 +113,7 @@ def create_team(alias: str, models: str | None) -> None:
     Example: keyhouse teams create research --models claude-sonnet-4-5,claude-haiku-4-5
     """
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
-    click.echo(call(_settings(), "POST", "/team/new", {"team_alias": alias, "models": names})["team_id"])
+    click.echo(call(_settings(), "POST", "/team/new", {"team_alias": alias, "models": names}).value["team_id"])
 
 
 @teams.command("list")
@@ -116,9 +125,9 @@ def list_teams(as_json: bool) -> None:  # noqa: FBT001  click gives it
     """
     answer = call(_settings(), "GET", "/team/list", {})
     if as_json:
-        click.echo(msgspec.json.encode(answer).decode())
+        click.echo(answer.text)
         return
-    _table(("id", "alias"), [(row["team_id"], row["team_alias"] or "") for row in answer])
+    _table(("id", "alias"), [(row["team_id"], row["team_alias"] or "") for row in answer.value])
 
 
 @click.command()
@@ -127,7 +136,17 @@ def spend() -> None:
 
     Example: keyhouse spend
     """
-    click.echo(call(_settings(), "GET", "/global/spend", {})["spend"])
+    click.echo(f"{call(_settings(), 'GET', '/global/spend', {}).value['spend']:f}")
+
+
+def _dollars(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise click.BadParameter(f'"{text}" is not an amount in dollars', param_hint="--max-budget") from error
+    if not amount.is_finite():
+        raise click.BadParameter(f'"{text}" is not an amount in dollars', param_hint="--max-budget")
+    return amount
 
 
 def _settings() -> Any:  # noqa: ANN401  Settings
