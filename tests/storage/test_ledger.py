@@ -83,7 +83,7 @@ async def test_requests_per_minute_are_refused_at_the_limit_with_the_time_to_the
     assert third.reason == "requests"
     left_s = 60 - (await redis.time())[0] % 60
     assert left_s <= third.retry_after_s <= left_s + 1
-    (counted,) = [name async for name in redis.scan_iter("{kh}:requests:*")]
+    (counted,) = [name async for name in redis.scan_iter("{kh}:minute:*")]
     assert 0 < await redis.pttl(counted) <= 60_000
 
 

@@ -136,7 +136,7 @@ class RedisLedger:
                 if receipt is None:
                     arguments += (request_id, b"", 0)
                 else:
-                    arguments += (request_id, encode_receipt(receipt), receipt.cost.total)
+                    arguments += (request_id, _end_of_hold(receipt), receipt.cost.total)
             gone += [name.decode() for name in await self._run("renew", [_LEASES], arguments)]
         return gone
 
@@ -242,6 +242,12 @@ def _counter_key(claim: BudgetClaim) -> bytes:
     return b"{kh}:budget:" + claim.counter.encode()
 
 
+def _end_of_hold(orphan: Receipt) -> bytes:
+    """What a hold says of the receipt to book should we die, as ``hold.lua`` lays it out."""
+    facts = f"{orphan.key_id} {_microseconds(orphan.started_at)} {orphan.cost.total}\n"
+    return facts.encode() + encode_receipt(orphan)
+
+
 def _microseconds(at: datetime) -> int:
     # A double holds seconds since 1970 to a quarter of a microsecond, so rounding gives the very microsecond.
     return round(at.timestamp() * 1_000_000)
@@ -266,10 +272,8 @@ def _claim_arguments(claim: Claim, lease_ms: int) -> tuple[list[bytes], Argument
         _limit(limits.max_parallel_requests),
         claim.tokens,
         lease_ms,
-        encode_receipt(orphan),
-        orphan.cost.total,
         orphan.key_id,
-        _microseconds(orphan.started_at),
+        _end_of_hold(orphan),
     ]
     for budget in claim.budgets:
         keys.append(_counter_key(budget))

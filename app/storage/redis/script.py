@@ -9,7 +9,15 @@ from typing import Any, Protocol
 Answer = Any
 
 _FOLDER = files("app.storage.redis") / "scripts"
-_SHARED = "hold"
+# What is put before scripts: each run makes these functions anew, so only those that call them have them.
+_SHARED = {
+    "reserve": ("hold", "counter"),
+    "rebuild": ("hold", "counter"),
+    "settle": ("hold",),
+    "release": ("hold",),
+    "renew": ("hold",),
+    "sweep": ("hold",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +48,8 @@ class ScriptRunner(Protocol):
 
 
 def load_script(name: str) -> Script:
-    """``scripts/<name>.lua``, with what all scripts share put before it."""
-    source = f"{_read(_SHARED)}\n{_read(name)}"
+    """``scripts/<name>.lua``, with what it shares with others put before it."""
+    source = "\n".join(_read(part) for part in (*_SHARED.get(name, ()), name))
     return Script(name, source, hashlib.sha1(source.encode()).hexdigest())  # noqa: S324  Redis names scripts so
 
 

@@ -4,9 +4,20 @@
 -- drains them adds them. Returns spent and held.
 local counter, key, start, ending = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local spent, held = tonumber(ARGV[5]), 0
+local time = redis.call('TIME')
 
 local function in_window(at)
   return at and at >= start and (not ending or at < ending)
+end
+
+local function amount_on_counter(hold)
+  local words = words_of(hold)
+  for i = 5, #words, 2 do
+    if words[i] == counter then
+      return words[i + 1]
+    end
+  end
+  return nil
 end
 
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
@@ -16,16 +27,18 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
   end
 end
 for _, request in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
-  local hold_key = '{kh}:hold:' .. request
-  local hold = redis.call('HMGET', hold_key, 'key', 'at', 'cost', '@' .. counter)
-  if hold[1] == key and in_window(tonumber(hold[2])) then
-    -- One that runs since before this budget was defined is held, and will be spent, on it too.
-    local amount = hold[4] or hold[3]
-    if not hold[4] then
-      redis.call('HSET', hold_key, '@' .. counter, amount)
+  local name = '{kh}:hold:' .. request
+  local hold = redis.call('GET', name)
+  local line, rest, owner, at, cost = string.match(hold or '', '^([^\n]*)(\n(%S+) (%S+) (%S+)\n.*)$')
+  if owner == key and in_window(tonumber(at)) then
+    local amount = amount_on_counter(hold)
+    if not amount then
+      -- One that runs since before this budget was defined is held, and will be spent, on it too.
+      amount = cost
+      redis.call('SET', name, line .. ' ' .. counter .. ' ' .. amount .. rest)
     end
     held = held + tonumber(amount)
   end
 end
-open_counter(counter, key, {start = ARGV[3], ending = ARGV[4]}, spent, held, now_ms())
+open_counter(counter, key, ARGV[3], ARGV[4], spent, held, time[1] * 1000 + math.floor(time[2] / 1000))
 return {spent, held}

@@ -1,36 +1,36 @@
 -- Extends the leases of running requests.
--- KEYS: the leases. ARGV: lease ms, then for each: request, receipt if orphaned (empty keeps the one there is), its cost
--- Returns the requests that hold nothing any more.
-local ends = now_ms() + tonumber(ARGV[1])
+-- KEYS: the leases. ARGV: lease ms, then for each: request, the end of its hold if orphaned (empty keeps the one there
+-- is), its cost. Returns the requests that hold nothing any more.
+local time = redis.call('TIME')
+local ends = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[1])
 local gone = {}
 
 -- A call that has cost more than was held for it holds that much from now on.
-local function grow(request, hold_key, cost)
-  for counter, amount in pairs(find_hold(request).amounts) do
-    if cost > amount then
-      local key = budget_key(counter)
-      if redis.call('EXISTS', key) == 1 then
-        redis.call('HINCRBY', key, 'held', cost - amount)
-        redis.call('HSET', hold_key, '@' .. counter, cost)
-      end
+local function grow(words, cost)
+  for i = 5, #words, 2 do
+    local key, more = '{kh}:budget:' .. words[i], cost - words[i + 1]
+    if more > 0 and redis.call('EXISTS', key) == 1 then
+      redis.call('HINCRBY', key, 'held', more)
+      words[i + 1] = string.format('%.0f', cost)
     end
   end
 end
 
 for i = 2, #ARGV, 3 do
-  local request, receipt = ARGV[i], ARGV[i + 1]
-  local hold_key = '{kh}:hold:' .. request
-  local hold = redis.call('HMGET', hold_key, 'scope', 'parallel')
-  if not hold[1] then
+  local request, orphan = ARGV[i], ARGV[i + 1]
+  local name = '{kh}:hold:' .. request
+  local hold = redis.call('GET', name)
+  if not hold then
     gone[#gone + 1] = request
   else
+    local words = words_of(hold)
     redis.call('ZADD', KEYS[1], ends, request)
-    if hold[2] then
-      redis.call('ZADD', '{kh}:running:' .. hold[1], ends, request)
+    if words[4] == '1' then
+      redis.call('ZADD', '{kh}:running:' .. words[1], ends, request)
     end
-    if receipt ~= '' then
-      redis.call('HSET', hold_key, 'receipt', receipt, 'cost', ARGV[i + 2])
-      grow(request, hold_key, tonumber(ARGV[i + 2]))
+    if orphan ~= '' then
+      grow(words, tonumber(ARGV[i + 2]))
+      redis.call('SET', name, table.concat(words, ' ') .. '\n' .. orphan)
     end
   end
 end
