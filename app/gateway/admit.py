@@ -23,6 +23,7 @@ from app.domain.budgets import window_at
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.pricing import cost_of
 from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, Receipt, Refused
+from app.domain.usage import Usage
 from app.gateway.call import Call, Grant
 from app.gateway.estimate import Estimate, estimate
 from app.gateway.ports import CatalogSource, Ledger
@@ -159,8 +160,11 @@ def _budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[
 def _draft_receipt(
     call: Call, principal: Principal, envelope: Envelope, deployment: Deployment, most: Estimate
 ) -> Receipt:
+    """What is booked should our process die. A streamed answer ends with its connection, so only its input and what
+    was counted by then are taken to be spent; a whole one is computed to its end, so all that is held."""
     key = principal.key
     headers = dict(call.headers)
+    usage = Usage(input=most.usage.input) if envelope.stream else most.usage
     return Receipt(
         request_id=call.request_id,
         attempt=1,
@@ -174,7 +178,7 @@ def _draft_receipt(
         customer_id=envelope.customer,
         tags=_tags(call, principal, envelope),
         session_id=_text(headers.get(b"x-claude-code-session-id")) or envelope.session_id,
-        agent_id=_text(headers.get(b"x-claude-code-agent-id")),
+        agent_id=_text(headers.get(b"x-claude-code-agent-id")) or None,
         route=call.route,
         model_asked=envelope.model,
         model_served=deployment.upstream_model,
@@ -183,8 +187,8 @@ def _draft_receipt(
         protocol_in=call.codec.name,
         protocol_out=call.codec.name,
         streamed=envelope.stream,
-        usage=most.usage,
-        cost=cost_of(most.usage, deployment.price),
+        usage=usage,
+        cost=cost_of(usage, deployment.price),
         price_version=deployment.price.version,
         price_source=deployment.price.source,
         usage_source="estimated",

@@ -284,7 +284,7 @@ async def test_running_holds_are_renewed_with_what_was_counted_and_finished_ones
     [(request_id, orphan)] = house.ledger.renewed
     assert request_id == "req_1"
     assert orphan is not None
-    assert (orphan.status, orphan.usage_source, orphan.usage.output) == ("cut", "estimated", 200)
+    assert (orphan.status, orphan.usage_source, orphan.usage.output) == ("cut", "estimated", 0)
     assert not isinstance(reply.body, bytes)
     await reply.body.close()
     house.ledger.renewed.clear()
@@ -379,5 +379,22 @@ async def test_the_claim_names_the_window_and_holds_the_estimate() -> None:
     [claim] = house.ledger.claims
     [budget] = claim.budgets
     assert (budget.start, budget.end) == (NOW.replace(hour=0), NOW.replace(hour=0) + timedelta(days=1))
-    assert budget.hold_nanousd == claim.if_orphaned.cost.total
+    assert budget.hold_nanousd == claim.if_orphaned.cost.total  # a whole answer is computed to its end
     assert claim.if_orphaned.usage.output == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "session_id", "agent_id"),
+    [
+        ([(b"content-type", b"application/json")], None, None),
+        ([(b"x-claude-code-session-id", b""), (b"x-claude-code-agent-id", b"")], None, None),
+        ([(b"x-claude-code-session-id", b"s-1"), (b"x-claude-code-agent-id", b"a-1")], "s-1", "a-1"),
+    ],
+)
+async def test_a_receipt_names_session_and_agent_or_says_that_there_is_none(
+    headers: list[Header], session_id: str | None, agent_id: str | None
+) -> None:
+    house = House([ScriptedReply(200, JSON, [WHOLE])])
+    await house.serve(call(headers=headers))
+    [receipt] = house.ledger.settled
+    assert (receipt.session_id, receipt.agent_id) == (session_id, agent_id)
