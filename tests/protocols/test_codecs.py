@@ -166,3 +166,22 @@ def test_a_chat_stream_is_always_counted_and_shown_only_if_asked(asked: bytes, s
 def test_stream_options_are_an_object(options: bytes) -> None:
     with pytest.raises(InvalidRequest, match='"stream_options" must be an object'):
         OPENAI.read_envelope(b'{"model":"a","stream_options":' + options + b"}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        (b'{"model":"a", "metadata" : {"tags":["x"]}, "n":1}', b'{"model":"a", "n":1}'),
+        (b'{"metadata":{"tags":[]},"model":"a"}', b'{"model":"a"}'),
+        (
+            b'{"model":"a","metadata":{"run":"\\u00e9","tags":["x",5],"of":"b"},"x": 1.10}',
+            b'{"model":"a","metadata":{"run":"\\u00e9","of":"b"},"x": 1.10}',
+        ),
+        (b'{"model":"a","metadata": {"tags": "text", "n": 1}}', b'{"model":"a","metadata": {"tags": "text", "n": 1}}'),
+        (b'{"model":"a","metadata": {"tags": null}}', b'{"model":"a","metadata": {"tags": null}}'),
+        (b'{"model":"a","metadata": [ ]}', b'{"model":"a","metadata": [ ]}'),
+        (b'{"model":"a","metadata": null}', b'{"model":"a","metadata": null}'),
+    ],
+)
+def test_a_list_of_tags_is_ours_and_does_not_go_to_the_provider(asked: bytes, sent: bytes) -> None:
+    assert OPENAI.rewrite(OPENAI.read_envelope(asked), "a").body == sent

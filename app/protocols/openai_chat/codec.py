@@ -21,7 +21,7 @@ from app.protocols.envelope import (
 from app.protocols.openai_chat import errors, usage
 
 _LARGEST_N = 128
-_decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class OpenAIChat:
@@ -50,8 +50,12 @@ class OpenAIChat:
         )
 
     def rewrite(self, envelope: Envelope, upstream_model: str) -> Outgoing:
-        """Beside ``model``, a stream is asked to count its usage: without that there is nothing to bill by."""
+        """Beside ``model``: a stream is asked to count its usage, since without that there is nothing to bill by, and
+        a list of tags is taken out of the metadata, since OpenAI refuses values there that are no texts.
+        """
         changes: dict[str, bytes | None] = {"model": msgspec.json.encode(upstream_model)}
+        if _has_tags(envelope.fields):
+            changes["metadata"] = _without_tags(envelope.fields)
         withhold = envelope.stream and not _wants_usage(envelope.fields)
         if withhold:
             changes["stream_options"] = _with_usage(envelope.fields)
@@ -101,6 +105,18 @@ def _read_tags(fields: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:
     return as_labels(tags)
 
 
+def _has_tags(fields: Mapping[str, msgspec.Raw]) -> bool:
+    metadata = read_loosely(fields, "metadata")
+    return isinstance(metadata, dict) and isinstance(metadata.get("tags"), list)
+
+
+def _without_tags(fields: Mapping[str, msgspec.Raw]) -> bytes | None:
+    """The metadata's other members as they came; None when there are none."""
+    members = _decode_members(fields["metadata"])
+    del members["tags"]
+    return encode_fields(members, {}) if members else None
+
+
 def _wants_usage(fields: Mapping[str, msgspec.Raw]) -> bool:
     options = read_loosely(fields, "stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
@@ -108,7 +124,7 @@ def _wants_usage(fields: Mapping[str, msgspec.Raw]) -> bool:
 
 def _with_usage(fields: Mapping[str, msgspec.Raw]) -> bytes:
     raw = fields.get("stream_options")
-    options = {} if raw is None or bytes(raw) == b"null" else _decode_options(raw)
+    options = {} if raw is None or bytes(raw) == b"null" else _decode_members(raw)
     return encode_fields(options, {"include_usage": b"true"})
 
 
