@@ -1,6 +1,6 @@
 """Reads the entries of ``model_list``, as LiteLLM writes them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ _PARAM_NAMES = frozenset(
         "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "custom_llm_provider", "use_in_pass_through",
     }
 )  # fmt: skip
+_TARGET_NAMES = frozenset({"model", "custom_llm_provider"})
 _INFO_NAMES = frozenset(
     {
         "id", "display_name", "description", "access_groups", "base_model", "mode", "max_input_tokens",
@@ -38,7 +39,11 @@ class _Target:
 
 
 def read_entry(reader: Reader, item: Item) -> ModelEntry | None:
-    """None for an entry that is wrong (a problem was added) or whose provider is not built yet (a notice was)."""
+    """None for an entry that is wrong (a problem was added) or that is left out (a notice was).
+
+    Left out is one whose provider is not built yet, and one that refers to a variable that is not set: a file that
+    lists more providers than this machine has keys of is common, and the others are to be served.
+    """
     fields = reader.mapping(item)
     if fields is None:
         return None
@@ -48,11 +53,15 @@ def read_entry(reader: Reader, item: Item) -> ModelEntry | None:
     info = reader.mapping(fields["model_info"]) if "model_info" in fields else {}
     if name is None or params is None or info is None:
         return None
+    if _is_left_out(reader, name, params, _TARGET_NAMES):
+        return None
     model = _required_text(reader, item, params, "model", "litellm_params.")
     target = None if model is None else _target(reader, name, model, params)
     if target is None:
         return None
-    _check_names(reader, params, info)
+    honoured = _check_names(reader, params, info)
+    if _is_left_out(reader, name, params, honoured):
+        return None
     return _entry(reader, item, name, target, params, info)
 
 
@@ -119,10 +128,23 @@ def _target(reader: Reader, name: str, model: str, params: dict[str, Item]) -> _
     return None
 
 
-def _check_names(reader: Reader, params: dict[str, Item], info: dict[str, Item]) -> None:
+def _is_left_out(reader: Reader, name: str, params: dict[str, Item], honoured: Collection[str]) -> bool:
+    """With a notice, when an honoured parameter refers to a variable that is not set; others have no effect anyway."""
+    items = (item for key, item in params.items() if key in honoured)
+    absent = next((found for item in items if (found := reader.absent_variable(item)) is not None), None)
+    if absent is None:
+        return False
+    variable, place = absent
+    reader.problems.notice(f'model "{name}" is left out: {variable} is not set ({place.place})')
+    return True
+
+
+def _check_names(reader: Reader, params: dict[str, Item], info: dict[str, Item]) -> Collection[str]:
+    """The names that are honoured in ``litellm_params``."""
     prices = {name for name in (*params, *info) if read_price_field(name) is not None}
     is_price = litellm_names.is_price_name
-    reader.check_names(params, "litellm_params", _PARAM_NAMES | prices, litellm_names.LITELLM_PARAMS, is_price)
+    honoured = _PARAM_NAMES | prices
+    reader.check_names(params, "litellm_params", honoured, litellm_names.LITELLM_PARAMS, is_price)
     reader.check_names(
         info,
         "model_info",
@@ -130,6 +152,7 @@ def _check_names(reader: Reader, params: dict[str, Item], info: dict[str, Item])
         litellm_names.MODEL_INFO,
         lambda name: is_price(name) or litellm_names.is_support_name(name),
     )
+    return honoured
 
 
 def _entry(

@@ -13,7 +13,7 @@ from app.settings.parsing import nearest_names, parse_boolean, parse_dollars, pa
 Value = TypeVar("Value")
 
 ENVIRONMENT_REFERENCE = "os.environ/"
-_DEEPEST_MERGE = 4
+_DEEPEST = 4
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NULL_TAG = "tag:yaml.org,2002:null"
 
@@ -62,6 +62,20 @@ class Reader:
         self.environ = environ
         self._reported: set[str] = set()
 
+    def absent_variable(self, item: Item, depth: int = 0) -> tuple[str, Item] | None:
+        """The first variable that ``item``, or something in it, refers to and that is not set, and where it does."""
+        if isinstance(item.node, yaml.ScalarNode):
+            variable = _variable(str(item.node.value))
+            return None if variable is None or self.environ.get(variable) else (variable, item)
+        if depth > _DEEPEST:
+            return None
+        if isinstance(item.node, yaml.MappingNode):
+            inner = [(key.start_mark.line, value) for key, value in item.node.value]
+        else:
+            inner = [(node.start_mark.line, node) for node in item.node.value]
+        items = (Item(item.name, item.file, line + 1, node) for line, node in inner)
+        return next((found for each in items if (found := self.absent_variable(each, depth + 1)) is not None), None)
+
     def document(self, file: Path) -> Item | None:
         try:
             content = file.read_bytes()
@@ -87,7 +101,7 @@ class Reader:
         if not isinstance(item.node, yaml.MappingNode):
             self._wrong(item, "a mapping of names to values")
             return None
-        if merge_depth > _DEEPEST_MERGE:
+        if merge_depth > _DEEPEST:
             self._wrong(item, "merged (<<) less deeply")
             return None
         found: dict[str, Item] = {}
@@ -127,9 +141,9 @@ class Reader:
             self._wrong(item, "a text")
             return None
         written = str(item.node.value)
-        if not written.startswith(ENVIRONMENT_REFERENCE):
+        variable = _variable(written)
+        if variable is None:
             return written
-        variable = written.removeprefix(ENVIRONMENT_REFERENCE).strip()
         if not self.environ.get(variable):
             self.problems.error(
                 item.place, f'{item.name} refers to the environment variable "{variable}", which is not set'
@@ -201,3 +215,10 @@ class Reader:
         kinds = {yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
         kind = next(name for node_type, name in kinds.items() if isinstance(item.node, node_type))
         self.problems.error(item.place, f"{item.name or 'the file'} is {kind}, but it must be {wanted}")
+
+
+def _variable(written: str) -> str | None:
+    """The name in ``os.environ/NAME``; None for any other text."""
+    if not written.startswith(ENVIRONMENT_REFERENCE):
+        return None
+    return written.removeprefix(ENVIRONMENT_REFERENCE).strip()

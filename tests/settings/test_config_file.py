@@ -11,6 +11,7 @@ from app.settings import Settings, SettingsError, load_settings
 
 Load = Callable[..., Settings]
 
+HEADERS_IN_THEMSELVES = "model_list: [{model_name: m, litellm_params: {model: openai/a, headers: &x {a: *x}}}]"
 ENVIRON = {"ANTHROPIC_API_KEY": "sk-ant-1", "OPENAI_API_KEY": "sk-oai-1", "DB": "postgresql://u@db/k"}
 
 
@@ -147,6 +148,41 @@ def test_a_provider_that_is_not_built_yet_is_left_out_with_a_notice(load: Load) 
     )
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        "{model: openai/a,\n    api_key: os.environ/ABSENT}",
+        "{model: openai/a,\n    api_base: os.environ/ABSENT}",
+        "{\n    model: os.environ/ABSENT}",
+        "{model: a,\n    custom_llm_provider: os.environ/ABSENT}",
+        "{model: openai/a, headers: {x-team: research,\n    x-tenant: os.environ/ABSENT}}",
+        "{model: openai/a,\n    input_cost_per_token: os.environ/ABSENT}",
+    ],
+)
+def test_an_entry_whose_variable_is_not_set_is_left_out_with_a_notice(load: Load, params: str) -> None:
+    settings = load(
+        f"model_list:\n- model_name: m\n  litellm_params: {params}\n"
+        "- {model_name: n, litellm_params: {model: openai/b, api_key: os.environ/OPENAI_API_KEY}}"
+    )
+
+    assert [entry.model_name for entry in settings.model_entries] == ["n"]
+    assert settings.notices == ('model "m" is left out: ABSENT is not set (config.yaml, line 4)',)
+
+
+def test_a_variable_in_a_parameter_without_effect_keeps_no_model_out(load: Load) -> None:
+    settings = load(
+        "model_list: [{model_name: m, litellm_params: {model: openai/a, region_name: os.environ/ABSENT}}]",
+    )
+
+    assert [entry.model_name for entry in settings.model_entries] == ["m"]
+
+
+def test_what_else_is_wrong_with_an_entry_that_is_left_out_is_still_said(load: Load) -> None:
+    entry = "{model_name: m, litellm_params: {model: openai/a, api_key: os.environ/ABSENT, temprature: 1}}"
+
+    assert "temprature" in problems(load, f"model_list: [{entry}]")[0]
+
+
 def test_a_name_that_is_used_twice_is_reported_once(load: Load) -> None:
     entry = "  - {model_name: m, litellm_params: {model: openai/gpt-5, temperature: 1}}\n"
 
@@ -239,9 +275,8 @@ def test_a_problem_names_file_line_and_the_nearest_name(load: Load, text: str, s
             'line 2: model_list[0].litellm_params.input_cost_per_token is ".nan", which is not a price in dollars',
         ),
         (
-            "{model_name: m, litellm_params: {model: openai/a, api_key: os.environ/ABSENT}}",
-            "line 2: model_list[0].litellm_params.api_key refers to the environment variable "
-            '"ABSENT", which is not set',
+            "{model_name: m, litellm_params: {model: openai/a}, model_info: {id: os.environ/ABSENT}}",
+            'line 2: model_list[0].model_info.id refers to the environment variable "ABSENT", which is not set',
         ),
         (
             "{model_name: m, litellm_params: {model: openai/a, api_base: 'ftp://x'}}",
@@ -352,7 +387,10 @@ def test_an_empty_file_or_section_says_nothing(load: Load, text: str) -> None:
     assert load(text).model_entries == ()
 
 
-@pytest.mark.parametrize("text", ["a: &x [*x]", "model_list: &x [*x]", "general_settings: &x {<<: *x}", "\x00", "\x80"])
+@pytest.mark.parametrize(
+    "text",
+    ["a: &x [*x]", "model_list: &x [*x]", "general_settings: &x {<<: *x}", HEADERS_IN_THEMSELVES, "\x00", "\x80"],
+)
 def test_no_file_makes_the_reader_fail_otherwise_than_with_a_settings_error(load: Load, text: str) -> None:
     with pytest.raises(SettingsError):
         load(text)
