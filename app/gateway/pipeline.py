@@ -3,6 +3,7 @@
 import time
 
 from app.base.errors import GatewayError
+from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.domain.access import Principal
 from app.domain.spend import ReceiptStatus
@@ -28,6 +29,7 @@ class Gateway:
         self._upstream = upstream
         self._metrics = metrics
         self._rules = rules
+        self._log = get_logger()
 
     async def serve(self, call: Call, principal: Principal) -> Reply:
         """Raises GatewayError for everything refused or failed before the first byte of an answer.
@@ -60,11 +62,10 @@ class Gateway:
 
     async def _whole(self, call: Call, grant: Grant, reply: UpstreamReply) -> Reply:
         first_byte_ms = round((time.monotonic() - call.started_s) * 1000)
-        timeouts = grant.deployment.timeouts
         report = NOTHING_SEEN
         status: ReceiptStatus = "hung_up"
         try:
-            body = await read_whole(reply, timeouts.total_s, timeouts.idle_s)
+            body = await read_whole(reply, grant.deployment)
             report, status = call.codec.scan_response(body), "ok"
         except GatewayError:
             status = "error"
@@ -76,30 +77,41 @@ class Gateway:
 
     async def _refused_upstream(self, call: Call, grant: Grant, reply: UpstreamReply) -> Reply:
         """The provider's own error, unchanged: clients act on its wording."""
-        timeouts = grant.deployment.timeouts
         try:
-            body = await read_whole(reply, timeouts.total_s, timeouts.idle_s)
+            body = await read_whole(reply, grant.deployment)
         finally:
             reply.close()
             await self._settlement.release(call)
-            metrics, deployment = self._metrics, grant.deployment
-            outcome = str(reply.status)
-            metrics.child(metrics.requests, deployment.upstream_model, deployment.provider, outcome).inc()
+            self._note(call, grant, reply)
         return Reply(reply.status, headers_back(call, grant, reply), body)
 
     async def _forward(self, call: Call, grant: Grant) -> Reply:
         """A call that costs nothing: forwarded, and nothing is booked."""
         _, reply = await dispatch(call, grant, self._upstream)
-        timeouts = grant.deployment.timeouts
+        self._note(call, grant, reply)
         if _is_event_stream(reply):
             scanner = call.codec.stream_scanner(withhold_usage=False)
             relay = StreamRelay(call, grant, reply, scanner, self._settlement, self._rules)
             return Reply(reply.status, headers_back(call, grant, reply), relay)
         try:
-            body = await read_whole(reply, timeouts.total_s, timeouts.idle_s)
+            body = await read_whole(reply, grant.deployment)
         finally:
             reply.close()
         return Reply(reply.status, headers_back(call, grant, reply), body)
+
+    def _note(self, call: Call, grant: Grant, reply: UpstreamReply) -> None:
+        """What was answered without a receipt: refused by the provider, or free."""
+        deployment = grant.deployment
+        outcome = "free" if reply.status < 400 else str(reply.status)
+        self._metrics.child(self._metrics.requests, deployment.upstream_model, deployment.provider, outcome).inc()
+        self._log.info(
+            "forwarded",
+            request_id=call.request_id,
+            route=call.route,
+            key_id=grant.principal.key.key_id,
+            provider=deployment.provider,
+            status=reply.status,
+        )
 
 
 def _is_event_stream(reply: UpstreamReply) -> bool:

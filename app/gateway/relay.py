@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 from app.base.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from app.domain.catalog import Deployment
 from app.domain.spend import ReceiptStatus
 from app.gateway.call import Call, Grant, StreamCut
 from app.gateway.settle import Settlement
@@ -22,16 +23,19 @@ class RelayRules:
     ping_after_s: float = 15
 
 
-async def read_whole(reply: UpstreamReply, total_s: float, idle_s: float) -> bytes:
+async def read_whole(reply: UpstreamReply, deployment: Deployment) -> bytes:
     """The whole body. Raises UpstreamBroken, UpstreamTimeout."""
     chunks: list[bytes] = []
-    ends_at = time.monotonic() + total_s
+    idle_s = deployment.timeouts.idle_s
+    ends_at = time.monotonic() + deployment.timeouts.total_s
     try:
         while chunk := await reply.next_chunk(min(idle_s, max(ends_at - time.monotonic(), 0.001))):
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     except TimeoutError as error:
-        raise UpstreamTimeout("the provider's answer stopped in the middle", provider="upstream") from error
+        raise UpstreamTimeout(
+            f'the answer of provider "{deployment.provider}" stopped in the middle', provider=deployment.provider
+        ) from error
 
 
 class StreamRelay:

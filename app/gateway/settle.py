@@ -43,11 +43,7 @@ class Settlement:
     def progress(self, call: Call, grant: Grant, report: UsageReport, first_byte_ms: int | None) -> None:
         """What has passed so far, so that a death of ours is booked at what was counted rather than estimated."""
         if call.request_id in self._running:
-            receipt = _receipt(call, grant, report, "cut", first_byte_ms)
-            drafted = grant.if_orphaned
-            assert drafted is not None
-            # Before the provider has counted the input, the draft's estimate of the whole is the better one.
-            self._running[call.request_id] = receipt if report.usage is not None else drafted
+            self._running[call.request_id] = _receipt(call, grant, report, "cut", first_byte_ms)
 
     async def settle(
         self, call: Call, grant: Grant, report: UsageReport, status: ReceiptStatus, first_byte_ms: int | None
