@@ -53,7 +53,7 @@ class PriceSheet:
         return rates
 
 
-class Cost(msgspec.Struct, frozen=True):
+class Cost(msgspec.Struct, frozen=True, array_like=True):
     """Nano-dollars by class. The parts add up to ``total`` exactly; ``total`` was rounded once, half up."""
 
     input: NanoUSD = 0

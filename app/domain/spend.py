@@ -18,8 +18,11 @@ from app.domain.usage import Usage, UsageSource
 ReceiptStatus = Literal["ok", "error", "cut", "hung_up"]
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """What one upstream attempt cost, and why. Written once, never changed; unique by (request_id, attempt).
+
+    Encoded as an array that begins with its version: fields may only be added at the end, with a default, so that
+    older and newer processes read each other's receipts. The same holds for Usage and Cost.
 
     ``status``: ok; error = the provider broke off; hung_up = the client left; cut = our process died.
     ``usage_source`` says who counted: the provider, we while the bytes passed, or an estimate.

@@ -7,7 +7,7 @@ import msgspec
 UsageSource = Literal["provider", "counted", "estimated", "demo"]
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, array_like=True):
     """What one upstream attempt consumed. The counts are disjoint, except that ``reasoning`` is a part of ``output``.
 
     ``input`` excludes everything read from or written to a prompt cache. ``web_searches`` are calls of the

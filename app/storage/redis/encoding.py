@@ -13,7 +13,7 @@ _DECODER = msgspec.json.Decoder(Receipt)
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
-    """JSON, readable where it lies. A text that is no Unicode (a lone surrogate) is mended rather than refused."""
+    """A JSON array on one line. A text that is no Unicode (a lone surrogate) is mended rather than refused."""
     try:
         return _ENCODER.encode(receipt)
     except UnicodeEncodeError:
