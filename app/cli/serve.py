@@ -112,7 +112,9 @@ def _run(settings: Settings, servers: EmbeddedServers | None) -> None:
         "access_log": False,
         "log_config": None,
         "server_header": False,
-        "proxy_headers": False,
+        # Always given: without it uvicorn would believe what comes from loopback, and read a variable of its own.
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": list(settings.trusted_proxies),
         "timeout_keep_alive": _KEEP_ALIVE_S,
         "timeout_graceful_shutdown": settings.shutdown_grace_s,
     }

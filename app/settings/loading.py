@@ -14,7 +14,7 @@ from app.providers.hosts import HOSTS, NOT_BUILT, Credential
 from app.settings import litellm_names
 from app.settings.errors import SettingsError
 from app.settings.model_list import checked_base, read_entry, with_suffix_rule
-from app.settings.parsing import nearest_names, parse_boolean, parse_fraction, parse_integer
+from app.settings.parsing import is_network, nearest_names, parse_boolean, parse_fraction, parse_integer
 from app.settings.settings import DEFAULT_HOME, NAMES, Name, Settings
 from app.settings.yaml_reading import Item, Problems, Reader
 
@@ -279,6 +279,11 @@ def _check(problems: Problems, values: Mapping[str, Any]) -> None:
         problems.errors.append("REDIS_URL: its value does not begin with redis:// or rediss://")
     if master_key is not None and not may_be_key(master_key.reveal()):
         problems.errors.append("KEYHOUSE_MASTER_KEY: its value is no key; it must begin with sk- and be plain ASCII")
+    problems.errors += [
+        f'KEYHOUSE_TRUSTED_PROXIES: "{proxy}" is no IP address, no network such as 10.0.0.0/8, and not *'
+        for proxy in values.get("trusted_proxies", ())
+        if not is_network(proxy)
+    ]
     model = values.get("model")
     if model is None:
         return

@@ -1,6 +1,7 @@
 """Strict readings of a text: the same for the environment, the file and the command line. Each raises ValueError."""
 
 import difflib
+import ipaddress
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
@@ -50,6 +51,17 @@ def parse_seconds(text: str) -> int:
     if not 0 < seconds <= _LONGEST_TIME_S:
         raise ValueError(text)
     return int(seconds.to_integral_value("ROUND_CEILING"))
+
+
+def is_network(text: str) -> bool:
+    """Whether it is an IP address, or a network in CIDR form without bits beyond its prefix; or ``*``, for all."""
+    if text == "*":
+        return True
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def nearest_names(name: str, names: Iterable[str], also: Iterable[str] = ()) -> str:

@@ -22,7 +22,8 @@ class Settings:
     """``notices`` are sentences to be said once at start. Times are in whole seconds.
 
     ``model`` is the one ``provider/model`` to serve; ``demo_models`` None lists them where there is no other model;
-    ``discounts`` are fractions off by provider; ``allowed_upstreams`` are hosts and networks in CIDR form.
+    ``discounts`` are fractions off by provider; ``allowed_upstreams`` are hosts and networks in CIDR form;
+    ``trusted_proxies`` are addresses and networks whose ``x-forwarded-for`` is believed, or ``*`` for all.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +54,7 @@ class Settings:
     idle_timeout_s: int = 300
     total_timeout_s: int = 3600
     allowed_upstreams: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     notices: tuple[str, ...] = ()
@@ -106,6 +108,7 @@ NAMES: dict[str, Name] = {
         Name("idle_timeout_s", "integer", least=1),
         Name("total_timeout_s", "integer", least=1),
         Name("allowed_upstreams", "texts"),
+        Name("trusted_proxies", "texts"),
         Name("log_level", "text", choices=("debug", "info", "warning", "error")),
         Name("log_format", "text", choices=("json", "text")),
     )

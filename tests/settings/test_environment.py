@@ -44,6 +44,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
             "KEYHOUSE_BUDGET_EXCEEDED_STATUS": "422",
             "KEYHOUSE_DEMO_MODELS": "false",
             "KEYHOUSE_ALLOWED_UPSTREAMS": "10.0.0.0/8, models.internal,",
+            "KEYHOUSE_TRUSTED_PROXIES": "10.1.0.0/16, ::1",
             "KEYHOUSE_LOG_FORMAT": "text",
             "PATH": "/usr/bin",
         },
@@ -58,6 +59,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
     assert (settings.unpriced_models, settings.model_list_format) == ("refuse", "anthropic")
     assert (settings.budget_exceeded_status, settings.demo_models) == (422, False)
     assert settings.allowed_upstreams == ("10.0.0.0/8", "models.internal")
+    assert settings.trusted_proxies == ("10.1.0.0/16", "::1")
     assert settings.log_format == "text"
 
 
@@ -151,13 +153,25 @@ def test_one_model_can_be_named_on_the_command_line() -> None:
     assert refused({}, port="x") == ['--port: "x" is not a whole number from 0 to 65535']
 
 
+@pytest.mark.parametrize("proxy", ["balancer", "10.0.0.1/8", "10.0.0.0/33", "**"])
+def test_a_proxy_is_trusted_by_address_or_network_and_a_slip_is_said(proxy: str) -> None:
+    assert refused({"KEYHOUSE_TRUSTED_PROXIES": f"127.0.0.1,{proxy}"}) == [
+        f'KEYHOUSE_TRUSTED_PROXIES: "{proxy}" is no IP address, no network such as 10.0.0.0/8, and not *'
+    ]
+
+
 def test_worker_processes_come_to_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("litellm_settings: {cost_discount_config: {openai: 0.1}}\nport: 1\n")
     environ: dict[str, str] = {}
     monkeypatch.setattr("os.environ", environ)
     settings = load_settings(
-        {"KEYHOUSE_ALLOWED_UPSTREAMS": "a,b", "KEYHOUSE_DEMO_MODELS": "true", "REDIS_URL": "redis://r"},
+        {
+            "KEYHOUSE_ALLOWED_UPSTREAMS": "a,b",
+            "KEYHOUSE_TRUSTED_PROXIES": "*",
+            "KEYHOUSE_DEMO_MODELS": "true",
+            "REDIS_URL": "redis://r",
+        },
         {"config_path": file, "port": 2, "model": "demo/echo"},
     )
 
