@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anthropic
@@ -64,9 +65,14 @@ def sent() -> SentBodies:
 
 
 @pytest.fixture
-def client(gateway: GatewayProcess, virtual_key: str, sent: SentBodies) -> anthropic.AsyncAnthropic:
+async def client(
+    gateway: GatewayProcess, virtual_key: str, sent: SentBodies
+) -> AsyncIterator[anthropic.AsyncAnthropic]:
     http = anthropic.DefaultAsyncHttpxClient(event_hooks={"request": [sent]}, trust_env=False)
-    return anthropic.AsyncAnthropic(api_key=virtual_key, base_url=gateway.base_url, http_client=http, max_retries=0)
+    async with anthropic.AsyncAnthropic(
+        api_key=virtual_key, base_url=gateway.base_url, http_client=http, max_retries=0
+    ) as client:
+        yield client
 
 
 async def test_a_whole_answer_arrives_byte_for_byte_and_so_does_the_request(
@@ -184,19 +190,20 @@ async def test_the_model_list_is_anthropics_and_holds_what_the_key_may_use(
     gateway: GatewayProcess, admin: Admin
 ) -> None:
     limited = await admin.generate(models=["claude-haiku-4-5"])
-    client = anthropic.AsyncAnthropic(api_key=limited, base_url=gateway.base_url, max_retries=0)
-    models = [model async for model in await client.models.list()]
-    assert [model.id for model in models] == ["claude-haiku-4-5"]
-    assert models[0].type == "model"
-    with pytest.raises(anthropic.BadRequestError, match="claude-haiku-4-5"):
-        await client.messages.create(model="claude-sonnet-4-6", max_tokens=5, messages=MESSAGES)
+    async with anthropic.AsyncAnthropic(api_key=limited, base_url=gateway.base_url, max_retries=0) as client:
+        models = [model async for model in await client.models.list()]
+        assert [model.id for model in models] == ["claude-haiku-4-5"]
+        assert models[0].type == "model"
+        with pytest.raises(anthropic.BadRequestError, match="claude-haiku-4-5"):
+            await client.messages.create(model="claude-sonnet-4-6", max_tokens=5, messages=MESSAGES)
 
 
 async def test_the_synchronous_client_streams_too(gateway: GatewayProcess, virtual_key: str) -> None:
-    client = anthropic.Anthropic(api_key=virtual_key, base_url=gateway.base_url, max_retries=0)
-
     def stream() -> str:
-        with client.messages.stream(model="claude-sonnet-4-6", max_tokens=50, messages=MESSAGES) as stream:
+        with (
+            anthropic.Anthropic(api_key=virtual_key, base_url=gateway.base_url, max_retries=0) as client,
+            client.messages.stream(model="claude-sonnet-4-6", max_tokens=50, messages=MESSAGES) as stream,
+        ):
             return stream.get_final_text()
 
     # The fake provider lives in this loop, so the blocking client must not block it.

@@ -1,6 +1,7 @@
 """The official ``openai`` SDK through the gateway."""
 
 import json
+from collections.abc import AsyncIterator
 
 import openai
 import pytest
@@ -28,9 +29,12 @@ def sent() -> SentBodies:
 
 
 @pytest.fixture
-def client(gateway: GatewayProcess, virtual_key: str, sent: SentBodies) -> openai.AsyncOpenAI:
+async def client(gateway: GatewayProcess, virtual_key: str, sent: SentBodies) -> AsyncIterator[openai.AsyncOpenAI]:
     http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [sent]}, trust_env=False)
-    return openai.AsyncOpenAI(api_key=virtual_key, base_url=f"{gateway.base_url}/v1", http_client=http, max_retries=0)
+    async with openai.AsyncOpenAI(
+        api_key=virtual_key, base_url=f"{gateway.base_url}/v1", http_client=http, max_retries=0
+    ) as client:
+        yield client
 
 
 async def test_a_whole_answer_arrives_byte_for_byte_and_so_does_the_request(
@@ -70,17 +74,17 @@ async def test_a_client_who_asks_for_the_usage_gets_every_byte(
 
 async def test_the_model_list_is_openais_and_holds_what_the_key_may_use(gateway: GatewayProcess, admin: Admin) -> None:
     limited = await admin.generate(models=["gpt-5"])
-    client = openai.AsyncOpenAI(api_key=limited, base_url=f"{gateway.base_url}/v1", max_retries=0)
-    models = [model async for model in await client.models.list()]
-    assert [(model.id, model.object) for model in models] == [("gpt-5", "model")]
-    with pytest.raises(openai.PermissionDeniedError, match="gpt-5"):
-        await client.chat.completions.create(model="claude-sonnet-4-6", messages=MESSAGES)
+    async with openai.AsyncOpenAI(api_key=limited, base_url=f"{gateway.base_url}/v1", max_retries=0) as client:
+        models = [model async for model in await client.models.list()]
+        assert [(model.id, model.object) for model in models] == [("gpt-5", "model")]
+        with pytest.raises(openai.PermissionDeniedError, match="gpt-5"):
+            await client.chat.completions.create(model="claude-sonnet-4-6", messages=MESSAGES)
 
 
 async def test_a_wrong_key_is_one_clear_401(gateway: GatewayProcess) -> None:
-    client = openai.AsyncOpenAI(api_key="sk-kh-nonsense", base_url=f"{gateway.base_url}/v1", max_retries=2)
-    with pytest.raises(openai.AuthenticationError) as caught:
-        await client.chat.completions.create(model="gpt-5", messages=MESSAGES)
+    async with openai.AsyncOpenAI(api_key="sk-kh-nonsense", base_url=f"{gateway.base_url}/v1", max_retries=2) as client:
+        with pytest.raises(openai.AuthenticationError) as caught:
+            await client.chat.completions.create(model="gpt-5", messages=MESSAGES)
     assert caught.value.response.headers["x-should-retry"] == "false"
     assert "ense" in caught.value.message
 
