@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -62,13 +63,21 @@ def servers(make_home: Callable[[], Path]) -> Iterator[RunningServers]:
         embedded.stop()
 
 
+@contextmanager
+def fresh_database(servers: RunningServers) -> Iterator[str]:
+    name = f"keyhouse_test_{secrets.token_hex(6)}"
+    _execute(servers.database_url, f"CREATE DATABASE {name}")
+    try:
+        yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
+    finally:
+        _execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(scope="session")
 def database_url(servers: RunningServers) -> Iterator[str]:
     """A fresh, empty database for this test worker, dropped at the end."""
-    name = f"keyhouse_test_{secrets.token_hex(6)}"
-    _execute(servers.database_url, f"CREATE DATABASE {name}")
-    yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
-    _execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+    with fresh_database(servers) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
