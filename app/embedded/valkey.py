@@ -68,6 +68,7 @@ class Valkey:
             "appendfsync": "everysec",
             "save": '""',
             "maxmemory-policy": "noeviction",
+            "latency-tracking": "no",  # a histogram entry for every step of every script
             "set-proc-title": "no",  # the argument that names the home must stay to be seen
         }
         if self._on_socket:
