@@ -102,6 +102,17 @@ async def test_tokens_are_corrected_to_what_was_used(ledger: RedisLedger) -> Non
     assert admitted.tokens.remaining == 30
 
 
+async def test_what_settles_in_another_minute_corrects_the_tokens_of_none(ledger: RedisLedger, redis: Redis) -> None:
+    await ledger.reserve(make_claim(limits=RateLimits(tokens_per_minute=100), tokens=80, request_id="req_1"))
+    (counted,) = [name async for name in redis.scan_iter("{kh}:minute:*")]
+    minute = counted.rpartition(":")[2]
+    hold = str(await redis.get("{kh}:hold:req_1"))
+    await redis.set("{kh}:hold:req_1", hold.replace(f" {minute} ", f" {int(minute) - 1} ", 1))
+    assert await ledger.settle(make_receipt("req_1"), tokens=30)
+    assert [name async for name in redis.scan_iter("{kh}:minute:*")] == [counted]
+    assert await redis.hget(counted, "tokens") == "80"
+
+
 async def test_a_claim_of_more_tokens_than_the_whole_limit_is_let_through_when_alone(ledger: RedisLedger) -> None:
     limits = RateLimits(tokens_per_minute=100)
     assert isinstance(await ledger.reserve(make_claim(limits=limits, tokens=500)), Admitted)
