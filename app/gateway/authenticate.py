@@ -1,6 +1,8 @@
 """From the credentials of a request to the principal that they name."""
 
+import hashlib
 import hmac
+import os
 from collections import OrderedDict
 from datetime import datetime
 
@@ -13,6 +15,7 @@ from app.gateway.ports import Principals
 MASTER_KEY_ID = "key_master"
 WRONG_KEYS_PER_MINUTE = 60
 _ADDRESSES_REMEMBERED = 10_000
+_DIGESTS_REMEMBERED = 10_000
 
 
 class Authenticator:
@@ -27,6 +30,9 @@ class Authenticator:
             is_admin=True,
         )
         self._wrong_keys: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        # Two SHA-256 of a stored digest cost 7 µs a request, one keyed BLAKE2b half a microsecond.
+        self._fingerprint = hashlib.blake2b(key=os.urandom(32), digest_size=16)
+        self._digests: dict[bytes, bytes] = {}
 
     async def authenticate(self, knock: Knock) -> Principal:
         """Raises Unauthenticated (missing, unknown, expired, blocked), Forbidden for a route the key may not call,
@@ -50,8 +56,8 @@ class Authenticator:
         return principal
 
     async def _find(self, credential: str, knock: Knock) -> tuple[Principal | None, bytes]:
+        digest = self._digest(credential)
         # The master key need not look like one of ours.
-        digest = digest_key(self._pepper, credential)
         if hmac.compare_digest(digest, self._master_digest):
             return self._master, digest
         principal = self._principals.peek(digest)
@@ -70,6 +76,19 @@ class Authenticator:
         if principal is None:
             self._count_wrong_key(knock)
         return principal, digest
+
+    def _digest(self, credential: str) -> bytes:
+        """The stored digest of a credential; the last ones are remembered by a keyed fingerprint, never in clear."""
+        fingerprint = self._fingerprint.copy()
+        fingerprint.update(credential.encode())
+        name = fingerprint.digest()
+        digest = self._digests.get(name)
+        if digest is None:
+            digest = digest_key(self._pepper, credential)
+            if len(self._digests) >= _DIGESTS_REMEMBERED:
+                self._digests.clear()
+            self._digests[name] = digest
+        return digest
 
     def _check_state(self, principal: Principal, knock: Knock) -> None:
         key = principal.key
