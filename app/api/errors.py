@@ -57,7 +57,10 @@ def _as_gateway_error(exception: Exception, request: Request[Any, Any, Any], req
             case 404:
                 return NotFound(f"there is no route {method} {path[:200]}; GET /docs lists the admin routes")
             case 405:
-                return MethodNotAllowed(f"{path[:200]} does not take {method}")
+                allowed = MethodNotAllowed(f"{path[:200]} does not take {method}")
+                allow = (exception.headers or {}).get("allow", "")
+                allowed.headers = [(b"allow", allow.encode())] if allow else []
+                return allowed
             case 413:
                 return TooLarge("the request body is too large")
             case _:

@@ -1,6 +1,7 @@
 """Prefixed, sortable text ids, the same string in Postgres, Redis, URLs and logs."""
 
 import os
+import random
 import time
 from datetime import UTC, datetime
 from typing import NewType
@@ -20,6 +21,9 @@ RequestId = NewType("RequestId", str)
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 _LENGTH = 26
+_RANDOM_BITS = 74
+# Ids must differ, not be unguessable; seeded by the system in each process.
+_RANDOM = random.Random(os.urandom(32))  # noqa: S311
 
 
 def new_id(prefix: str) -> str:
@@ -28,7 +32,7 @@ def new_id(prefix: str) -> str:
     Ids made later sort later (to the millisecond), so an index on them stays compact.
     """
     milliseconds = time.time_ns() // 1_000_000
-    random_bits = int.from_bytes(os.urandom(10), "big")
+    random_bits = _RANDOM.getrandbits(_RANDOM_BITS)
     # RFC 9562: 48 bits of time, version 7, 12 random bits, variant 2, 62 random bits.
     bits = (
         (milliseconds << 80)

@@ -1,7 +1,6 @@
 """Prices in integer nano-dollars per million units, and the one routine that turns usage into cost."""
 
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from typing import Literal
 
 import msgspec
@@ -75,17 +74,20 @@ def cost_of(usage: Usage, sheet: PriceSheet) -> Cost:
     """
     rates = sheet.rates if not sheet.tiers else sheet.rates_for(usage.prompt_tokens)
     reasoning = min(usage.reasoning, usage.output)
-    products = (
-        usage.input * rates.input,
-        usage.cache_read * rates.cache_read,
-        usage.cache_write_5m * rates.cache_write_5m + usage.cache_write_1h * rates.cache_write_1h,
-        (usage.output - reasoning) * rates.output + reasoning * rates.reasoning,
+    input_product = usage.input * rates.input
+    read_product = usage.cache_read * rates.cache_read
+    write_product = usage.cache_write_5m * rates.cache_write_5m + usage.cache_write_1h * rates.cache_write_1h
+    output_product = (usage.output - reasoning) * rates.output + reasoning * rates.reasoning
+    other_product = (
         usage.audio_input * rates.audio_input
         + usage.audio_output * rates.audio_output
         + usage.images * rates.images
-        + usage.web_searches * rates.web_searches,
+        + usage.web_searches * rates.web_searches
     )
     # Rounding the running sum, and taking differences, makes the parts add up to the once-rounded total.
-    rounded = [round_per_million(running) for running in accumulate(products)]
-    parts = [after - before for before, after in pairwise([0, *rounded])]
-    return Cost(parts[0], parts[1], parts[2], parts[3], parts[4], rounded[-1])
+    to_input = round_per_million(input_product)
+    to_read = round_per_million(input_product + read_product)
+    to_write = round_per_million(input_product + read_product + write_product)
+    to_output = round_per_million(input_product + read_product + write_product + output_product)
+    total = round_per_million(input_product + read_product + write_product + output_product + other_product)
+    return Cost(to_input, to_read - to_input, to_write - to_read, to_output - to_write, total - to_output, total)

@@ -1,9 +1,10 @@
 """The facts of one request on its way: Call, Grant, Reply."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
+
+import msgspec
 
 from app.domain.access import Principal
 from app.domain.catalog import Deployment, Model
@@ -13,8 +14,7 @@ from app.protocols.codec import Codec, Envelope, Header
 Operation = Literal["generate", "count_tokens", "opaque"]
 
 
-@dataclass(frozen=True, slots=True)
-class Knock:
+class Knock(msgspec.Struct, frozen=True):
     """Who wants in, and where: all that authentication needs, before a byte of the body is read."""
 
     credentials: Sequence[str]
@@ -23,8 +23,7 @@ class Knock:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What the client sent. ``route`` is our path, ``upstream_path`` the provider's; nothing is decoded yet.
 
     ``operation``: generate costs money; count_tokens is free; opaque is forwarded as it is, unmetered.
@@ -44,8 +43,7 @@ class Call:
     """The monotonic clock when the first byte was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """A call that may go out.
 
     ``if_orphaned`` is the receipt's draft, the estimate of what the call costs; without one the call is free:
@@ -74,8 +72,7 @@ class StreamBody(Protocol):
         """Settles the call if nothing has settled it: the client has left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What goes back to the client."""
 
     status: int

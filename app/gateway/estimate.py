@@ -1,7 +1,8 @@
 """The most that a call can sensibly cost, told from its body before it runs; for holds only, never for a bill."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from app.base.money import NanoUSD, round_per_million
 from app.domain.pricing import PriceSheet
@@ -19,8 +20,7 @@ def tokens_of_bytes(count_bytes: int) -> int:
     return -(-count_bytes // BYTES_PER_TOKEN)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(msgspec.Struct, frozen=True):
     """Tokens that the call may consume, and what to hold for it in nano-dollars."""
 
     usage: Usage

@@ -86,7 +86,7 @@ class StreamRelay:
                     break
                 passed = scanner.feed(chunk)
                 if scanner.ended:
-                    # Booked before the client can know that the answer is whole: what it saw finished is exact.
+                    # Said to the store before the client can know that the answer is whole: what it saw is exact.
                     await self._settle("error" if scanner.failed else "ok")
                 elif self._silent_since - progressed_s > _PROGRESS_EVERY_S:
                     progressed_s = self._silent_since

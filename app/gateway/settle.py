@@ -48,30 +48,17 @@ class Settlement:
     async def settle(
         self, call: Call, grant: Grant, report: UsageReport, status: ReceiptStatus, first_byte_ms: int | None
     ) -> Receipt:
-        """Book what the call cost. Returns when it is booked, or when the store does not answer: then later."""
+        """Book what the call cost. Returns when the receipt is on its way to the store."""
         receipt = _receipt(call, grant, report, status, first_byte_ms)
         self._running.pop(call.request_id, None)
         self._observe(receipt)
-        try:
-            await self._ledger.settle(receipt, receipt.usage.total_tokens)
-        except StorageUnavailable as error:
-            self._log.warning("receipt waits for the store", request_id=receipt.request_id, reason=str(error))
-            self._go_on(self._book(receipt))
-        except asyncio.CancelledError:
-            # The client left just now. Whether it was booked nobody knows; saying it again is safe.
-            self._go_on(self._book(receipt))
-            raise
+        await self._start(self._book(receipt))
         return receipt
 
     async def release(self, call: Call) -> None:
         """Nothing was spent: the provider refused or never answered."""
         self._running.pop(call.request_id, None)
-        try:
-            await self._ledger.release(call.request_id)
-        except (StorageUnavailable, asyncio.CancelledError) as error:
-            self._go_on(self._release(call.request_id))
-            if isinstance(error, asyncio.CancelledError):
-                raise
+        await self._start(self._release(call.request_id))
 
     async def renew_once(self) -> None:
         """Called every third of a lease, by the process's own loop."""
@@ -84,22 +71,34 @@ class Settlement:
             await asyncio.wait(self._tasks, timeout=timeout_s)
         return len(self._tasks)
 
-    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
-        """In a task of its own, that neither the client nor its cancelled request can end."""
+    async def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin work that neither the client nor its cancelled request can end, and see it on its way.
+
+        In the first turn of the loop the work writes its command, in the second the command leaves the process: what
+        is given to the client after this cannot overtake it, and a process that is killed now has said it. The answer
+        is not waited for, which would cost every request another trip through the loop.
+        """
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _book(self, receipt: Receipt) -> None:
-        self._metrics.unsettled.inc()
+        waiting = False
         while True:
             try:
                 await self._ledger.settle(receipt, receipt.usage.total_tokens)
-            except StorageUnavailable:
+            except StorageUnavailable as error:
+                if not waiting:
+                    waiting = True
+                    self._metrics.unsettled.inc()
+                    self._log.warning("receipt waits for the store", request_id=receipt.request_id, reason=str(error))
                 await asyncio.sleep(_RETRY_S)
             else:
-                self._metrics.unsettled.dec()
-                return
+                break
+        if waiting:
+            self._metrics.unsettled.dec()
 
     async def _release(self, request_id: str) -> None:
         while True:

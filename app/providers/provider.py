@@ -1,16 +1,16 @@
 """What the data plane gives to a host of models and gets back from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from app.domain.catalog import Timeouts
 
 Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, frozen=True):
     """One call to a provider. ``url`` is complete; ``provider`` is for errors and never secret."""
 
     provider: str

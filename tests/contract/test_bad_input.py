@@ -107,6 +107,7 @@ async def test_an_unknown_route_and_a_wrong_method_have_the_shape_too(
 ) -> None:
     answer = await client.request(method, path, headers={"x-api-key": key})
     assert answer.status_code == status, answer.text
+    assert (status == 405) == ("allow" in answer.headers)
     assert_shape(path, answer)
 
 

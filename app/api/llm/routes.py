@@ -121,7 +121,7 @@ class ModelRoutes:
         self._metrics.running.inc()
         try:
             if scope["method"] != method:
-                raise MethodNotAllowed(f"{scope['path']} takes {method}, not {scope['method']}")
+                raise _wrong_method(scope, method)
             principal = await self._authenticate(scope)
             if target.operation == "opaque":
                 _check_metered(method, target.upstream_path)
@@ -177,7 +177,7 @@ class ModelRoutes:
         request_id = new_id("req")
         try:
             if scope["method"] not in {"GET", "HEAD"}:
-                raise MethodNotAllowed(f"{scope['path']} takes GET, not {scope['method']}")
+                raise _wrong_method(scope, "GET")
             principal = await self._authenticate(scope)
             body = self._render_models(scope, principal, name.strip("/"), anthropic_shape=anthropic_shape)
             headers = [(b"content-type", b"application/json"), (b"request-id", request_id.encode())]
@@ -206,6 +206,12 @@ class ModelRoutes:
             "refused", request_id=request_id, status=rendered.status, code=error.code, reason=error.message[:500]
         )
         await send_whole(rendered.status, [*rendered.headers, *error.headers], rendered.body, send)
+
+
+def _wrong_method(scope: Scope, takes: str) -> MethodNotAllowed:
+    error = MethodNotAllowed(f"{scope['path']} takes {takes}, not {scope['method']}")
+    error.headers = [(b"allow", takes.encode())]  # RFC 9110 15.5.6: a 405 says what is allowed
+    return error
 
 
 def _below(prefix: str, scope: Scope) -> str:

@@ -54,6 +54,10 @@ def create_engine(database_url: str, *, pool_size: int = POOL_SIZE, max_overflow
     )
 
 
+_GAVE_WAY = frozenset({"40P01", "40001"})
+"""Deadlock detected, and could not serialize: Postgres undid this change to let another pass."""
+
+
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """One transaction: committed at the end, rolled back by any exception.
@@ -78,6 +82,10 @@ def _told_as_unavailable() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _GAVE_WAY:
+            raise StorageUnavailable(
+                "two changes met and this one gave way; nothing was changed. Try again."
+            ) from error
         if not error.connection_invalidated and not isinstance(error, OperationalError | InterfaceError):
             raise
         raise StorageUnavailable("Postgres went away; nothing was changed. Try again shortly.") from error
