@@ -33,6 +33,7 @@ class Settlement:
         self._metrics = metrics
         self._running: dict[str, Receipt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unbooked: dict[str, Receipt] = {}
         self._log = get_logger()
 
     def watch(self, grant: Grant) -> None:
@@ -65,11 +66,13 @@ class Settlement:
         if self._running:
             await self._ledger.renew(list(self._running.items()))
 
-    async def drain(self, timeout_s: float) -> int:
-        """Wait for what is still to be booked; returns how many could not be in time."""
+    async def drain(self, timeout_s: float) -> list[Receipt]:
+        """Wait for what is still to be booked; returns the receipts that could not be in time, and lets them go."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
-        return len(self._tasks)
+        for task in self._tasks:
+            task.cancel()
+        return list(self._unbooked.values())
 
     async def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin work that neither the client nor its cancelled request can end, and see it on its way.
@@ -85,20 +88,19 @@ class Settlement:
         await asyncio.sleep(0)
 
     async def _book(self, receipt: Receipt) -> None:
-        waiting = False
         while True:
             try:
                 await self._ledger.settle(receipt, receipt.usage.total_tokens)
             except StorageUnavailable as error:
-                if not waiting:
-                    waiting = True
-                    self._metrics.unsettled.inc()
+                if receipt.request_id not in self._unbooked:
                     self._log.warning("receipt waits for the store", request_id=receipt.request_id, reason=str(error))
+                self._unbooked[receipt.request_id] = receipt
+                self._metrics.unsettled.set(len(self._unbooked))
                 await asyncio.sleep(_RETRY_S)
             else:
-                break
-        if waiting:
-            self._metrics.unsettled.dec()
+                if self._unbooked.pop(receipt.request_id, None) is not None:
+                    self._metrics.unsettled.set(len(self._unbooked))
+                return
 
     async def _release(self, request_id: str) -> None:
         while True:

@@ -273,8 +273,15 @@ async def test_a_store_that_is_away_at_the_end_delays_neither_client_nor_loses_t
     reply = await asyncio.wait_for(house.serve(call()), 1.5)
     assert reply.body == WHOLE
     assert house.ledger.settled == []
-    assert await house.settlement.drain(5) == 0
+    assert await house.settlement.drain(5) == []
     assert len(house.ledger.settled) == 1
+
+
+async def test_what_cannot_be_booked_before_the_end_is_handed_over() -> None:
+    house = House([ScriptedReply(200, JSON, [WHOLE])], NotingLedger(failures=1000))
+    await house.serve(call())
+    [receipt] = await house.settlement.drain(0.01)
+    assert receipt.cost.total == 100 * 3_000 + 50 * 15_000
 
 
 async def test_running_holds_are_renewed_with_what_was_counted_and_finished_ones_are_not() -> None:

@@ -92,6 +92,17 @@ def test_every_column_of_the_table_is_filled() -> None:
     assert {name for name, _ in COLUMNS} | {"booked_at"} == {column.name for column in receipts.columns}
 
 
+async def test_a_process_that_ends_without_redis_books_directly_and_a_later_repetition_is_dropped(
+    books: Books, ledger: RedisLedger, engine: AsyncEngine, key_id: str
+) -> None:
+    receipt = make_receipt(new_id("req"), 1_234, key_id=key_id)
+    await books.book_directly([receipt, receipt])
+    await ledger.settle(receipt, 1)
+    await drain(books)
+    (row,) = await booked(engine, key_id)
+    assert row["cost_nanousd"] == 1_234
+
+
 async def test_a_receipt_arrives_whole_and_once(
     books: Books, ledger: RedisLedger, engine: AsyncEngine, key_id: str
 ) -> None:

@@ -1,5 +1,6 @@
 """The model routes as plain ASGI handlers: bytes and headers in, a Call made of them, the gateway's reply out."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from litestar.handlers import ASGIRouteHandler
 from app.api.llm.connection import ClientGone, Guard, Receive, Scope, Send, send_reply, send_whole
 from app.api.security import find_credentials
 from app.base import clock
-from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound
+from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound, NotFound
 from app.base.ids import new_id
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
@@ -23,6 +24,8 @@ from app.protocols import model_list
 from app.protocols.codec import Codec
 
 _NOT_METERED_YET = ("v1/messages/batches", "v1/complete")
+# Two writings of one path would be two routes to us and one to the provider: "v1//messages", "v1/./messages", "%3F".
+_PLAIN_PATH = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._~:@+=,-]+(/[A-Za-z0-9._~:@+=,-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,10 @@ class ModelRoutes:
     def _pass_through(self, prefix: str) -> ASGIRouteHandler:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             path = _below(prefix, scope)
+            if not _PLAIN_PATH.fullmatch(path):
+                error = NotFound(f"there is no route {scope['path'][:200]}; write the provider's path plainly")
+                await self.refuse(self._codecs.anthropic, error, new_id("req"), send)
+                return
             if path == "v1/models" or path.startswith("v1/models/"):
                 await self._list_models(scope, send, path.removeprefix("v1/models"), anthropic_shape=True)
                 return
@@ -131,7 +138,7 @@ class ModelRoutes:
             call = Call(
                 request_id=request_id,
                 codec=target.codec,
-                operation=target.operation,
+                operation=_operation(target, method, body),
                 method=method,
                 route=scope["path"],
                 upstream_path=target.upstream_path,
@@ -206,6 +213,17 @@ class ModelRoutes:
             "refused", request_id=request_id, status=rendered.status, code=error.code, reason=error.message[:500]
         )
         await send_whole(rendered.status, [*rendered.headers, *error.headers], rendered.body, send)
+
+
+def _operation(target: Target, method: str, body: bytes) -> Operation:
+    """An endpoint that nobody here knows, but whose body names a model, is taken to cost what such a call costs."""
+    if target.operation != "opaque" or method != "POST":
+        return target.operation
+    try:
+        target.codec.read_envelope(body)
+    except GatewayError:
+        return "opaque"
+    return "generate"
 
 
 def _wrong_method(scope: Scope, takes: str) -> MethodNotAllowed:
