@@ -40,14 +40,15 @@ def driver_url(database_url: str) -> URL:
 
 
 def create_engine(database_url: str, *, pool_size: int = POOL_SIZE, max_overflow: int = MAX_OVERFLOW) -> AsyncEngine:
-    """A pool of at most ten connections; a broken one is noticed by use, not by a ping before each use."""
+    """A pool of at most ten connections, each asked whether it lives before it is used: no hot path comes here, and
+    after Postgres was restarted the first request must not pay for the connections that died with it."""
     return create_async_engine(
         driver_url(database_url),
         pool_size=pool_size,
         max_overflow=max_overflow,
         pool_recycle=RECYCLE_S,
         pool_timeout=POOL_TIMEOUT_S,
-        pool_pre_ping=False,
+        pool_pre_ping=True,
         json_serializer=_encode_json,
         json_deserializer=msgspec.json.decode,
         connect_args={"timeout": CONNECT_TIMEOUT_S, "server_settings": {"timezone": "UTC"}},
