@@ -38,6 +38,14 @@ def server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def pipe(server: RedisServer) -> AsyncIterator[Pipe]:
+    opened = Pipe(Endpoint(path=server.url.removeprefix("unix://")), timeout_s=10)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def hasty_pipe(server: RedisServer) -> AsyncIterator[Pipe]:
+    """Gives up soon: for tests in which the server is made to wait."""
     opened = Pipe(Endpoint(path=server.url.removeprefix("unix://")), timeout_s=0.3)
     yield opened
     await opened.close()
@@ -85,34 +93,36 @@ async def test_a_call_given_up_by_its_caller_leaves_the_replies_in_step(pipe: Pi
     assert await pipe.run(ECHO, [], ["next"]) == b"next"
 
 
-async def test_a_late_reply_goes_to_the_caller_who_has_left_and_to_no_other(pipe: Pipe, server: RedisServer) -> None:
-    await pipe.run(ECHO, [], ["warm"])
+async def test_a_late_reply_goes_to_the_caller_who_has_left_and_to_no_other(
+    hasty_pipe: Pipe, server: RedisServer
+) -> None:
+    await hasty_pipe.run(ECHO, [], ["warm"])
     os.kill(server.pid, signal.SIGSTOP)
     try:
         began = time.monotonic()
         with pytest.raises(StorageUnavailable, match="no answer within"):
-            await pipe.run(ECHO, [], ["late"])
-        assert time.monotonic() - began < 0.6
-        following = asyncio.create_task(pipe.run(ECHO, [], ["following"]))
+            await hasty_pipe.run(ECHO, [], ["late"])
+        assert time.monotonic() - began < 2
+        following = asyncio.create_task(hasty_pipe.run(ECHO, [], ["following"]))
         await asyncio.sleep(0)
     finally:
         os.kill(server.pid, signal.SIGCONT)
     assert await following == b"following"
-    assert pipe.connections == 1
+    assert hasty_pipe.connections == 1
 
 
-async def test_a_server_that_stays_mute_is_connected_to_anew(pipe: Pipe, server: RedisServer) -> None:
-    await pipe.run(ECHO, [], ["warm"])
+async def test_a_server_that_stays_mute_is_connected_to_anew(hasty_pipe: Pipe, server: RedisServer) -> None:
+    await hasty_pipe.run(ECHO, [], ["warm"])
     os.kill(server.pid, signal.SIGSTOP)
     try:
         with pytest.raises(StorageUnavailable):
-            await pipe.run(ECHO, [], ["late"])
+            await hasty_pipe.run(ECHO, [], ["late"])
         with pytest.raises(StorageUnavailable):
-            await pipe.run(ECHO, [], ["later"])
+            await hasty_pipe.run(ECHO, [], ["later"])
     finally:
         os.kill(server.pid, signal.SIGCONT)
-    await until_it_answers(pipe)
-    assert pipe.connections == 2
+    await until_it_answers(hasty_pipe)
+    assert hasty_pipe.connections == 2
 
 
 async def test_a_killed_server_fails_calls_at_once_and_the_pipe_recovers_by_itself() -> None:
@@ -128,7 +138,7 @@ async def test_a_killed_server_fails_calls_at_once_and_the_pipe_recovers_by_itse
         assert all(isinstance(outcome, StorageUnavailable) for outcome in outcomes)
         with pytest.raises(StorageUnavailable):
             await pipe.run(ECHO, [], ["x"])
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2
         server.start()
         await until_it_answers(pipe)
         await pipe.close()
@@ -141,7 +151,7 @@ async def test_a_server_that_was_never_there_is_said_so_quickly() -> None:
     began = time.monotonic()
     with pytest.raises(StorageUnavailable, match="cannot be reached"):
         await pipe.run(ECHO, [], ["x"])
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     await pipe.close()
 
 
