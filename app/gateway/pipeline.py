@@ -46,7 +46,7 @@ class Gateway:
         try:
             outgoing, reply = await dispatch(call, grant, self._upstream)
         except GatewayError:
-            await self._settlement.release(call)
+            self._settlement.release(call)
             raise
         except BaseException:
             # The client left while the provider was at work: the request was sent, so its input is paid.
@@ -81,7 +81,7 @@ class Gateway:
             body = await read_whole(reply, grant.deployment)
         finally:
             reply.close()
-            await self._settlement.release(call)
+            self._settlement.release(call)
             self._note(call, grant, reply)
         return Reply(reply.status, headers_back(call, grant, reply), body)
 

@@ -1,7 +1,8 @@
 """What the data plane needs from the outside: keys, the catalogue, the ledger; hosts come by providers.Upstream."""
 
+import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.domain.access import Principal
 from app.domain.catalog import Catalog
@@ -32,6 +33,12 @@ class Ledger(Protocol):
         """Exchange the hold for what it cost and book the receipt, once however often it is said.
 
         Raises StorageUnavailable, and may then be repeated.
+        """
+
+    def start_settling(self, receipt: Receipt, tokens: int) -> asyncio.Future[Any]:
+        """``settle``, begun at once: the command goes out in the loop's next turn.
+
+        When the future fails, ``settle`` is to be said.
         """
 
     async def release(self, request_id: str) -> None:

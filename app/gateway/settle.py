@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -32,8 +33,9 @@ class Settlement:
         self._ledger = ledger
         self._metrics = metrics
         self._running: dict[str, Receipt] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Future[Any]] = set()
         self._unbooked: dict[str, Receipt] = {}
+        self._given_up = False
         self._log = get_logger()
 
     def watch(self, grant: Grant) -> None:
@@ -48,18 +50,26 @@ class Settlement:
 
     async def settle(
         self, call: Call, grant: Grant, report: UsageReport, status: ReceiptStatus, first_byte_ms: int | None
-    ) -> Receipt:
-        """Book what the call cost. Returns when the receipt is on its way to the store."""
+    ) -> None:
+        """Book what the call cost. The receipt goes to the store before whatever is written to the client after this.
+
+        So a client that saw the end of an answer has an exact receipt, also when this process is killed in the same
+        moment. The store's answer is not waited for: that would cost every call another trip through the loop. One
+        turn of it is: in that turn the receipts of all calls that end together leave in one write.
+        """
         receipt = _receipt(call, grant, report, status, first_byte_ms)
         self._running.pop(call.request_id, None)
         self._observe(receipt)
-        await self._start(self._book(receipt))
-        return receipt
+        self._unbooked[receipt.request_id] = receipt
+        answer = self._ledger.start_settling(receipt, receipt.usage.total_tokens)
+        self._under_way.add(answer)
+        answer.add_done_callback(partial(self._check, receipt))
+        await asyncio.sleep(0)
 
-    async def release(self, call: Call) -> None:
+    def release(self, call: Call) -> None:
         """Nothing was spent: the provider refused or never answered."""
         self._running.pop(call.request_id, None)
-        await self._start(self._release(call.request_id))
+        self._go_on(self._release(call.request_id))
 
     async def renew_once(self) -> None:
         """Called every third of a lease, by the process's own loop."""
@@ -68,39 +78,44 @@ class Settlement:
 
     async def drain(self, timeout_s: float) -> list[Receipt]:
         """Wait for what is still to be booked; returns the receipts that could not be in time, and lets them go."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout_s)
-        for task in self._tasks:
-            task.cancel()
-        return list(self._unbooked.values())
+        ends_at = time.monotonic() + timeout_s
+        while self._under_way and (left_s := ends_at - time.monotonic()) > 0:
+            await asyncio.wait(self._under_way, timeout=left_s)
+        unbooked = list(self._unbooked.values())
+        self._given_up = True
+        for work in self._under_way:
+            work.cancel()
+        return unbooked
 
-    async def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin work that neither the client nor its cancelled request can end, and see it on its way.
+    def _check(self, receipt: Receipt, answer: asyncio.Future[Any]) -> None:
+        self._under_way.discard(answer)
+        if not answer.cancelled() and answer.exception() is None:
+            del self._unbooked[receipt.request_id]
+        elif not self._given_up:
+            self._go_on(self._book(receipt))
 
-        In the first turn of the loop the work writes its command, in the second the command leaves the process: what
-        is given to the client after this cannot overtake it, and a process that is killed now has said it. The answer
-        is not waited for, which would cost every request another trip through the loop.
-        """
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        """In a task of its own, that neither the client nor its cancelled request can end."""
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
     async def _book(self, receipt: Receipt) -> None:
+        """Say it until it is booked; saying it again is safe."""
+        self._metrics.unsettled.inc()
+        self._log.warning("receipt waits for the store", request_id=receipt.request_id)
         while True:
             try:
                 await self._ledger.settle(receipt, receipt.usage.total_tokens)
-            except StorageUnavailable as error:
-                if receipt.request_id not in self._unbooked:
-                    self._log.warning("receipt waits for the store", request_id=receipt.request_id, reason=str(error))
-                self._unbooked[receipt.request_id] = receipt
-                self._metrics.unsettled.set(len(self._unbooked))
+            except StorageUnavailable:
+                await asyncio.sleep(_RETRY_S)
+            except Exception:  # noqa: BLE001  whatever it is, a receipt is not given up
+                self._log.exception("the store refuses a receipt", request_id=receipt.request_id)
                 await asyncio.sleep(_RETRY_S)
             else:
-                if self._unbooked.pop(receipt.request_id, None) is not None:
-                    self._metrics.unsettled.set(len(self._unbooked))
-                return
+                break
+        del self._unbooked[receipt.request_id]
+        self._metrics.unsettled.dec()
 
     async def _release(self, request_id: str) -> None:
         while True:

@@ -60,6 +60,16 @@ class NotingLedger:
         self.settled.append(receipt)
         return True
 
+    def start_settling(self, receipt: Receipt, tokens: int) -> "asyncio.Future[bool]":
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self.failures:
+            self.failures -= 1
+            answer.set_exception(StorageUnavailable("Redis does not answer"))
+        else:
+            self.settled.append(receipt)
+            answer.set_result(True)
+        return answer
+
     async def release(self, request_id: str) -> None:
         self.released.append(request_id)
 

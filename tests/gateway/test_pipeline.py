@@ -182,6 +182,7 @@ async def test_an_error_of_the_provider_passes_unchanged_and_costs_nothing() -> 
     assert headers[b"retry-after"] == b"7"
     assert headers[b"request-id"] == b"req_1"
     assert headers[b"x-keyhouse-upstream-request-id"] == b"req_upstream"
+    await house.settlement.drain(1)
     assert (house.ledger.settled, house.ledger.released) == ([], ["req_1"])
 
 
@@ -189,6 +190,7 @@ async def test_an_unreachable_provider_costs_nothing() -> None:
     house = House([UpstreamUnreachable("cannot be reached", provider="anthropic")])
     with pytest.raises(UpstreamUnreachable):
         await house.serve(call())
+    await house.settlement.drain(1)
     assert (house.ledger.settled, house.ledger.released) == ([], ["req_1"])
 
 

@@ -1,5 +1,6 @@
 """Connections to whatever REDIS_URL names: one server, a sentinel's master, a cluster."""
 
+import asyncio
 import ssl
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -76,6 +77,9 @@ class RedisRunner:
             self._failing = False
             self.connections += 1
         return answer
+
+    def start(self, script: Script, keys: list[bytes], arguments: list[bytes | str | int]) -> asyncio.Future[Answer]:
+        return asyncio.ensure_future(self.run(script, keys, arguments))
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from app.base.errors import StorageUnavailable
@@ -107,18 +108,17 @@ class RedisLedger:
 
         May be repeated at will: the counters move once, and the book drops a receipt that it has.
         """
-        keys = [_hold_key(receipt.request_id), _LEASES, _RECEIPTS]
-        arguments: Arguments = [
-            receipt.request_id,
-            receipt.cost.total,
-            tokens,
-            encode_receipt(receipt),
-            receipt.key_id,
-            _microseconds(receipt.started_at),
-        ]
+        keys, arguments = _settle_arguments(receipt, tokens)
         existed = await self._run("settle", keys, arguments)
         self._remember(keys, arguments)
         return bool(existed)
+
+    def start_settling(self, receipt: Receipt, tokens: int) -> asyncio.Future[Any]:
+        """``settle``, begun at once and not waited for; when the future fails, ``settle`` is to be said."""
+        keys, arguments = _settle_arguments(receipt, tokens)
+        answer = self._runner.start(self._scripts["settle"], keys, arguments)
+        answer.add_done_callback(partial(self._remember_settled, keys, arguments))
+        return answer
 
     async def release(self, request_id: str) -> None:
         """Give everything back, tokens too; the request stays counted among the requests of its minute."""
@@ -200,6 +200,10 @@ class RedisLedger:
             task.add_done_callback(lambda _: self._rebuilding.pop(claim.counter, None))
         await asyncio.shield(task)
 
+    def _remember_settled(self, keys: list[bytes], arguments: Arguments, answer: asyncio.Future[Any]) -> None:
+        if not answer.cancelled() and answer.exception() is None:
+            self._remember(keys, arguments)
+
     def _remember(self, keys: list[bytes], arguments: Arguments) -> None:
         now = time.monotonic()
         settled = self._settled
@@ -259,6 +263,19 @@ def _window(claim: BudgetClaim) -> tuple[int, int | str]:
 
 def _limit(value: int | None) -> int | str:
     return "" if value is None else value
+
+
+def _settle_arguments(receipt: Receipt, tokens: int) -> tuple[list[bytes], Arguments]:
+    keys = [_hold_key(receipt.request_id), _LEASES, _RECEIPTS]
+    arguments: Arguments = [
+        receipt.request_id,
+        receipt.cost.total,
+        tokens,
+        encode_receipt(receipt),
+        receipt.key_id,
+        _microseconds(receipt.started_at),
+    ]
+    return keys, arguments
 
 
 def _claim_arguments(claim: Claim, lease_ms: int) -> tuple[list[bytes], Arguments]:

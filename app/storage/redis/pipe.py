@@ -166,6 +166,12 @@ class Pipe:
         else:
             return answer
 
+    def start(self, script: Script, keys: list[bytes], arguments: list[bytes | str | int]) -> asyncio.Future[Answer]:
+        connection = self._connection
+        if connection is None:
+            return asyncio.ensure_future(self.run(script, keys, arguments))
+        return connection.send(_pack(("EVALSHA", script.digest, len(keys), *keys, *arguments)))
+
     async def close(self) -> None:
         self._closed = True
         if self._keeper is not None:

@@ -1,5 +1,6 @@
 """The Lua scripts as the server knows them, and the one interface through which they run."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -41,6 +42,12 @@ class ScriptRunner(Protocol):
 
         Raises StorageUnavailable when there is no answer in time (the script may have run), and RuntimeError
         when the server refuses the script itself.
+        """
+
+    def start(self, script: Script, keys: list[bytes], arguments: list[bytes | str | int]) -> asyncio.Future[Answer]:
+        """Like ``run``, begun at once: on a single server the command leaves the process in the loop's next turn.
+
+        The future may hold any error; ``run`` is the one that says which, and teaches a script that was forgotten.
         """
 
     async def close(self) -> None:
