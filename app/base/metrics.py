@@ -1,12 +1,23 @@
 """The prometheus-client instruments, named once; labels hold no key material."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.registry import CollectorRegistry
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _OVERHEAD_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+
+
+class Meter(NamedTuple):
+    """What is counted of each finished call of one model, provider, outcome and source of price."""
+
+    requests: Counter
+    duration: Histogram
+    first_byte: Histogram
+    input_tokens: Counter
+    output_tokens: Counter
+    cost: Counter
 
 
 class Metrics:
@@ -49,7 +60,23 @@ class Metrics:
         self.swept = Counter(
             "keyhouse_holds_swept", "Holds settled by estimate after their process died", registry=registry
         )
+        self._meters: dict[tuple[str, str, str, str], Meter] = {}
         self._children: dict[tuple[Any, ...], Any] = {}
+
+    def meter(self, model: str, provider: str, outcome: str, price_source: str) -> "Meter":
+        """The instruments of calls of one kind, looked up together."""
+        kind = (model, provider, outcome, price_source)
+        found = self._meters.get(kind)
+        if found is None:
+            found = self._meters[kind] = Meter(
+                requests=self.requests.labels(model, provider, outcome),
+                duration=self.duration.labels(model, provider),
+                first_byte=self.first_byte.labels(model, provider),
+                input_tokens=self.tokens.labels(model, provider, "input"),
+                output_tokens=self.tokens.labels(model, provider, "output"),
+                cost=self.cost.labels(model, provider, price_source),
+            )
+        return found
 
     def child(self, instrument: Counter | Histogram, *values: str) -> Any:  # noqa: ANN401  either kind of child
         """The instrument's child for these label values, remembered."""

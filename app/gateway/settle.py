@@ -129,17 +129,18 @@ class Settlement:
     def _observe(self, receipt: Receipt) -> None:
         metrics, usage = self._metrics, receipt.usage
         model, provider = receipt.model_served, receipt.provider
-        metrics.child(metrics.requests, model, provider, receipt.status).inc()
-        metrics.child(metrics.duration, model, provider).observe(receipt.duration_ms / 1000)
+        meter = metrics.meter(model, provider, receipt.status, receipt.price_source)
+        meter.requests.inc()
+        meter.duration.observe(receipt.duration_ms / 1000)
         if receipt.first_byte_ms is not None:
-            metrics.child(metrics.first_byte, model, provider).observe(receipt.first_byte_ms / 1000)
-        metrics.child(metrics.tokens, model, provider, "input").inc(usage.input)
-        metrics.child(metrics.tokens, model, provider, "output").inc(usage.output)
+            meter.first_byte.observe(receipt.first_byte_ms / 1000)
+        meter.input_tokens.inc(usage.input)
+        meter.output_tokens.inc(usage.output)
+        meter.cost.inc(receipt.cost.total)
         if usage.cache_read:
             metrics.child(metrics.tokens, model, provider, "cache_read").inc(usage.cache_read)
         if cache_write := usage.cache_write_5m + usage.cache_write_1h:
             metrics.child(metrics.tokens, model, provider, "cache_write").inc(cache_write)
-        metrics.child(metrics.cost, model, provider, receipt.price_source).inc(receipt.cost.total)
         self._log.info(
             "request",
             request_id=receipt.request_id,
