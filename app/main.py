@@ -11,13 +11,14 @@ import msgspec
 from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import ScalarRenderPlugin
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 from prometheus_client import CollectorRegistry, multiprocess
 from sqlalchemy import text
 
 from app.admin.catalog import build_catalog
 from app.api.admin.routes import admin_dependencies, admin_routes
 from app.api.errors import error_handler
+from app.api.llm.front import Front
 from app.api.llm.routes import Codecs, ModelRoutes, WireRules
 from app.api.ops.probes import StoreChecks, probe_routes
 from app.base import clock
@@ -150,7 +151,7 @@ class House:
         return merged
 
 
-def create_app(settings: Settings) -> Litestar:
+def create_app(settings: Settings) -> ASGIApp:
     """The ASGI application. ``settings`` must have both store URLs and both secrets."""
     house = House(settings)
 
@@ -171,12 +172,13 @@ def create_app(settings: Settings) -> Litestar:
     checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
     master_key = settings.master_key
     assert master_key is not None
+    model_handlers = models.handlers()
     handlers: list[ControllerRouterHandler] = [
-        *models.handlers(),
+        *model_handlers,
         *probe_routes(VERSION, checks, house.metrics_registry, lambda: len(house.catalog.current().models)),
         *admin_routes(),
     ]
-    return Litestar(
+    app = Litestar(
         route_handlers=handlers,
         dependencies=admin_dependencies(house.engine, house.principals, master_key.reveal()),
         lifespan=[lifespan],
@@ -187,3 +189,4 @@ def create_app(settings: Settings) -> Litestar:
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,
     )
+    return Front(app, model_handlers)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 import uvicorn
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from app.base.logs import configure_logs, get_logger
 from app.base.secret import Secret
@@ -73,7 +73,7 @@ def migrate(**options: Any) -> None:  # noqa: ANN401  click gives them
             servers.stop()
 
 
-def create_worker_app() -> Litestar:
+def create_worker_app() -> ASGIApp:
     """The application of one of several workers: its settings come from the environment that ``serve`` prepared."""
     settings = load_settings(environment(), {})
     configure_logs(settings.log_level, settings.log_format)

@@ -126,9 +126,9 @@ class ModelRoutes:
         request_id = new_id("req")
         started_at, started_s = clock.now(), time.monotonic()
         self._metrics.running.inc()
+        answering = False
         try:
-            if scope["method"] != method:
-                raise _wrong_method(scope, method)
+            _check_method(scope, method)
             principal = await self._authenticate(scope)
             if target.operation == "opaque":
                 _check_metered(method, target.upstream_path)
@@ -148,11 +148,17 @@ class ModelRoutes:
                 started_at=started_at,
                 started_s=started_s,
             )
+            answering = True
             await guard.while_connected(self._answer(call, principal, send))
         except GatewayError as error:
             await self.refuse(target.codec, error, request_id, send)
         except ClientGone:
             self._metrics.child(self._metrics.refusals, "client_gone").inc()
+        except Exception:
+            if answering:
+                raise  # the answer has begun: the server cuts the connection
+            self._log.exception("unexpected failure", request_id=request_id)
+            await self.refuse(target.codec, _unexpected(request_id), request_id, send)
         finally:
             self._metrics.running.dec()
 
@@ -163,9 +169,7 @@ class ModelRoutes:
             raise
         except Exception as error:
             self._log.exception("unexpected failure", request_id=call.request_id)
-            raise GatewayError(
-                f"an unexpected failure of the gateway; tell an admin the request id {call.request_id}"
-            ) from error
+            raise _unexpected(call.request_id) from error
         await send_reply(reply, send)
 
     async def _authenticate(self, scope: Scope) -> Principal:
@@ -183,8 +187,7 @@ class ModelRoutes:
         codec = self._codecs.anthropic if anthropic_shape else self._codecs.openai
         request_id = new_id("req")
         try:
-            if scope["method"] not in {"GET", "HEAD"}:
-                raise _wrong_method(scope, "GET")
+            _check_method(scope, "GET")
             principal = await self._authenticate(scope)
             body = self._render_models(scope, principal, name.strip("/"), anthropic_shape=anthropic_shape)
             headers = [(b"content-type", b"application/json"), (b"request-id", request_id.encode())]
@@ -226,10 +229,16 @@ def _operation(target: Target, method: str, body: bytes) -> Operation:
     return "generate"
 
 
-def _wrong_method(scope: Scope, takes: str) -> MethodNotAllowed:
+def _check_method(scope: Scope, takes: str) -> None:
+    if scope["method"] == takes or (takes == "GET" and scope["method"] == "HEAD"):
+        return
     error = MethodNotAllowed(f"{scope['path']} takes {takes}, not {scope['method']}")
     error.headers = [(b"allow", takes.encode())]  # RFC 9110 15.5.6: a 405 says what is allowed
-    return error
+    raise error
+
+
+def _unexpected(request_id: str) -> GatewayError:
+    return GatewayError(f"an unexpected failure of the gateway; tell an admin the request id {request_id}")
 
 
 def _below(prefix: str, scope: Scope) -> str:
