@@ -4,7 +4,7 @@ GatewayError
 ├─ CallerError             the caller can mend it
 │  ├─ InvalidRequest 400 · NotYetTranslated 400 · Unprocessable 422
 │  ├─ Unauthenticated 401 · Forbidden 403 · ModelNotAllowed 403
-│  ├─ NotFound 404 · ModelNotFound 404 · MethodNotAllowed 405 · Conflict 409
+│  ├─ NotFound 404 · ModelNotFound 404 · MethodNotAllowed 405
 │  ├─ RequestTimeout 408 · TooLarge 413
 │  └─ RateLimited 429 (try again soon) · BudgetExhausted 402 (do not try again)
 ├─ UpstreamError           the provider said no, or nothing
@@ -96,11 +96,6 @@ class RequestTimeout(CallerError):
 
     status = 408
     code = "request_timeout"
-
-
-class Conflict(CallerError):
-    status = 409
-    code = "conflict"
 
 
 class TooLarge(CallerError):

@@ -3,7 +3,6 @@
 import os
 import random
 import time
-from datetime import UTC, datetime
 from typing import NewType
 
 OrganizationId = NewType("OrganizationId", str)
@@ -20,7 +19,6 @@ RequestId = NewType("RequestId", str)
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
-_LENGTH = 26
 _RANDOM_BITS = 74
 # Ids must differ, not be unguessable; seeded by the system in each process.
 _RANDOM = random.Random(os.urandom(32))  # noqa: S311
@@ -43,20 +41,3 @@ def new_id(prefix: str) -> str:
     )
     digits = [_PAIRS[bits >> shift & 0x3FF] for shift in range(120, -1, -10)]
     return f"{prefix}_{''.join(digits)}"
-
-
-def time_of(identifier: str) -> datetime | None:
-    """The instant an id was made, to the millisecond; None for a text that is no id of ours."""
-    _, _, digits = identifier.rpartition("_")
-    if len(digits) != _LENGTH:
-        return None
-    bits = 0
-    for digit in digits:
-        value = _CROCKFORD.find(digit)
-        if value < 0:
-            return None
-        bits = bits << 5 | value
-    milliseconds = bits >> 80
-    if milliseconds >> 44:  # beyond the year 2500: not a time that new_id wrote
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

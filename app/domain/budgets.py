@@ -99,21 +99,6 @@ def window_at(budget: Budget, at: datetime) -> BudgetWindow:
     return BudgetWindow(start, start + timedelta(seconds=length_s))
 
 
-def period_name(duration: Duration | None) -> str | None:
-    """``daily``, ``weekly`` or ``monthly`` where the duration is one, else the duration as written; None for no end."""
-    if duration is None:
-        return None
-    names = {
-        Duration(1, "d"): "daily",
-        Duration(24, "h"): "daily",
-        Duration(7, "d"): "weekly",
-        Duration(1, "w"): "weekly",
-        Duration(30, "d"): "monthly",
-        Duration(1, "mo"): "monthly",
-    }
-    return names.get(duration, str(duration))
-
-
 def _snap(anchor: datetime, duration: Duration) -> datetime:
     match duration.unit:
         case "s" | "m":

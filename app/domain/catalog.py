@@ -74,14 +74,6 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """A name asked for, and the model it stands for (a wildcard already filled in)."""
-
-    asked: str
-    model: Model
-
-
-@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What LiteLLM's ``model_info`` says of a model. ``listed`` is its ``discoverable``."""
 

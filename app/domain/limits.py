@@ -16,9 +16,3 @@ class RateLimits:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     max_parallel_requests: int | None = None
-
-    @property
-    def unlimited(self) -> bool:
-        return (
-            self.requests_per_minute is None and self.tokens_per_minute is None and self.max_parallel_requests is None
-        )

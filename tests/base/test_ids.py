@@ -1,11 +1,8 @@
 """Ids: told apart, sortable by time, and readable as a UUIDv7 in other digits."""
 
 import time
-from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from app.base.ids import new_id, time_of
+from app.base.ids import new_id
 
 
 def test_no_two_ids_are_alike() -> None:
@@ -20,12 +17,6 @@ def test_an_id_made_later_sorts_later() -> None:
     assert ids == sorted(ids)
 
 
-def test_an_id_knows_when_it_was_made() -> None:
-    made = time_of(new_id("key"))
-    assert made is not None
-    assert abs(datetime.now(UTC) - made) < timedelta(seconds=1)
-
-
 def test_an_id_holds_the_version_and_variant_of_a_uuid_7() -> None:
     digits = new_id("team").removeprefix("team_")
     bits = 0
@@ -33,8 +24,3 @@ def test_an_id_holds_the_version_and_variant_of_a_uuid_7() -> None:
         bits = bits << 5 | "0123456789abcdefghjkmnpqrstvwxyz".index(digit)
     assert len(digits) == 26
     assert (bits >> 76 & 0xF, bits >> 62 & 0b11) == (7, 0b10)
-
-
-@pytest.mark.parametrize("text", ["", "key_", "key_short", "key_" + "u" * 26, "key_" + "z" * 26, "a" * 26 + "l"])
-def test_what_is_no_id_has_no_time(text: str) -> None:
-    assert time_of(text) is None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.base.ids import BudgetId
-from app.domain.budgets import Budget, BudgetWindow, Duration, after, parse_duration, period_name, window_at
+from app.domain.budgets import Budget, BudgetWindow, after, parse_duration, window_at
 
 
 def at(text: str) -> datetime:
@@ -100,19 +100,3 @@ def test_a_duration_is_written_as_it_was_read(text: str) -> None:
 )
 def test_a_month_later_is_the_same_day_or_the_last(duration: str, start: str, end: str) -> None:
     assert after(parse_duration(duration), at(start)) == at(end)
-
-
-def test_periods_have_the_names_people_use() -> None:
-    names = {text: period_name(parse_duration(text)) for text in ("1d", "24h", "7d", "1w", "30d", "1mo", "3d")}
-
-    assert names == {
-        "1d": "daily",
-        "24h": "daily",
-        "7d": "weekly",
-        "1w": "weekly",
-        "30d": "monthly",
-        "1mo": "monthly",
-        "3d": "3d",
-    }
-    assert period_name(None) is None
-    assert str(Duration(3, "mo")) == "3mo"

@@ -9,7 +9,6 @@ import pytest
 
 from app.base.errors import (
     BudgetExhausted,
-    Conflict,
     Forbidden,
     GatewayError,
     InvalidRequest,
@@ -123,7 +122,6 @@ CASES = {
         (408, "invalid_request_error", "request_timeout"),
         {},
     ),
-    "conflict": Case(Conflict("twice"), (409, "invalid_request_error"), (409, "invalid_request_error", "conflict"), {}),
     "too large": Case(
         TooLarge("at most 64 MB"),
         (413, "request_too_large"),

@@ -9,7 +9,6 @@ _TYPES = {
     402: "budget_exceeded",
     403: "permission_error",
     404: "not_found_error",
-    409: "conflict_error",
     429: "rate_limit_error",
     503: "service_unavailable_error",
 }
