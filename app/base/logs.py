@@ -1,5 +1,7 @@
 """Structured logs: one JSON object a line on standard error, never a credential or a prompt."""
 
+import asyncio
+import atexit
 import logging
 import os
 import sys
@@ -13,6 +15,7 @@ from app.base import clock
 
 _QUIET = ("uvicorn.access", "asyncio", "alembic")
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
+_GATHER_S = 0.1
 
 
 def configure_logs(level: str, log_format: str) -> None:
@@ -48,15 +51,38 @@ def configure_logs(level: str, log_format: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+class _Lines:
+    """Lines on their way to standard error. In an event loop those of a tenth of a second leave in one system call:
+    one for each request was 3 % of the whole request."""
+
+    def __init__(self) -> None:
+        self._gathered: list[bytes] = []
+        atexit.register(self.flush)
+
+    def add(self, line: bytes) -> None:
+        self._gathered.append(line)
+        if len(self._gathered) > 1:
+            return
+        try:
+            asyncio.get_running_loop().call_later(_GATHER_S, self.flush)
+        except RuntimeError:
+            self.flush()
+
+    def flush(self) -> None:
+        lines, self._gathered = self._gathered, []
+        if lines:
+            os.write(sys.stderr.fileno(), b"".join(lines))
+
+
 def _json_logger(threshold: int) -> type[structlog.BoundLoggerBase]:
-    """A wrapper that writes an event as one line of JSON at once: structlog's processors cost 20 µs a request."""
+    """A wrapper that makes an event one line of JSON at once: structlog's processors cost 20 µs a request."""
+    lines = _Lines()
 
     class JsonLogger(structlog.BoundLoggerBase):
         def info(self, event: str, **fields: object) -> None:
             if threshold <= logging.INFO:
                 line = {"event": event, **fields, "level": "info", "timestamp": clock.now()}
-                # One system call: a text stream's lock, encoding and flush cost more than the line itself.
-                os.write(sys.stderr.fileno(), _ENCODER.encode(line) + b"\n")
+                lines.add(_ENCODER.encode(line) + b"\n")
 
         def debug(self, event: str, **fields: object) -> None:
             self._process("debug", logging.DEBUG, event, fields)
@@ -72,6 +98,7 @@ def _json_logger(threshold: int) -> type[structlog.BoundLoggerBase]:
 
         def _process(self, method: str, level: int, event: str, fields: dict[str, object]) -> None:
             if threshold <= level:
+                lines.flush()  # what went before stands before
                 self._proxy_to_logger(method, event, **fields)
 
     return JsonLogger
