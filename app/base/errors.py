@@ -156,6 +156,30 @@ class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
 
 
+class UpstreamRejected(UpstreamError):
+    """The provider refused, in another protocol than the caller's. ``status`` is what the caller should see.
+
+    ``code`` is the provider's own where it gave one. A provider that refuses our credential (401, 403) is a 502: the
+    caller's is fine.
+    """
+
+    code = "upstream_rejected"
+
+    def __init__(
+        self, message: str, *, provider: str, status: int, code: str | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message, provider=provider, retry_after_s=retry_after_s)
+        self.status = status
+        if code is not None:
+            self.code = code
+
+
+class UpstreamUnreadable(UpstreamError):
+    """What the provider answered is no answer of its protocol."""
+
+    code = "upstream_unreadable"
+
+
 class UpstreamBroken(UpstreamError):
     """The connection broke while the answer was under way."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from app.gateway.call import Call, Grant
-from app.protocols.codec import Header, Outgoing
+from app.protocols.codec import Dialect, Header, Outgoing
 from app.providers.hosts import HOSTS, endpoint_url
 from app.providers.provider import Upstream, UpstreamReply, UpstreamRequest
 
@@ -30,7 +30,9 @@ async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> tuple[Outgoi
     """Send the call to the grant's deployment. Raises UpstreamUnreachable, UpstreamTimeout."""
     deployment = grant.deployment
     if grant.envelope is not None:
-        outgoing = call.codec.rewrite(grant.envelope, deployment.upstream_model)
+        outgoing = call.codec.rewrite(
+            grant.envelope, deployment.upstream_model, Dialect(deployment.provider), call.headers
+        )
     else:
         outgoing = Outgoing(call.body)
     host = HOSTS[deployment.provider]

@@ -1,13 +1,13 @@
 """The Messages API as a Codec."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from app.base.errors import GatewayError
 from app.domain.spend import Admitted
 from app.protocols.anthropic_messages import errors, limits, usage
-from app.protocols.codec import Envelope, Header, Outgoing, RenderedError, UsageReport
+from app.protocols.codec import Dialect, Envelope, Header, Outgoing, PathFacts, RenderedError, UsageReport
 from app.protocols.envelope import as_label, read_count, read_fields, read_flag, read_loosely, read_model, splice
 
 
@@ -20,7 +20,8 @@ class AnthropicMessages:
     def __init__(self, budget_status: int | None = None) -> None:
         self._budget_status = budget_status
 
-    def read_envelope(self, body: bytes) -> Envelope:
+    def read_envelope(self, body: bytes, path: PathFacts | None = None) -> Envelope:
+        del path  # the body says it all
         fields = read_fields(body)
         customer, session_id = _read_identity(fields)
         return Envelope(
@@ -33,7 +34,7 @@ class AnthropicMessages:
             session_id=session_id,
         )
 
-    def rewrite(self, envelope: Envelope, upstream_model: str) -> Outgoing:
+    def rewrite(self, envelope: Envelope, upstream_model: str, dialect: Dialect, headers: Sequence[Header]) -> Outgoing:
         changes = {"model": msgspec.json.encode(upstream_model)}
         return Outgoing(splice(envelope.body, envelope.fields, changes))
 

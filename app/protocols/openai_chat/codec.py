@@ -1,12 +1,12 @@
 """The chat completions API as a Codec."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from app.base.errors import GatewayError, InvalidRequest
 from app.domain.spend import Admitted, RateStanding
-from app.protocols.codec import Envelope, Header, Outgoing, RenderedError, UsageReport
+from app.protocols.codec import Dialect, Envelope, Header, Outgoing, PathFacts, RenderedError, UsageReport
 from app.protocols.envelope import (
     as_label,
     as_labels,
@@ -33,7 +33,8 @@ class OpenAIChat:
     def __init__(self, budget_status: int | None = None) -> None:
         self._budget_status = budget_status
 
-    def read_envelope(self, body: bytes) -> Envelope:
+    def read_envelope(self, body: bytes, path: PathFacts | None = None) -> Envelope:
+        del path  # the body says it all
         fields = read_fields(body)
         options = read_loosely(fields, "stream_options")
         if options is not None and not isinstance(options, dict):
@@ -49,7 +50,7 @@ class OpenAIChat:
             tags=_read_tags(fields),
         )
 
-    def rewrite(self, envelope: Envelope, upstream_model: str) -> Outgoing:
+    def rewrite(self, envelope: Envelope, upstream_model: str, dialect: Dialect, headers: Sequence[Header]) -> Outgoing:
         """Beside ``model``: a stream is asked to count its usage, since without that there is nothing to bill by, and
         a list of tags is taken out of the metadata, since OpenAI refuses values there that are no texts.
         """

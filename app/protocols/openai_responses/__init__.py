@@ -1,0 +1,1 @@
+"""The Responses API: OpenAI's own, and what Codex speaks."""
