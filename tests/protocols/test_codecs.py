@@ -7,12 +7,20 @@ import pytest
 
 from app.base.errors import InvalidRequest
 from app.protocols.anthropic_messages.codec import AnthropicMessages
-from app.protocols.codec import Codec
+from app.protocols.anthropic_messages.dialect import MessagesDialect
+from app.protocols.codec import Codec, Envelope, Outgoing
 from app.protocols.openai_chat.codec import OpenAIChat
+from app.protocols.openai_chat.dialect import ChatDialect
 
 ANTHROPIC: Codec = AnthropicMessages()
 OPENAI: Codec = OpenAIChat()
 SESSION = "6d0b2f64-7c1e-4f53-9f0e-3a1c9d5e8b21"
+
+
+def rewrite(codec: Codec, envelope: Envelope, upstream_model: str) -> Outgoing:
+    """For the protocol's inventor, whose dialect is the plain one."""
+    dialect = MessagesDialect() if codec is ANTHROPIC else ChatDialect()
+    return codec.rewrite(envelope, upstream_model, dialect, ())
 
 
 def dumped(**fields: Any) -> bytes:
@@ -107,22 +115,22 @@ def test_tags_are_a_list_of_texts(tags: object, read: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("codec", [ANTHROPIC, OPENAI])
 def test_only_the_model_changes(codec: Codec) -> None:
     body = b'{ "messages" : [ {"content":"\\u00e9 \xc3\xa9","x":1.10} ],"model" : "alias" , "thinking":{"a":1}}'
-    outgoing = codec.rewrite(codec.read_envelope(body), 'real "name"')
+    outgoing = rewrite(codec, codec.read_envelope(body), 'real "name"')
     assert outgoing.body == body.replace(b'"alias"', b'"real \\"name\\""')
     assert not outgoing.withhold_usage
-    assert codec.rewrite(codec.read_envelope(body), "alias").body == body
+    assert rewrite(codec, codec.read_envelope(body), "alias").body == body
 
 
 @pytest.mark.parametrize("codec", [ANTHROPIC, OPENAI])
 def test_two_models_go_out_as_the_one_that_was_authorised(codec: Codec) -> None:
     envelope = codec.read_envelope(b'{"model":"cheap","messages":[],"mod\\u0065l":"dear"}')
     assert envelope.model == "dear"
-    assert codec.rewrite(envelope, "dear").body == b'{"model":"dear","messages":[]}'
+    assert rewrite(codec, envelope, "dear").body == b'{"model":"dear","messages":[]}'
 
 
 def test_a_messages_stream_is_not_asked_for_anything_more() -> None:
     body = b'{"model":"a","stream":true}'
-    assert ANTHROPIC.rewrite(ANTHROPIC.read_envelope(body), "a").body == body
+    assert rewrite(ANTHROPIC, ANTHROPIC.read_envelope(body), "a").body == body
 
 
 @pytest.mark.parametrize(
@@ -158,7 +166,7 @@ def test_a_messages_stream_is_not_asked_for_anything_more() -> None:
     ],
 )
 def test_a_chat_stream_is_always_counted_and_shown_only_if_asked(asked: bytes, sent: bytes, withhold: bool) -> None:
-    outgoing = OPENAI.rewrite(OPENAI.read_envelope(asked), "a")
+    outgoing = rewrite(OPENAI, OPENAI.read_envelope(asked), "a")
     assert (outgoing.body, outgoing.withhold_usage) == (sent, withhold)
 
 
@@ -184,4 +192,4 @@ def test_stream_options_are_an_object(options: bytes) -> None:
     ],
 )
 def test_a_list_of_tags_is_ours_and_does_not_go_to_the_provider(asked: bytes, sent: bytes) -> None:
-    assert OPENAI.rewrite(OPENAI.read_envelope(asked), "a").body == sent
+    assert rewrite(OPENAI, OPENAI.read_envelope(asked), "a").body == sent
