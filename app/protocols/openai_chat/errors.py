@@ -1,67 +1,11 @@
 """Errors born in the gateway, as clients of the chat completions API understand them."""
 
-import msgspec
+from app.base.errors import GatewayError
+from app.protocols.openai_errors import parse_error, render_body, render_error
 
-from app.base.errors import BudgetExhausted, GatewayError, StorageUnavailable, Unauthenticated, UpstreamError
-from app.protocols.codec import Header, RenderedError
-
-_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    405: "invalid_request_error",
-    408: "invalid_request_error",
-    413: "invalid_request_error",
-    422: "invalid_request_error",
-    429: "rate_limit_error",
-    529: "overloaded_error",
-}
-_UPSTREAM_TYPES = {429: "rate_limit_error", 529: "overloaded_error"}
-
-
-def render_error(error: GatewayError, request_id: str, budget_status: int | None = None) -> RenderedError:
-    """``budget_status`` replaces the 402 of a spent budget."""
-    identifier = request_id.encode()
-    headers: list[Header] = [
-        (b"content-type", b"application/json"),
-        (b"request-id", identifier),
-        (b"x-request-id", identifier),  # what OpenAI's own clients show
-    ]
-    if isinstance(error, Unauthenticated | BudgetExhausted):
-        headers.append((b"x-should-retry", b"false"))
-    if error.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % max(0, error.retry_after_s)))
-    status = budget_status or error.status if isinstance(error, BudgetExhausted) else error.status
-    return RenderedError(status, tuple(headers), _body_of(error, status))
+__all__ = ["parse_error", "render_error", "render_stream_error"]
 
 
 def render_stream_error(error: GatewayError) -> bytes:
     """The event that tells a client in the middle of a stream."""
-    return b"data: %b\n\n" % _body_of(error, error.status)
-
-
-def _body_of(error: GatewayError, status: int) -> bytes:
-    return msgspec.json.encode(
-        {
-            "error": {
-                "message": error.message,
-                "type": _type_of(error, status),
-                "param": error.param,
-                "code": error.code,
-            }
-        }
-    )
-
-
-def _type_of(error: GatewayError, status: int) -> str:
-    match error:
-        case BudgetExhausted():
-            return "budget_exceeded"
-        case StorageUnavailable():
-            return "overloaded_error"
-        case UpstreamError():
-            # A provider that refuses our credential has not refused the caller's.
-            return _UPSTREAM_TYPES.get(status, "api_error")
-        case _:
-            return _TYPES.get(status, "api_error")
+    return b"data: %b\n\n" % render_body(error, error.status)
