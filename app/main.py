@@ -19,7 +19,7 @@ from app.admin.catalog import build_catalog
 from app.api.admin.routes import admin_dependencies, admin_routes
 from app.api.errors import error_handler
 from app.api.llm.front import Front
-from app.api.llm.routes import Codecs, ModelRoutes, WireRules
+from app.api.llm.routes import ModelRoutes, WireRules
 from app.api.ops.probes import StoreChecks, probe_routes
 from app.base import clock
 from app.base.errors import StorageUnavailable
@@ -30,11 +30,11 @@ from app.domain.spend import Receipt
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.authenticate import Authenticator
 from app.gateway.discover import Discovery
+from app.gateway.exchange import Exchanges
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.settle import Settlement
-from app.protocols.anthropic_messages.codec import AnthropicMessages
-from app.protocols.openai_chat.codec import OpenAIChat
+from app.protocols.registry import all_codecs
 from app.providers.demo import DemoUpstream
 from app.providers.price_book import PriceBook
 from app.providers.upstream import HttpUpstream, Upstreams
@@ -87,8 +87,9 @@ class House:
         self.http_upstream = HttpUpstream()
         self.settlement = Settlement(self.ledger, self.metrics)
         rules = AdmissionRules(wait_s=settings.admission_wait_s, refuse_unpriced=settings.unpriced_models == "refuse")
+        self.codecs = all_codecs(settings.budget_exceeded_status)
         self.gateway = Gateway(
-            Admission(self.catalog, self.ledger, rules),
+            Admission(self.catalog, self.ledger, Exchanges(self.codecs), rules),
             Upstreams(self.http_upstream, {"demo": DemoUpstream()}),
             self.settlement,
             self.metrics,
@@ -96,10 +97,6 @@ class House:
         )
         self.authenticator = Authenticator(self.principals, pepper, settings.master_key.reveal(), clock.now())
         self.discovery = Discovery(self.catalog)
-        self.codecs = Codecs(
-            AnthropicMessages(budget_status=settings.budget_exceeded_status),
-            OpenAIChat(budget_status=settings.budget_exceeded_status),
-        )
         self.worker = Worker(self.books, self.settlement, self.principals, self.metrics, settings.lease_s)
 
     async def open(self) -> None:

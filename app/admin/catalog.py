@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from app.base.ids import DeploymentId
+from app.base.secret import Secret
 from app.domain.catalog import (
     Catalog,
     Deployment,
@@ -17,7 +18,8 @@ from app.domain.catalog import (
     other_names,
     wildcard_pattern,
 )
-from app.providers.hosts import HOSTS, Credential, Host
+from app.providers.host_table import HOSTS
+from app.providers.hosts import Credential, Host, filled
 from app.providers.price_book import PriceBook
 
 DEMO_MODELS = {
@@ -178,11 +180,21 @@ class _Builder:
         host = HOSTS[entry.provider]
         credential = self._settings.credentials.get(entry.provider, Credential())
         api_key = entry.api_key or credential.api_key
-        api_base = entry.api_base or credential.api_base or host.default_base
+        written = {name: Secret(value) for name, value in host.option_defaults.items()}
+        options = {**written, **credential.options, **entry.options}
+        api_base = entry.api_base or credential.api_base or _default_base(host, options)
         if api_key is None and host.needs_key:
             variable = host.key_variables[0]
             self._leave_out(
                 entry, f'provider "{host.name}" needs a key: set {variable} or litellm_params.api_key, and restart'
+            )
+            return None
+        missing = [name for name in host.needed_options if name not in options]
+        if missing:
+            name = missing[0]
+            variable = " or ".join(host.options[name])
+            self._leave_out(
+                entry, f'provider "{host.name}" needs {name}: set {variable} or litellm_params.{name}, and restart'
             )
             return None
         if api_base is None:
@@ -199,7 +211,8 @@ class _Builder:
             api_base=api_base,
             api_key=api_key,
             price=self.book.configured(entry.provider, entry.upstream_model, entry.prices, entry.info.base_model),
-            headers=entry.headers,
+            headers={**credential.headers, **entry.headers},
+            options=options,
             timeouts=self._timeouts(entry),
         )
 
@@ -231,6 +244,16 @@ class _Builder:
 
     def _leave_out(self, entry: ModelEntry, why: str) -> None:
         self.notices.append(f'{entry.place}: model "{entry.model_name}" is left out: {why}')
+
+
+def _default_base(host: Host, options: Mapping[str, Secret]) -> str | None:
+    if host.default_base is None:
+        return None
+    try:
+        base = filled(host.default_base, "", options)
+    except KeyError:  # a needed option is missing: that is said on its own
+        return host.default_base
+    return base.replace("//global-", "//")  # Google's name for the host that is nowhere in particular
 
 
 def _name_patterns(host: Host) -> tuple[str, ...]:

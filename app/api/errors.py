@@ -7,10 +7,10 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from app.api.admin.errors import render_admin_error
-from app.api.llm.routes import Codecs
 from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
 from app.base.ids import new_id
 from app.base.logs import get_logger
+from app.protocols.registry import Codecs
 
 _ANTHROPIC_PATHS = ("/v1/messages", "/messages", "/anthropic", "/v1/complete")
 _OPENAI_PATHS = ("/v1/", "/chat/", "/completions", "/responses", "/embeddings", "/images/", "/models")
@@ -29,10 +29,10 @@ def error_handler(codecs: Codecs) -> Handler:
         if error.status == 500:
             log.error("unexpected failure", request_id=request_id, path=path, exc_info=exception)
         if path.startswith(_ANTHROPIC_PATHS):
-            rendered = codecs.anthropic.render_error(error, request_id)
+            rendered = codecs["anthropic_messages"].render_error(error, request_id)
             status, headers, body = rendered.status, rendered.headers, rendered.body
         elif path.startswith(_OPENAI_PATHS):
-            rendered = codecs.openai.render_error(error, request_id)
+            rendered = codecs["openai_chat"].render_error(error, request_id)
             status, headers, body = rendered.status, rendered.headers, rendered.body
         else:
             status, headers, body = render_admin_error(error, request_id)

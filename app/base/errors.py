@@ -50,10 +50,6 @@ class InvalidRequest(CallerError):
     """The request cannot be read or makes no sense."""
 
 
-class NotYetTranslated(InvalidRequest):
-    code = "not_yet_translated"
-
-
 class Unprocessable(CallerError):
     """One field of an admin request has a value that cannot be; ``param`` names the field."""
 

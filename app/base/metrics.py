@@ -47,6 +47,12 @@ class Metrics:
             "keyhouse_cost_nanousd", "Cost in nano-dollars", ("model", "provider", "price_source"), registry=registry
         )
         self.refusals = Counter("keyhouse_refusals", "Requests that we refused", ("code",), registry=registry)
+        self.losses = Counter(
+            "keyhouse_translation_losses",
+            "What a translation left out or said in other words",
+            ("protocol_in", "protocol_out", "field", "severity"),
+            registry=registry,
+        )
         self.running = Gauge(
             "keyhouse_running_requests", "Requests under way", registry=registry, multiprocess_mode="livesum"
         )
@@ -77,6 +83,11 @@ class Metrics:
                 cost=self.cost.labels(model, provider, price_source),
             )
         return found
+
+    def note_loss(self, protocol_in: str, protocol_out: str, field: str, severity: str) -> None:
+        """``field`` without its numbers: which turn it was in is nothing to count by."""
+        plain = ".".join(part for part in field.split(".") if not part.isdigit())[:60]
+        self.child(self.losses, protocol_in, protocol_out, plain, severity).inc()
 
     def child(self, instrument: Counter | Histogram, *values: str) -> Any:  # noqa: ANN401  either kind of child
         """The instrument's child for these label values, remembered."""

@@ -11,7 +11,8 @@ from sqlalchemy import text
 from app.admin.catalog import build_catalog
 from app.domain.catalog import Deployment
 from app.home import prepare
-from app.providers.hosts import HOSTS, endpoint_url
+from app.providers.host_table import HOSTS
+from app.providers.hosts import endpoint_url
 from app.providers.price_book import PriceBook
 from app.providers.provider import UpstreamRequest
 from app.providers.upstream import HttpUpstream
@@ -92,14 +93,25 @@ async def _redis(settings: Settings) -> str:
     return ""
 
 
+_MODEL_LISTS = {
+    "anthropic_messages": "/v1/models",
+    "gemini": "/v1beta/models",
+    "ollama": "/api/tags",
+    "openai_chat": "/models",
+    "openai_responses": "/models",
+}
+"""Where a host of each protocol lists its models: a question that costs nothing and needs the credential."""
+
+
 def _provider(upstream: HttpUpstream, deployment: Deployment) -> Callable[[], Awaitable[str]]:
     async def ask() -> str:
         host = HOSTS[deployment.provider]
-        path = "/v1/models" if "anthropic_messages" in host.protocols else "/models"
+        speech = host.speaks[0]
+        path = _MODEL_LISTS[speech.protocol]
         headers = [(b"accept", b"application/json"), (b"anthropic-version", b"2023-06-01")]
         if deployment.api_key is not None:
-            headers.append(host.credential_header(deployment.api_key.reveal()))
-        url = endpoint_url(host, deployment.api_base, path)
+            headers += host.credential_headers(deployment.api_key.reveal())
+        url = endpoint_url(deployment.api_base, path, speech.version_path)
         reply = await upstream.send(UpstreamRequest(host.name, "GET", url, headers, b"", deployment.timeouts))
         reply.close()
         if reply.status in {401, 403}:

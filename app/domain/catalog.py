@@ -35,7 +35,8 @@ class Timeouts:
 class Deployment:
     """One host of a model. ``upstream_model`` is the host's own name; ``*`` in it takes what a wildcard matched.
 
-    ``headers`` are added to each request (LiteLLM's ``extra_headers``); ours win over the caller's.
+    ``headers`` are added to each request (LiteLLM's ``extra_headers``); ours win over the caller's. ``options`` are
+    what else the host must be told, by LiteLLM's names: ``api_version``, ``aws_region_name``; some are secret.
     """
 
     deployment_id: DeploymentId
@@ -47,6 +48,7 @@ class Deployment:
     headers: Mapping[str, str] = field(default_factory=dict)
     timeouts: Timeouts = field(default_factory=Timeouts)
     weight: int = 1
+    options: Mapping[str, Secret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class ModelEntry:
     weight: int | None = None
     info: ModelInfo = field(default_factory=ModelInfo)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
+    options: Mapping[str, Secret] = field(default_factory=dict)
 
 
 class Catalog:

@@ -14,7 +14,6 @@ from app.base.errors import (
     ModelNotAllowed,
     ModelNotFound,
     NotFound,
-    NotYetTranslated,
     RateLimited,
 )
 from app.base.money import format_usd
@@ -26,9 +25,9 @@ from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, Recei
 from app.domain.usage import Usage
 from app.gateway.call import Call, Grant
 from app.gateway.estimate import Estimate, estimate
+from app.gateway.exchange import Exchanges, Verbatim
 from app.gateway.ports import CatalogSource, Ledger
 from app.protocols.codec import Envelope
-from app.providers.hosts import HOSTS
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.25
@@ -44,26 +43,27 @@ class AdmissionRules:
 
 
 class Admission:
-    def __init__(self, catalog: CatalogSource, ledger: Ledger, rules: AdmissionRules) -> None:
+    def __init__(self, catalog: CatalogSource, ledger: Ledger, exchanges: Exchanges, rules: AdmissionRules) -> None:
         self._catalog = catalog
+        self._exchanges = exchanges
         self._ledger = ledger
         self._rules = rules
 
     async def admit(self, call: Call, principal: Principal) -> Grant:
         """Raises InvalidRequest, ModelNotFound, ModelNotAllowed, RateLimited, BudgetExhausted, StorageUnavailable."""
-        envelope = call.codec.read_envelope(call.body)
+        envelope = call.codec.read_envelope(call.body, call.path_facts)
         model = self.find_model(principal, envelope.model)
         deployment = _choose(model)
-        _check_protocol(call, envelope, deployment)
-        if call.operation == "count_tokens":
-            return Grant(principal, envelope, model, deployment)
+        exchange = self._exchanges.choose(call, envelope, deployment)
+        if exchange is None or call.operation == "count_tokens":
+            return Grant(principal, envelope, model, deployment, exchange)
         if deployment.price.source == "fallback" and self._rules.refuse_unpriced:
             raise InvalidRequest(
                 f'model "{envelope.model}" has no price and unpriced_models is "refuse"; '
                 "an admin can set input_cost_per_token and output_cost_per_token in its model_info"
             )
         most = estimate(call.body, envelope.max_output_tokens, deployment.price)
-        draft = _draft_receipt(call, principal, envelope, deployment, most)
+        draft = _draft_receipt(call, principal, envelope, deployment, most, exchange.protocol_out)
         claim = Claim(
             request_id=call.request_id,
             scope=principal.key.key_id,
@@ -73,7 +73,7 @@ class Admission:
             if_orphaned=draft,
         )
         admitted = await self._reserve(call, principal, claim)
-        return Grant(principal, envelope, model, deployment, admitted, draft)
+        return Grant(principal, envelope, model, deployment, exchange, admitted, draft)
 
     def admit_opaque(self, call: Call, principal: Principal) -> Grant:
         """A call to a provider's endpoint that has no model and costs nothing; any deployment of the host will do.
@@ -83,7 +83,7 @@ class Admission:
         for model in self._catalog.current().models:
             for deployment in model.deployments:
                 if deployment.provider == "anthropic" and may_use_model(principal, model):
-                    return Grant(principal, None, model, deployment)
+                    return Grant(principal, None, model, deployment, Verbatim(call, None, deployment, None))
         raise NotFound(
             f"{call.route} needs an Anthropic deployment that this key may use, and there is none; "
             "an admin can set ANTHROPIC_API_KEY or add one to model_list"
@@ -125,17 +125,6 @@ def _choose(model: Model) -> Deployment:
     return random.choices(model.deployments, weights)[0]  # noqa: S311  spreads load, guards nothing
 
 
-def _check_protocol(call: Call, envelope: Envelope, deployment: Deployment) -> None:
-    spoken = HOSTS[deployment.provider].protocols
-    if call.codec.name not in spoken:
-        routes = {"anthropic_messages": "POST /v1/messages", "openai_chat": "POST /v1/chat/completions"}
-        raise NotYetTranslated(
-            f'model "{envelope.model}" of provider "{deployment.provider}" is not yet translated for {call.route}; '
-            f"call it with {' or '.join(routes[name] for name in spoken)}",
-            param="model",
-        )
-
-
 def _budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[BudgetClaim, ...]:
     budget = principal.key.budget
     if budget is None:
@@ -158,7 +147,7 @@ def _budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[
 
 
 def _draft_receipt(
-    call: Call, principal: Principal, envelope: Envelope, deployment: Deployment, most: Estimate
+    call: Call, principal: Principal, envelope: Envelope, deployment: Deployment, most: Estimate, protocol_out: str
 ) -> Receipt:
     """What is booked should our process die. A streamed answer ends with its connection, so only its input and what
     was counted by then are taken to be spent; a whole one is computed to its end, so all that is held."""
@@ -185,7 +174,7 @@ def _draft_receipt(
         provider=deployment.provider,
         deployment_id=deployment.deployment_id,
         protocol_in=call.codec.name,
-        protocol_out=call.codec.name,
+        protocol_out=protocol_out,
         streamed=envelope.stream,
         usage=usage,
         cost=cost_of(usage, deployment.price),

@@ -6,12 +6,15 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from app.base.errors import GatewayError
 from app.domain.access import Principal
 from app.domain.catalog import Deployment, Model
 from app.domain.spend import Admitted, Receipt
-from app.protocols.codec import Codec, Envelope, Header
+from app.protocols.codec import Codec, Envelope, Header, PathFacts, StreamScanner, UsageReport
+from app.protocols.losses import Loss
+from app.providers.provider import UpstreamReply
 
-Operation = Literal["generate", "count_tokens", "opaque"]
+Operation = Literal["generate", "count_tokens", "opaque", "embeddings", "images"]
 
 
 class Knock(msgspec.Struct, frozen=True):
@@ -24,9 +27,12 @@ class Knock(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """What the client sent. ``route`` is our path, ``upstream_path`` the provider's; nothing is decoded yet.
+    """What the client sent; nothing is decoded yet.
 
-    ``operation``: generate costs money; count_tokens is free; opaque is forwarded as it is, unmetered.
+    ``route`` is our path, ``upstream_path`` the provider's where that is not the one of the operation.
+    ``operation``: generate, embeddings and images cost money; count_tokens is free; opaque is forwarded as it is,
+    unmetered. ``native_only``: the caller wants the provider's own bytes, so nothing is translated. ``path_facts`` are
+    what the protocol says in the path.
     """
 
     request_id: str
@@ -34,18 +40,60 @@ class Call(msgspec.Struct, frozen=True):
     operation: Operation
     method: str
     route: str
-    upstream_path: str
+    upstream_path: str | None
     query: bytes
     headers: Sequence[Header]
     body: bytes
     started_at: datetime
     started_s: float
     """The monotonic clock when the first byte was read."""
+    native_only: bool = False
+    path_facts: PathFacts | None = None
+
+
+class Outbound(msgspec.Struct, frozen=True):
+    """What goes out. ``path`` is as the provider's reference writes it. ``headers`` replace the caller's, which are
+    forwarded only where ``forwards_headers``: those of another protocol mean nothing to this host."""
+
+    path: str
+    version_path: str
+    body: bytes
+    headers: tuple[Header, ...] = ()
+    forwards_headers: bool = True
+    query: bytes = b""
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A whole answer for the client. ``content_type`` None: as the provider said."""
+
+    body: bytes
+    report: UsageReport
+    content_type: bytes | None = None
+
+
+class Exchange(Protocol):
+    """One call on its way to one deployment and back. Not shared between attempts."""
+
+    protocol_out: str
+    losses: tuple[Loss, ...]
+    stream_type: bytes | None
+    """The content type of a streamed answer; None: as the provider said, and so are all other headers."""
+
+    def outbound(self) -> Outbound: ...
+
+    def stream_scanner(self) -> StreamScanner: ...
+
+    def read_whole(self, body: bytes) -> Whole:
+        """Raises UpstreamError for what is no answer."""
+
+    def read_refusal(self, reply: UpstreamReply, body: bytes) -> GatewayError | None:
+        """The provider's refusal as one of ours, to be said in the client's protocol; None: it goes back as it is."""
 
 
 class Grant(msgspec.Struct, frozen=True):
     """A call that may go out.
 
+    ``exchange`` None: the host cannot count tokens, so it is estimated here.
     ``if_orphaned`` is the receipt's draft, the estimate of what the call costs; without one the call is free:
     nothing is held, and nothing is booked.
     """
@@ -54,6 +102,7 @@ class Grant(msgspec.Struct, frozen=True):
     envelope: Envelope | None
     model: Model | None
     deployment: Deployment
+    exchange: Exchange | None
     admitted: Admitted | None = None
     if_orphaned: Receipt | None = None
 

@@ -1,11 +1,13 @@
 """From a grant to a provider's answer: the request that goes out, and the head that comes back."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
-from app.gateway.call import Call, Grant
-from app.protocols.codec import Dialect, Header, Outgoing
-from app.providers.hosts import HOSTS, endpoint_url
+from app.domain.catalog import Deployment
+from app.gateway.call import Call, Grant, Outbound
+from app.gateway.exchange import losses_header
+from app.protocols.codec import Header
+from app.providers.host_table import HOSTS
+from app.providers.hosts import endpoint_url
 from app.providers.provider import Upstream, UpstreamReply, UpstreamRequest
 
 # Everything else passes, known or not: an open list (Anthropic's contract for gateways asks for that).
@@ -24,55 +26,51 @@ _NOT_RETURNED = frozenset(
         b"transfer-encoding", b"upgrade", b"content-length", b"set-cookie", b"request-id", b"server", b"date",
     }
 )  # fmt: skip
+_UPSTREAM_ID = b"x-keyhouse-upstream-request-id"
+_REQUEST_IDS = frozenset({b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id"})
 
 
-async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> tuple[Outgoing, UpstreamReply]:
+async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamReply:
     """Send the call to the grant's deployment. Raises UpstreamUnreachable, UpstreamTimeout."""
-    deployment = grant.deployment
-    if grant.envelope is not None:
-        outgoing = call.codec.rewrite(
-            grant.envelope, deployment.upstream_model, Dialect(deployment.provider), call.headers
-        )
-    else:
-        outgoing = Outgoing(call.body)
-    host = HOSTS[deployment.provider]
-    url = _url(host, deployment.api_base, call.upstream_path)
-    if call.query:
-        url = f"{url}?{call.query.decode('latin-1')}"
+    assert grant.exchange is not None
+    deployment, outbound = grant.deployment, grant.exchange.outbound()
+    url = endpoint_url(deployment.api_base, outbound.path, outbound.version_path)
+    if outbound.query:
+        url = f"{url}{'&' if '?' in url else '?'}{outbound.query.decode('latin-1')}"
     request = UpstreamRequest(
         provider=deployment.provider,
         method=call.method,
         url=url,
-        headers=_headers_out(call, grant),
-        body=outgoing.body,
+        headers=_headers_out(call, deployment, outbound),
+        body=outbound.body,
         timeouts=deployment.timeouts,
+        options=deployment.options,
     )
-    return outgoing, await upstream.send(request)
+    return await upstream.send(request)
 
 
-_url = lru_cache(maxsize=1024)(endpoint_url)
-
-
-def _headers_out(call: Call, grant: Grant) -> list[Header]:
-    deployment = grant.deployment
+def _headers_out(call: Call, deployment: Deployment, outbound: Outbound) -> list[Header]:
     host = HOSTS[deployment.provider]
-    own = [(name.lower().encode(), value.encode()) for name, value in deployment.headers.items()]
+    own = [header for header in outbound.headers if header[0] not in _NOT_FORWARDED]
+    own += [(name.lower().encode(), value.encode()) for name, value in deployment.headers.items()]
     if deployment.api_key is not None:
-        own.append(host.credential_header(deployment.api_key.reveal()))
+        own += host.credential_headers(deployment.api_key.reveal())
     replaced = {name for name, _ in own}
-    named_by_connection = _connection_headers(call.headers)
-    headers = [
-        (name, value)
-        for name, value in call.headers
-        if name not in _NOT_FORWARDED
-        and not name.startswith(_NOT_FORWARDED_PREFIXES)
-        and name not in replaced
-        and name not in named_by_connection
-    ]
+    headers: list[Header] = []
+    if outbound.forwards_headers:
+        named_by_connection = _connection_headers(call.headers)
+        headers = [
+            (name, value)
+            for name, value in call.headers
+            if name not in _NOT_FORWARDED
+            and not name.startswith(_NOT_FORWARDED_PREFIXES)
+            and name not in replaced
+            and name not in named_by_connection
+        ]
     given = {name for name, _ in headers}
     own += [header for header in host.default_headers if header[0] not in given and header[0] not in replaced]
     # The usage scanner reads text, and the client gets the very bytes, so neither side compresses.
-    return [*headers, *own, (b"accept-encoding", b"identity")]
+    return [*headers, *(header for header in own if header[1]), (b"accept-encoding", b"identity")]
 
 
 def _connection_headers(headers: Sequence[Header]) -> set[bytes]:
@@ -82,18 +80,24 @@ def _connection_headers(headers: Sequence[Header]) -> set[bytes]:
     } - {b"keep-alive", b"close"}
 
 
-def headers_back(call: Call, grant: Grant, reply: UpstreamReply) -> list[Header]:
-    """The provider's headers but for those of one hop; its request id beside ours; our limits in place of its own."""
+def headers_back(call: Call, grant: Grant, reply: UpstreamReply, content_type: bytes | None = None) -> list[Header]:
+    """Towards the client. With the provider's own bytes (``content_type`` None) go its headers but for those of one
+    hop; its request id stands beside ours, and our limits replace its own."""
     ours: list[Header] = [(b"request-id", call.request_id.encode())]
     if grant.admitted is not None and reply.status < 400:
         ours += call.codec.limit_headers(grant.admitted, int(call.started_at.timestamp()))
+    if grant.exchange is not None and grant.exchange.losses:
+        ours.append((b"x-keyhouse-losses", losses_header(grant.exchange.losses)))
+    if content_type is not None:
+        upstream_id = [(_UPSTREAM_ID, value) for name, value in reply.headers if name.lower() in _REQUEST_IDS]
+        return [(b"content-type", content_type), *upstream_id[:1], *ours]
     replaced = {name for name, _ in ours}
     strip_limits = grant.admitted is not None and bool(grant.admitted.budgets)
     headers: list[Header] = []
     for name, value in reply.headers:
         name = name.lower()
         if name == b"request-id":
-            ours.append((b"x-keyhouse-upstream-request-id", value))
+            ours.append((_UPSTREAM_ID, value))
         if name in _NOT_RETURNED or name in replaced:
             continue
         if strip_limits and name.startswith(b"anthropic-ratelimit-"):

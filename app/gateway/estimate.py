@@ -34,7 +34,7 @@ def estimate(body: bytes, max_output_tokens: int | None, sheet: PriceSheet) -> E
     for here; what is held too much comes back when the call is settled, and others wait for that meanwhile.
     """
     output = DEFAULT_MAX_OUTPUT_TOKENS if max_output_tokens is None else max_output_tokens
-    usage = Usage(input=_input_tokens(body), output=output)
+    usage = Usage(input=input_tokens(body), output=output)
     rates = sheet.rates_for(usage.input)
     input_rate = rates.input
     if b'"cache_control"' in body:
@@ -44,7 +44,8 @@ def estimate(body: bytes, max_output_tokens: int | None, sheet: PriceSheet) -> E
     return Estimate(usage, round_per_million(product))
 
 
-def _input_tokens(body: bytes) -> int:
+def input_tokens(body: bytes) -> int:
+    """The stated estimate: text by its bytes, pictures and documents by theirs."""
     binary_bytes = 0
     if len(body) > 4096 and b"base64" in body:
         binary_bytes = sum(match.end() - match.start() for match in _BINARY.finditer(body))

@@ -8,8 +8,10 @@ from app.base.metrics import Metrics
 from app.domain.access import Principal
 from app.domain.spend import ReceiptStatus
 from app.gateway.admit import Admission
-from app.gateway.call import Call, Grant, Reply
+from app.gateway.call import Call, Exchange, Grant, Reply
 from app.gateway.dispatch import dispatch, headers_back
+from app.gateway.estimate import input_tokens
+from app.gateway.exchange import is_stream
 from app.gateway.relay import NOTHING_SEEN, RelayRules, StreamRelay, read_whole
 from app.gateway.settle import Settlement
 from app.providers.provider import Upstream, UpstreamReply
@@ -40,11 +42,16 @@ class Gateway:
             return await self._forward(call, self._admission.admit_opaque(call, principal))
         grant = await self._admission.admit(call, principal)
         self._metrics.overhead.observe(time.monotonic() - call.started_s)
+        exchange = grant.exchange
+        if exchange is None:
+            return _counted_here(call)
         if not grant.metered:
             return await self._forward(call, grant)
+        for loss in exchange.losses:
+            self._metrics.note_loss(call.codec.name, exchange.protocol_out, loss.field, loss.severity)
         self._settlement.watch(grant)
         try:
-            outgoing, reply = await dispatch(call, grant, self._upstream)
+            reply = await dispatch(call, grant, self._upstream)
         except GatewayError:
             self._settlement.release(call)
             raise
@@ -54,49 +61,51 @@ class Gateway:
             raise
         if reply.status >= 300:
             return await self._refused_upstream(call, grant, reply)
-        if _is_event_stream(reply):
-            scanner = call.codec.stream_scanner(withhold_usage=outgoing.withhold_usage)
-            relay = StreamRelay(call, grant, reply, scanner, self._settlement, self._rules)
-            return Reply(reply.status, headers_back(call, grant, reply), relay)
-        return await self._whole(call, grant, reply)
+        if is_stream(reply) and _wants_stream(grant):
+            relay = StreamRelay(call, grant, reply, exchange.stream_scanner(), self._settlement, self._rules)
+            return Reply(reply.status, headers_back(call, grant, reply, exchange.stream_type), relay)
+        return await self._whole(call, grant, exchange, reply)
 
-    async def _whole(self, call: Call, grant: Grant, reply: UpstreamReply) -> Reply:
+    async def _whole(self, call: Call, grant: Grant, exchange: Exchange, reply: UpstreamReply) -> Reply:
         first_byte_ms = round((time.monotonic() - call.started_s) * 1000)
         report = NOTHING_SEEN
         status: ReceiptStatus = "hung_up"
         try:
-            body = await read_whole(reply, grant.deployment)
-            report, status = call.codec.scan_response(body), "ok"
+            whole = exchange.read_whole(await read_whole(reply, grant.deployment))
+            report, status = whole.report, "ok"
         except GatewayError:
             status = "error"
             raise
         finally:
             reply.close()
             await self._settlement.settle(call, grant, report, status, first_byte_ms)
-        return Reply(reply.status, headers_back(call, grant, reply), body)
+        return Reply(reply.status, headers_back(call, grant, reply, whole.content_type), whole.body)
 
     async def _refused_upstream(self, call: Call, grant: Grant, reply: UpstreamReply) -> Reply:
-        """The provider's own error, unchanged: clients act on its wording."""
+        """The provider's own error: unchanged where the client speaks its protocol, as clients act on its wording."""
         try:
             body = await read_whole(reply, grant.deployment)
         finally:
             reply.close()
             self._settlement.release(call)
             self._note(call, grant, reply)
-        return Reply(reply.status, headers_back(call, grant, reply), body)
+        return _refusal(call, grant, reply, body)
 
     async def _forward(self, call: Call, grant: Grant) -> Reply:
         """A call that costs nothing: forwarded, and nothing is booked."""
-        _, reply = await dispatch(call, grant, self._upstream)
+        reply = await dispatch(call, grant, self._upstream)
         self._note(call, grant, reply)
-        if _is_event_stream(reply):
-            scanner = call.codec.stream_scanner(withhold_usage=False)
+        assert grant.exchange is not None
+        if is_stream(reply):
+            scanner = grant.exchange.stream_scanner()
             relay = StreamRelay(call, grant, reply, scanner, self._settlement, self._rules)
             return Reply(reply.status, headers_back(call, grant, reply), relay)
         try:
             body = await read_whole(reply, grant.deployment)
         finally:
             reply.close()
+        if reply.status >= 300 and call.operation != "opaque":
+            return _refusal(call, grant, reply, body)
         return Reply(reply.status, headers_back(call, grant, reply), body)
 
     def _note(self, call: Call, grant: Grant, reply: UpstreamReply) -> None:
@@ -114,8 +123,21 @@ class Gateway:
         )
 
 
-def _is_event_stream(reply: UpstreamReply) -> bool:
-    return any(
-        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
-        for name, value in reply.headers
-    )
+def _refusal(call: Call, grant: Grant, reply: UpstreamReply, body: bytes) -> Reply:
+    assert grant.exchange is not None
+    error = grant.exchange.read_refusal(reply, body)
+    if error is not None:
+        raise error
+    return Reply(reply.status, headers_back(call, grant, reply), body)
+
+
+def _wants_stream(grant: Grant) -> bool:
+    """A translated call whose client wants a whole answer gets one, though the host streams."""
+    assert grant.exchange is not None
+    return grant.exchange.stream_type is None or (grant.envelope is not None and grant.envelope.stream)
+
+
+def _counted_here(call: Call) -> Reply:
+    """The host cannot count: an estimate by the size of the text, which costs nothing."""
+    headers = [(b"content-type", b"application/json"), (b"request-id", call.request_id.encode())]
+    return Reply(200, headers, call.codec.render_count(input_tokens(call.body)))

@@ -58,8 +58,9 @@ class StreamRelay:
         self._rules = rules
         self._first_byte_ms: int | None = None
         self._settled = not grant.metered
-        self._silent_since = time.monotonic()
+        self._silent_since = self._spoken_s = self._progressed_s = time.monotonic()
         self._ends_at = call.started_s + grant.deployment.timeouts.total_s
+        self._translated = grant.exchange is not None and grant.exchange.stream_type is not None
         self._chunks = self._run()
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -73,24 +74,11 @@ class StreamRelay:
         await self._settle("hung_up")
 
     async def _run(self) -> AsyncGenerator[bytes, None]:
-        scanner, reply = self._scanner, self._reply
+        scanner = self._scanner
         status: ReceiptStatus = "hung_up"
-        progressed_s = time.monotonic()
         try:
-            while True:
-                chunk = await self._next()
-                if chunk is None:
-                    yield self._call.codec.ping
-                    continue
-                if not chunk:
-                    break
-                passed = scanner.feed(chunk)
-                if scanner.ended:
-                    # Said to the store before the client can know that the answer is whole: what it saw is exact.
-                    await self._settle("error" if scanner.failed else "ok")
-                elif self._silent_since - progressed_s > _PROGRESS_EVERY_S:
-                    progressed_s = self._silent_since
-                    self._settlement.progress(self._call, self._grant, scanner.report(), self._first_byte_ms)
+            while (chunk := await self._next()) != b"":
+                passed = self._call.codec.ping if chunk is None else await self._pass_on(chunk)
                 if passed:
                     yield passed
             rest = scanner.flush()
@@ -98,11 +86,7 @@ class StreamRelay:
             await self._settle(status)
             if rest:
                 yield rest
-            if not scanner.complete:
-                raise UpstreamBroken(
-                    f'provider "{self._grant.deployment.provider}" ended its answer before it was complete',
-                    provider=self._grant.deployment.provider,
-                )
+            self._check_end()
         except GatewayError as error:
             status = "error"
             await self._settle(status)
@@ -110,8 +94,35 @@ class StreamRelay:
             yield event if scanner.at_boundary else b"\n\n" + event
             raise StreamCut from error
         finally:
-            reply.close()
+            self._reply.close()
             await self._settle(status)
+
+    async def _pass_on(self, chunk: bytes) -> bytes:
+        """What the client gets for the provider's bytes; empty where there is nothing to say yet."""
+        scanner = self._scanner
+        passed = scanner.feed(chunk)
+        if scanner.ended:
+            # Said to the store before the client can know that the answer is whole: what it saw is exact.
+            await self._settle("error" if scanner.failed else "ok")
+        elif self._silent_since - self._progressed_s > _PROGRESS_EVERY_S:
+            self._progressed_s = self._silent_since
+            self._settlement.progress(self._call, self._grant, scanner.report(), self._first_byte_ms)
+        if not passed and scanner.at_boundary and self._silent_since - self._spoken_s > self._rules.ping_after_s:
+            # The provider talks, but nothing of it is for the client yet, which must not think us dead.
+            passed = self._call.codec.ping
+        if passed:
+            self._spoken_s = self._silent_since
+        return passed
+
+    def _check_end(self) -> None:
+        """Raises StreamCut, UpstreamBroken where the client must not take what it has for an answer."""
+        if self._scanner.failed and self._translated:
+            raise StreamCut  # the failure was told; a clean end would make an answer of it
+        if not self._scanner.complete:
+            raise UpstreamBroken(
+                f'provider "{self._grant.deployment.provider}" ended its answer before it was complete',
+                provider=self._grant.deployment.provider,
+            )
 
     async def _next(self) -> bytes | None:
         """The next chunk; None when it is time for a ping. Raises UpstreamTimeout after too long a silence."""

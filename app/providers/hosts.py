@@ -1,13 +1,20 @@
-"""The table of hosts: where each provider is, what it speaks, and how it is given its credential."""
+"""What a host of models is: where it is, which protocols it speaks, and how it is given its credential."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from app.base.secret import Secret
+from app.protocols.codec import Dialect
 from app.providers.provider import Header
 
-ProtocolName = Literal["anthropic_messages", "openai_chat"]
+ProtocolName = Literal[
+    "anthropic_messages", "openai_chat", "openai_responses", "openai_completions", "gemini", "ollama"
+]
+CredentialKind = Literal["x-api-key", "bearer", "azure", "x-goog-api-key", "signed"]
 
 UNCHANGED = "#unchanged"
 """At the end of an ``api_base``: the URL of a generation call as it stands, nothing is appended to it."""
@@ -15,153 +22,158 @@ UNCHANGED = "#unchanged"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What the environment says of one provider; either may be missing."""
+    """What the environment says of one provider; any of it may be missing."""
 
     api_key: Secret | None = None
     api_base: str | None = None
+    options: Mapping[str, Secret] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """One protocol that a host speaks.
+
+    ``path`` is that of a generation call, as the provider's reference writes it, with its query if it needs one;
+    ``{model}`` and the host's options are filled in. ``stream_path`` and ``count_path`` (of a count of tokens, in the
+    same protocol) where they differ, and exist. ``models`` are patterns of the host's model names that are served so.
+    ``version_path`` is what a base URL may end with already. ``inventor_only``: a server of somebody else that is
+    reached through this host's name is not expected to speak it, though a client of the protocol may try.
+    """
+
+    protocol: ProtocolName
+    dialect: Dialect
+    path: str
+    stream_path: str | None = None
+    count_path: str | None = None
+    version_path: str = "/v1"
+    models: tuple[str, ...] = ("*",)
+    inventor_only: bool = False
+
+    def serves(self, upstream_model: str) -> bool:
+        return any(fnmatchcase(upstream_model, pattern) for pattern in self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class SideSpeech:
+    """How a host takes embeddings or images. ``shape`` is whose: OpenAI's, or its own."""
+
+    shape: Literal["openai", "ollama", "gemini", "cohere", "openrouter"]
+    path: str
+    version_path: str = "/v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
     """A provider by its name in ``provider/model``.
 
-    ``generation_path`` is the one call that every base URL leads to; it begins with ``version_path`` where the base
-    is written without it. ``families`` are the bare names that nobody else serves. ``local`` hosts cost nothing.
-    ``default_headers`` are what the host demands, sent where the caller has left them out.
+    ``speaks`` is ordered: what the host speaks best comes first. ``families`` are the bare names that nobody else
+    serves. ``local`` hosts cost nothing. ``default_headers`` are what the host demands, sent where the caller has
+    left them out. ``options`` are LiteLLM's further parameters of a deployment with the variables that may give
+    them, ``option_defaults`` what holds without; ``needed_options`` have none. ``header_variables`` are headers whose
+    values come from the environment. ``price_list`` names the bundled list of prices.
     """
 
     name: str
     display_name: str
-    protocols: tuple[ProtocolName, ...]
+    speaks: tuple[Speech, ...]
     default_base: str | None
-    generation_path: str
-    version_path: str
     key_variables: tuple[str, ...] = ()
     base_variables: tuple[str, ...] = ()
-    credential: Literal["x-api-key", "bearer"] = "bearer"
+    credential: CredentialKind = "bearer"
     needs_key: bool = True
     families: tuple[str, ...] = ()
     local: bool = False
     default_headers: tuple[Header, ...] = ()
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    option_defaults: Mapping[str, str] = field(default_factory=dict)
+    needed_options: tuple[str, ...] = ()
+    header_variables: Mapping[str, str] = field(default_factory=dict)
+    embeddings: SideSpeech | None = None
+    images: SideSpeech | None = None
+    price_list: str | None = None
 
-    def credential_header(self, api_key: str) -> Header:
-        if self.credential == "x-api-key":
-            return (b"x-api-key", api_key.encode())
-        return (b"authorization", b"Bearer " + api_key.encode())
+    @property
+    def protocols(self) -> tuple[ProtocolName, ...]:
+        return tuple(speech.protocol for speech in self.speaks)
 
+    def credential_headers(self, api_key: str) -> list[Header]:
+        key = api_key.encode()
+        match self.credential:
+            case "x-api-key":
+                return [(b"x-api-key", key)]
+            case "bearer":
+                return [(b"authorization", b"Bearer " + key)]
+            case "x-goog-api-key":
+                return [(b"x-goog-api-key", key)]
+            case "azure":
+                # OpenAI's models are asked with the one, Anthropic's with the other.
+                return [(b"api-key", key), (b"x-api-key", key)]
+            case "signed":
+                return []
 
-def _openai_like(name: str, display_name: str, *, local: bool, default_base: str | None = None) -> Host:
-    variable = name.upper()
-    return Host(
-        name,
-        display_name,
-        ("openai_chat",),
-        default_base,
-        "/chat/completions",
-        "/v1",
-        (f"{variable}_API_KEY",),
-        (f"{variable}_API_BASE",),
-        needs_key=False,
-        local=local,
-    )
+    def choose_speech(self, wanted: str, upstream_model: str, api_base: str) -> Speech | None:
+        """The protocol in which to ask for a model: the client's own where the host speaks it, else the host's best.
 
-
-_ANTHROPIC = Host(
-    "anthropic",
-    "Anthropic",
-    ("anthropic_messages",),
-    "https://api.anthropic.com",
-    "/v1/messages",
-    "/v1",
-    ("ANTHROPIC_API_KEY",),
-    ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"),
-    credential="x-api-key",
-    families=("claude-*",),
-    default_headers=((b"anthropic-version", b"2023-06-01"),),
-)
-_OPENAI = Host(
-    "openai",
-    "OpenAI",
-    ("openai_chat",),
-    "https://api.openai.com/v1",
-    "/chat/completions",
-    "/v1",
-    ("OPENAI_API_KEY",),
-    ("OPENAI_API_BASE", "OPENAI_BASE_URL"),
-    families=("gpt-*", "chatgpt-*", "o1*", "o3*", "o4*"),
-)
-_DEMO = Host(
-    "demo",
-    "Demo",
-    ("anthropic_messages",),
-    "demo://demo",
-    "/v1/messages",
-    "/v1",
-    credential="x-api-key",
-    needs_key=False,
-)
-
-HOSTS: dict[str, Host] = {
-    host.name: host
-    for host in (
-        _ANTHROPIC,
-        _OPENAI,
-        _openai_like("openai_compatible", "OpenAI-compatible", local=False),
-        _openai_like("hosted_vllm", "vLLM", local=True),
-        _openai_like("lm_studio", "LM Studio", local=True),
-        _DEMO,
-    )
-}
-
-NOT_BUILT = frozenset(
-    """
-    a2a_agent ai21 ai21_chat aiml amazon_nova anthropic_text anyscale assemblyai auto_router aws_polly azure azure_ai
-    azure_text baseten bedrock bedrock_converse bedrock_mantle black_forest_labs brave_search bytez cerebras chatgpt
-    charity_engine clarifai claude_code_native cloudflare codestral cohere cohere_chat cometapi compactifai cursor
-    custom custom_openai dashscope databricks datarobot deepgram deepinfra deepseek docker_model_runner dotprompt
-    elevenlabs empower fal_ai featherless_ai fireworks_ai friendliai galadriel gdm gemini gigachat github
-    github_copilot gradient_ai groq helicone heroku huggingface humanloop hyperbolic infinity jina_ai lambda_ai
-    langfuse langgraph lemonade litellm_agent litellm_proxy llamafile llamagate manus maritalk meta_llama milvus
-    minimax mistral moonshot morph nano-gpt nebius nlp_cloud novita nscale nvidia_nim nvidia_riva oci ollama
-    ollama_chat oobabooga openai_like openrouter ovhcloud palm perplexity petals pg_vector poe predibase publicai
-    ragflow recraft replicate runwayml s3_vectors sagemaker sagemaker_chat sagemaker_nova sambanova sap snowflake
-    stability synthetic text-completion-codestral text-completion-openai together_ai topaz triton v0
-    vercel_ai_gateway vertex_ai vertex_ai_beta vllm volcengine voyage wandb watsonx watsonx_text xai xiaomi_mimo
-    xinference zai
-    """.split()  # noqa: SIM905  a list of a hundred short words
-)
-"""Providers that LiteLLM knows, and ours that are to come: an entry that names one is left out with a notice."""
+        None when the host serves no such model.
+        """
+        spoken = [speech for speech in self.speaks if speech.serves(upstream_model)]
+        for speech in spoken:
+            if speech.protocol == wanted:
+                return speech
+        own = self.default_base is None or urlsplit(api_base).hostname == urlsplit(self.default_base).hostname
+        return next((speech for speech in spoken if own or not speech.inventor_only), None)
 
 
-def family_of(bare_name: str) -> str | None:
-    """The provider that alone serves models of that name (``claude-…``, ``gpt-…``), None when it is not clear."""
-    for host in HOSTS.values():
-        if any(bare_name.startswith(family.rstrip("*")) for family in host.families):
-            return host.name
-    return None
+def generation_path(speech: Speech, upstream_model: str, options: Mapping[str, Secret], *, stream: bool) -> str:
+    """The path of a generation call, filled in."""
+    path = speech.stream_path if stream and speech.stream_path is not None else speech.path
+    return filled(path, upstream_model, options)
 
 
-def endpoint_url(host: Host, api_base: str, path: str) -> str:
+def filled(path: str, upstream_model: str, options: Mapping[str, Secret]) -> str:
+    """``path`` with the model's name and the deployment's options in their places."""
+    if "{" not in path:
+        return path
+    values = {name: quote(option.reveal(), safe="") for name, option in options.items()}
+    return path.format_map({**values, "model": quote(upstream_model, safe="")})
+
+
+def endpoint_url(api_base: str, path: str, version_path: str = "/v1") -> str:
     """The URL of ``path`` (as the provider's own reference writes it) at ``api_base``, however the base was written.
 
-    The base may stop before the version (``https://x``, ``https://x/api``), after it (``/v1``), or name the
-    generation call itself (``/v1/messages``). A base ending in ``#unchanged`` is that call's URL, whatever its form.
+    The base may stop before the version (``https://x``, ``https://x/api``), after it (``/v1``), or name a generation
+    call itself (``/v1/messages``). A base ending in ``#unchanged`` is that call's URL, whatever its form.
     """
+    bare, question, query = path.partition("?")
+    if not bare.startswith("/"):
+        bare = "/" + bare
+    return _join(api_base, bare, version_path) + question + query
+
+
+_CALLS = ("/messages", "/chat/completions", "/responses", "/completions", "/api/chat", "/api/generate")
+"""What a base URL may end with though it should not: the call that its writer had in mind."""
+
+
+@lru_cache(maxsize=1024)
+def _join(api_base: str, path: str, version_path: str) -> str:
     if api_base.endswith(UNCHANGED):
-        base = api_base.removesuffix(UNCHANGED)
-        if path.startswith(host.generation_path):
-            return base + path.removeprefix(host.generation_path)
-        return base.removesuffix(host.generation_path) + path
-    base = _root(host, api_base)
-    if not path.startswith("/"):
-        path = "/" + path
-    if host.generation_path.startswith(host.version_path + "/"):
-        return base.removesuffix(host.version_path) + path  # the path brings the version
-    return base + path.removeprefix(host.version_path)
+        return _join_unchanged(api_base.removesuffix(UNCHANGED), path)
+    base = api_base.rstrip("/")
+    for call in _CALLS:
+        if base.endswith(call):
+            base = base.removesuffix(call).rstrip("/")
+            break
+    if path.startswith(version_path + "/"):  # the path brings the version
+        return base.removesuffix(version_path) + path
+    if not urlsplit(base).path:
+        return base + version_path + path
+    return base + path
 
 
-def _root(host: Host, api_base: str) -> str:
-    base = api_base.rstrip("/").removesuffix(host.generation_path).rstrip("/")
-    if not urlsplit(base).path and not host.generation_path.startswith(host.version_path):
-        return base + host.version_path
-    return base
+def _join_unchanged(base: str, path: str) -> str:
+    """``base`` is the URL of the generation call; what is below it goes below, what is beside it beside."""
+    for call in ("/v1/messages", "/chat/completions"):
+        if path.startswith(call):
+            return base + path.removeprefix(call)
+    return base.removesuffix("/v1/messages").removesuffix("/chat/completions") + path

@@ -12,7 +12,7 @@ from app.base.clock import now
 from app.base.money import price_per_million
 from app.domain.catalog import undated
 from app.domain.pricing import PriceSheet, PriceSource, Rates, Tier
-from app.providers.hosts import HOSTS
+from app.providers.host_table import HOSTS
 from app.providers.price_table import BundledModel, DatedPrices, PriceTable, load_table
 from app.providers.written_prices import written_tiers, written_with
 

@@ -1,17 +1,21 @@
 """What the data plane gives to a host of models and gets back from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
+from app.base.secret import Secret
 from app.domain.catalog import Timeouts
 
 Header = tuple[bytes, bytes]
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
-    """One call to a provider. ``url`` is complete; ``provider`` is for errors and never secret."""
+    """One call to a provider. ``url`` is complete; ``provider`` is for errors and never secret.
+
+    ``options`` are the deployment's: hosts whose requests are signed find their credentials there.
+    """
 
     provider: str
     method: str
@@ -19,6 +23,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     headers: Sequence[Header]
     body: bytes
     timeouts: Timeouts
+    options: Mapping[str, Secret] = {}
 
 
 class UpstreamReply(Protocol):

@@ -10,7 +10,9 @@ from typing import Any
 from app.base.secret import Secret
 from app.domain.catalog import ModelEntry
 from app.domain.keys import may_be_key
-from app.providers.hosts import HOSTS, NOT_BUILT, Credential
+from app.providers.host_table import HOSTS
+from app.providers.hosts import Credential
+from app.providers.known_elsewhere import NOT_BUILT
 from app.settings import litellm_names
 from app.settings.errors import SettingsError
 from app.settings.model_list import checked_base, read_entry, with_suffix_rule
@@ -254,14 +256,26 @@ def _credentials(reader: Reader) -> dict[str, Credential]:
     found: dict[str, Credential] = {}
     for host in HOSTS.values():
         key_variable, base_variable = _first_set(environ, host.key_variables), _first_set(environ, host.base_variables)
+        options = {
+            name: Secret(environ[variable].strip())
+            for name, variables in host.options.items()
+            if (variable := _first_set(environ, variables)) is not None
+        }
         api_base = None
         if base_variable is not None:
             api_base = checked_base(reader, "the environment", base_variable, environ[base_variable])
-        if key_variable is None and api_base is None:
+        enough = host.needed_options and all(name in options for name in host.needed_options)
+        if key_variable is None and api_base is None and not enough:
             continue
         found[host.name] = Credential(
             api_key=Secret(environ[key_variable].strip()) if key_variable is not None else None,
             api_base=None if api_base is None else with_suffix_rule(environ, host.name, api_base),
+            options=options,
+            headers={
+                header: environ[variable].strip()
+                for variable, header in host.header_variables.items()
+                if environ.get(variable, "").strip()
+            },
         )
     return found
 

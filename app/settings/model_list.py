@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 from app.base.secret import Secret
 from app.domain.catalog import ModelEntry, ModelInfo
-from app.providers.hosts import HOSTS, NOT_BUILT, UNCHANGED, family_of
+from app.providers.host_table import HOSTS, family_of
+from app.providers.hosts import UNCHANGED
+from app.providers.known_elsewhere import NOT_BUILT
 from app.providers.written_prices import read_price_field
 from app.settings import litellm_names
 from app.settings.parsing import nearest_names
@@ -23,6 +25,7 @@ _PARAM_NAMES = frozenset(
         "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "custom_llm_provider", "use_in_pass_through",
     }
 )  # fmt: skip
+_OPTION_NAMES = frozenset(name for host in HOSTS.values() for name in host.options)
 _TARGET_NAMES = frozenset({"model", "custom_llm_provider"})
 _INFO_NAMES = frozenset(
     {
@@ -143,7 +146,7 @@ def _check_names(reader: Reader, params: dict[str, Item], info: dict[str, Item])
     """The names that are honoured in ``litellm_params``."""
     prices = {name for name in (*params, *info) if read_price_field(name) is not None}
     is_price = litellm_names.is_price_name
-    honoured = _PARAM_NAMES | prices
+    honoured = _PARAM_NAMES | _OPTION_NAMES | prices
     reader.check_names(params, "litellm_params", honoured, litellm_names.LITELLM_PARAMS, is_price)
     reader.check_names(
         info,
@@ -179,7 +182,20 @@ def _entry(
         weight=numbers.get("weight"),
         info=_info(reader, info),
         prices=_prices(reader, params) | _prices(reader, info),
+        options=_options(reader, target.provider, params),
     )
+
+
+def _options(reader: Reader, provider: str, params: dict[str, Item]) -> dict[str, Secret]:
+    """The parameters that the provider alone understands. One that means nothing to it is said once."""
+    host = HOSTS.get(provider)
+    options: dict[str, Secret] = {}
+    for name in _OPTION_NAMES & params.keys():
+        if host is None or name not in host.options:
+            reader.problems.notice(f'{params[name].place}: {name} has no effect on provider "{provider}"')
+        elif text := reader.text(params[name]):
+            options[name] = Secret(text)
+    return options
 
 
 def _api_base(reader: Reader, provider: str, params: dict[str, Item]) -> str | None:

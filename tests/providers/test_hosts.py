@@ -2,7 +2,9 @@
 
 import pytest
 
-from app.providers.hosts import HOSTS, NOT_BUILT, endpoint_url, family_of
+from app.providers.host_table import HOSTS, family_of
+from app.providers.known_elsewhere import NOT_BUILT
+from app.providers.hosts import endpoint_url
 
 
 @pytest.mark.parametrize(
@@ -23,7 +25,7 @@ from app.providers.hosts import HOSTS, NOT_BUILT, endpoint_url, family_of
     ],
 )
 def test_an_anthropic_base_may_stop_anywhere_before_the_call(api_base: str, path: str, url: str) -> None:
-    assert endpoint_url(HOSTS["anthropic"], api_base, path) == url
+    assert endpoint_url(api_base, path) == url
 
 
 @pytest.mark.parametrize(
@@ -40,12 +42,12 @@ def test_an_anthropic_base_may_stop_anywhere_before_the_call(api_base: str, path
     ],
 )
 def test_an_openai_base_ends_with_its_version(api_base: str, path: str, url: str) -> None:
-    assert endpoint_url(HOSTS["openai"], api_base, path) == url
+    assert endpoint_url(api_base, path) == url
 
 
 def test_credentials_are_sent_as_each_host_wants_them() -> None:
-    assert HOSTS["anthropic"].credential_header("k") == (b"x-api-key", b"k")
-    assert HOSTS["openai"].credential_header("k") == (b"authorization", b"Bearer k")
+    assert HOSTS["anthropic"].credential_headers("k") == [(b"x-api-key", b"k")]
+    assert HOSTS["openai"].credential_headers("k") == [(b"authorization", b"Bearer k")]
 
 
 @pytest.mark.parametrize(

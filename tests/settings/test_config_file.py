@@ -67,10 +67,10 @@ model_list:
       api_base: http://127.0.0.1:8000/v1
   - model_name: anthropic/*
     litellm_params: {model: anthropic/*}
-  - model_name: gemini-pro
+  - model_name: granite
     litellm_params:
-      model: gemini/gemini-2.5-pro
-      api_key: os.environ/GEMINI_API_KEY
+      model: watsonx/ibm/granite-3
+      api_key: os.environ/WATSONX_API_KEY
 
 litellm_settings:
   drop_params: True
@@ -140,10 +140,10 @@ def test_what_litellm_knows_and_we_do_not_honour_is_said_once_by_name(load: Load
 
 
 def test_a_provider_that_is_not_built_yet_is_left_out_with_a_notice(load: Load) -> None:
-    (notice,) = [notice for notice in load(TYPICAL).notices if "gemini" in notice]
+    (notice,) = [notice for notice in load(TYPICAL).notices if "granite" in notice]
 
     assert notice.startswith(
-        'config.yaml, line 38: provider "gemini" of model "gemini-pro" is not built yet, so the model is left out; '
+        'config.yaml, line 38: provider "watsonx" of model "granite" is not built yet, so the model is left out; '
         "known: "
     )
 

@@ -21,17 +21,28 @@ from app.gateway.call import Call, Knock, Operation
 from app.gateway.discover import Discovery
 from app.gateway.pipeline import Gateway
 from app.protocols import model_list
-from app.protocols.codec import Codec
+from app.protocols.codec import Codec, PathFacts
+from app.protocols.registry import Codecs
 
+POST_ROUTES: tuple[tuple[tuple[str, ...], str, Operation], ...] = (
+    (("/v1/messages", "/messages"), "anthropic_messages", "generate"),
+    (("/v1/messages/count_tokens", "/messages/count_tokens"), "anthropic_messages", "count_tokens"),
+    (("/v1/chat/completions", "/chat/completions"), "openai_chat", "generate"),
+    (("/v1/responses", "/responses"), "openai_responses", "generate"),
+    (("/v1/completions", "/completions"), "openai_completions", "generate"),
+    (("/v1/embeddings", "/embeddings"), "openai_chat", "embeddings"),
+    (("/v1/images/generations", "/images/generations"), "openai_chat", "images"),
+    (("/api/chat", "/api/generate"), "ollama", "generate"),
+)
+"""Paths, the protocol spoken there, and what is asked."""
+_GEMINI_METHODS: dict[str, Operation] = {
+    "generateContent": "generate",
+    "streamGenerateContent": "generate",
+    "countTokens": "count_tokens",
+}
 _NOT_METERED_YET = ("v1/messages/batches", "v1/complete")
 # Two writings of one path would be two routes to us and one to the provider: "v1//messages", "v1/./messages", "%3F".
 _PLAIN_PATH = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._~:@+=,-]+(/[A-Za-z0-9._~:@+=,-]+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class Codecs:
-    anthropic: Codec
-    openai: Codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +56,13 @@ class WireRules:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one request is about: decided from method and path alone."""
+    """What one request is about: decided from method and path alone. The last three are as in Call."""
 
     codec: Codec
     operation: Operation
-    upstream_path: str
+    upstream_path: str | None = None
+    native_only: bool = False
+    path_facts: PathFacts | None = None
 
 
 class ModelRoutes:
@@ -68,21 +81,21 @@ class ModelRoutes:
         self._gateway = gateway
         self._discovery = discovery
         self._codecs = codecs
+        self._anthropic = codecs["anthropic_messages"]
+        self._openai = codecs["openai_chat"]
         self._metrics = metrics
         self._rules = rules
         self._log = get_logger()
 
     def handlers(self) -> list[ASGIRouteHandler]:
-        anthropic, openai = self._codecs.anthropic, self._codecs.openai
         return [
-            self._post(("/v1/messages", "/messages"), Target(anthropic, "generate", "/v1/messages")),
-            self._post(
-                ("/v1/messages/count_tokens", "/messages/count_tokens"),
-                Target(anthropic, "count_tokens", "/v1/messages/count_tokens"),
+            *(
+                self._post(paths, Target(self._codecs[protocol], operation))
+                for paths, protocol, operation in POST_ROUTES
             ),
-            self._post(("/v1/chat/completions", "/chat/completions"), Target(openai, "generate", "/chat/completions")),
             self._models("/v1/models"),
             self._models("/models"),
+            self._gemini("/v1beta/models"),
             self._pass_through("/anthropic"),
         ]
 
@@ -101,12 +114,29 @@ class ModelRoutes:
 
         return asgi(prefix, is_mount=True, copy_scope=False)(handle)
 
+    def _gemini(self, prefix: str) -> ASGIRouteHandler:
+        """``{prefix}/{model}:{method}``; a model's name may hold slashes."""
+        codec = self._codecs["gemini"]
+
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            model, _, method = _below(prefix, scope).rpartition(":")
+            operation = _GEMINI_METHODS.get(method)
+            if not model or operation is None:
+                known = ", ".join(f"{prefix}/{{model}}:{name}" for name in _GEMINI_METHODS)
+                error = NotFound(f"there is no route {scope['path'][:200]}; there are POST {known}")
+                await self.refuse(codec, error, new_id("req"), send)
+                return
+            facts = PathFacts(model, stream=method.startswith("stream"))
+            await self._serve(Target(codec, operation, path_facts=facts), "POST", scope, receive, send)
+
+        return asgi(prefix, is_mount=True, copy_scope=False)(handle)
+
     def _pass_through(self, prefix: str) -> ASGIRouteHandler:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             path = _below(prefix, scope)
             if not _PLAIN_PATH.fullmatch(path):
                 error = NotFound(f"there is no route {scope['path'][:200]}; write the provider's path plainly")
-                await self.refuse(self._codecs.anthropic, error, new_id("req"), send)
+                await self.refuse(self._anthropic, error, new_id("req"), send)
                 return
             if path == "v1/models" or path.startswith("v1/models/"):
                 await self._list_models(scope, send, path.removeprefix("v1/models"), anthropic_shape=True)
@@ -117,7 +147,8 @@ class ModelRoutes:
             }
             operation = operations.get(path, "opaque")
             method = "POST" if operation != "opaque" else scope["method"]
-            target = Target(self._codecs.anthropic, operation, f"/{path}")
+            upstream_path = None if operation != "opaque" else f"/{path}"
+            target = Target(self._anthropic, operation, upstream_path, native_only=True)
             await self._serve(target, method, scope, receive, send)
 
         return asgi(prefix, is_mount=True, copy_scope=False)(handle)
@@ -130,7 +161,7 @@ class ModelRoutes:
         try:
             _check_method(scope, method)
             principal = await self._authenticate(scope)
-            if target.operation == "opaque":
+            if target.upstream_path is not None:
                 _check_metered(method, target.upstream_path)
             headers = scope["headers"]
             guard = Guard(receive)
@@ -142,11 +173,13 @@ class ModelRoutes:
                 method=method,
                 route=scope["path"],
                 upstream_path=target.upstream_path,
-                query=scope["query_string"],
+                query=scope["query_string"] if target.path_facts is None else b"",
                 headers=headers,
                 body=body,
                 started_at=started_at,
                 started_s=started_s,
+                native_only=target.native_only,
+                path_facts=target.path_facts,
             )
             answering = True
             await guard.while_connected(self._answer(call, principal, send))
@@ -184,7 +217,7 @@ class ModelRoutes:
         )
 
     async def _list_models(self, scope: Scope, send: Send, name: str, *, anthropic_shape: bool) -> None:
-        codec = self._codecs.anthropic if anthropic_shape else self._codecs.openai
+        codec = self._anthropic if anthropic_shape else self._openai
         request_id = new_id("req")
         try:
             _check_method(scope, "GET")
