@@ -48,3 +48,15 @@ async def test_a_transaction_that_fails_leaves_nothing(database_url: str) -> Non
     async with reading(engine) as connection:
         assert (await connection.execute(text("SELECT to_regclass('left_behind')"))).scalar() is None
     await engine.dispose()
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("sqlstate", ["57P02", "57P03", "53300", "08006"])
+async def test_whatever_a_dying_or_starting_server_says_is_storage_unavailable(
+    database_url: str, sqlstate: str
+) -> None:
+    engine = create_engine(database_url)
+    with pytest.raises(StorageUnavailable, match="went away"):
+        async with reading(engine) as connection:
+            await connection.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{sqlstate}'; END $$"))
+    await engine.dispose()

@@ -19,7 +19,9 @@ POOL_TIMEOUT_S = 10
 CONNECT_TIMEOUT_S = 10
 
 # What opening a connection raises: errors of the server itself come bare, those of a statement as DBAPIError.
-UNREACHABLE = (OSError, TimeoutError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError)
+UNREACHABLE = (
+    OSError, TimeoutError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+)  # fmt: skip
 
 
 def driver_url(database_url: str) -> URL:
@@ -57,6 +59,8 @@ def create_engine(database_url: str, *, pool_size: int = POOL_SIZE, max_overflow
 
 _GAVE_WAY = frozenset({"40P01", "40001"})
 """Deadlock detected, and could not serialize: Postgres undid this change to let another pass."""
+_WENT_AWAY = ("08", "53", "57P")
+"""Classes of SQLSTATE: connection exceptions, no more resources, and a server that stops, starts or crashed."""
 
 
 @asynccontextmanager
@@ -83,11 +87,13 @@ def _told_as_unavailable() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in _GAVE_WAY:
+        sqlstate = getattr(error.orig, "sqlstate", None) or ""
+        if sqlstate in _GAVE_WAY:
             raise StorageUnavailable(
                 "two changes met and this one gave way; nothing was changed. Try again."
             ) from error
-        if not error.connection_invalidated and not isinstance(error, OperationalError | InterfaceError):
+        lost = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+        if not lost and not sqlstate.startswith(_WENT_AWAY):
             raise
         raise StorageUnavailable("Postgres went away; nothing was changed. Try again shortly.") from error
     except UNREACHABLE as error:
