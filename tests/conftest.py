@@ -20,6 +20,10 @@ from app.embedded import EmbeddedServers
 from app.embedded.places import find_server_account, may_enter
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files of translations anew")
+
+
 @dataclass(frozen=True, slots=True)
 class RunningServers:
     """Urls of a Postgres on which databases can be created, and of a Redis or Valkey."""

@@ -16,10 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.admin.routes import admin_dependencies, admin_routes
 from app.api.errors import error_handler
-from app.api.llm.routes import Codecs
 from app.base.ids import new_id
-from app.protocols.anthropic_messages.codec import AnthropicMessages
-from app.protocols.openai_chat.codec import OpenAIChat
+from app.protocols.registry import all_codecs
 from app.storage.postgres import tables
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
@@ -106,7 +104,7 @@ async def admin_door(database_url: str, redis_url: str) -> AsyncIterator[Door]:
     app = Litestar(
         route_handlers=admin_routes(),
         dependencies=admin_dependencies(engine, principals, MASTER_KEY),
-        exception_handlers={Exception: error_handler(Codecs(AnthropicMessages(), OpenAIChat()))},
+        exception_handlers={Exception: error_handler(all_codecs())},
         logging_config=None,
     )
     door: Any = app  # httpx types the scope as any mapping

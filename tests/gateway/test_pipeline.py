@@ -14,7 +14,6 @@ from app.base.errors import (
     InvalidRequest,
     ModelNotAllowed,
     ModelNotFound,
-    NotYetTranslated,
     RateLimited,
     UpstreamUnreachable,
 )
@@ -29,6 +28,7 @@ from app.domain.spend import BudgetStanding, RateStanding, Refused
 from app.domain.usage import Usage
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.call import Call, Operation, Reply, StreamCut
+from app.gateway.exchange import Exchanges
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.settle import Settlement
@@ -56,6 +56,9 @@ START = event("message_start", message={"usage": {"input_tokens": 100, "output_t
 TEXT = event("content_block_delta", index=0, delta={"type": "text_delta", "text": "x" * 40})
 DELTA = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 50})
 STOP = event("message_stop")
+AUDIO = [
+    {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}]}
+]
 WHOLE = msgspec.json.encode(
     {"type": "message", "stop_reason": "end_turn", "usage": {"input_tokens": 100, "output_tokens": 50}}
 )
@@ -72,7 +75,8 @@ class House:
         metrics = Metrics(CollectorRegistry())
         self.upstream = ScriptedUpstream(self.replies)
         self.settlement = Settlement(self.ledger, metrics)
-        admission = Admission(OneCatalog(CATALOG), self.ledger, self.rules)
+        codecs: dict[str, Codec] = {codec.name: codec for codec in (AnthropicMessages(), OpenAIChat())}
+        admission = Admission(OneCatalog(CATALOG), self.ledger, Exchanges(codecs), self.rules)
         self.gateway = Gateway(
             admission, self.upstream, self.settlement, metrics, RelayRules(ping_after_s=self.ping_after_s)
         )
@@ -95,7 +99,7 @@ def call(
         operation=operation,
         method="POST",
         route="/v1/messages",
-        upstream_path="/v1/messages",
+        upstream_path=None,
         query=b"beta=true",
         headers=headers or [(b"content-type", b"application/json")],
         body=msgspec.json.encode(body),
@@ -309,7 +313,7 @@ async def test_running_holds_are_renewed_with_what_was_counted_and_finished_ones
         ({"model": ""}, InvalidRequest, "model"),
         ({"model": 7}, InvalidRequest, "model"),
         ({"stream": "yes"}, InvalidRequest, "stream"),
-        ({"codec": OpenAIChat()}, NotYetTranslated, "not yet translated"),
+        ({"codec": OpenAIChat(), "messages": AUDIO}, InvalidRequest, "audio"),
     ],
 )
 async def test_what_cannot_be_served_is_refused_before_anything_is_held(

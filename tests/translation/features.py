@@ -1,0 +1,182 @@
+"""One conversation, and one answer, for each thing that can be said; nothing else is in it."""
+
+from dataclasses import dataclass
+
+from app.domain.usage import Usage
+from app.protocols.conversation import (
+    Audio,
+    Base64Source,
+    CacheMark,
+    Citation,
+    Conversation,
+    Document,
+    FunctionTool,
+    HostedTool,
+    Image,
+    JsonFormat,
+    McpServer,
+    Reasoning,
+    Sampling,
+    Text,
+    TextSource,
+    Thinking,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    Turn,
+    UrlSource,
+    WebSearch,
+)
+from app.protocols.events import Generation
+from app.protocols.opaque import Seal
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PDF = "JVBERi0xLjQKJUVPRgo="
+WEATHER = FunctionTool(
+    "get_weather",
+    "The weather of a city.",
+    '{"type":"object","properties":{"city":{"type":"string"}},"required":["city"],"additionalProperties":false}',
+)
+PARIS = ToolCall("call_paris", "get_weather", '{"city":"Paris"}')
+ROME = ToolCall("call_rome", "get_weather", '{"city":"Rome"}')
+COUNTRY = (
+    '{"type":"object","properties":{"country":{"type":"string"},"capital":{"type":"string"}},'
+    '"required":["country","capital"],"additionalProperties":false}'
+)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """``title`` as the table of docs/compatibility.md has it."""
+
+    name: str
+    title: str
+    conversation: Conversation
+
+
+def ask(*blocks: object, **fields: object) -> Conversation:
+    turns = fields.pop("turns", (Turn("user", tuple(blocks)),))  # type: ignore[arg-type]
+    return Conversation(model="the-model", max_output_tokens=1000, turns=turns, **fields)  # type: ignore[arg-type]
+
+
+HELLO = Text("What is the weather in Paris?")
+FEATURES: tuple[Feature, ...] = (
+    Feature("text", "text, system prompt", ask(HELLO, instructions=(Text("Be brief."),))),
+    Feature(
+        "system_in_the_middle",
+        "system text between the turns",
+        ask(
+            turns=(
+                Turn("user", (Text("Hello"),)),
+                Turn("assistant", (Text("Hello!"),)),
+                Turn("system", (Text("From here on answer in French."),)),
+                Turn("user", (HELLO,)),
+            )
+        ),
+    ),
+    Feature("image", "image, base64", ask(HELLO, Image(Base64Source("image/png", PNG)))),
+    Feature("image_url", "image by address", ask(HELLO, Image(UrlSource("https://example.org/paris.png")))),
+    Feature("pdf", "PDF, base64", ask(HELLO, Document(Base64Source("application/pdf", PDF), title="report.pdf"))),
+    Feature(
+        "text_document", "document of plain text", ask(HELLO, Document(TextSource("It rains in Paris."), title="Notes"))
+    ),
+    Feature(
+        "citations",
+        "citations asked for",
+        ask(HELLO, Document(TextSource("It rains in Paris."), title="Notes", cite=True)),
+    ),
+    Feature("audio", "audio", ask(HELLO, Audio(Base64Source("audio/wav", "UklGRg==")))),
+    Feature("tools", "function tools", ask(HELLO, tools=(WEATHER,), tool_choice=ToolChoice("auto"))),
+    Feature(
+        "forced_tool",
+        "a certain tool forced, one call at a time",
+        ask(HELLO, tools=(WEATHER,), tool_choice=ToolChoice("tool", "get_weather"), parallel_tool_calls=False),
+    ),
+    Feature(
+        "parallel_tools",
+        "parallel calls and their results",
+        ask(
+            turns=(
+                Turn("user", (Text("And in Rome?"),)),
+                Turn("assistant", (Text("I look."), PARIS, ROME)),
+                Turn(
+                    "user",
+                    (
+                        ToolResult("call_paris", (Text("rain"),)),
+                        ToolResult("call_rome", (Text("no such city"),), is_error=True),
+                        Text("Well?"),
+                    ),
+                ),
+            ),
+            tools=(WEATHER,),
+        ),
+    ),
+    Feature(
+        "image_in_a_result",
+        "image in a tool's result",
+        ask(
+            turns=(
+                Turn("user", (HELLO,)),
+                Turn("assistant", (PARIS,)),
+                Turn("user", (ToolResult("call_paris", (Text("see"), Image(Base64Source("image/png", PNG)))),)),
+            ),
+            tools=(WEATHER,),
+        ),
+    ),
+    Feature(
+        "structured_output",
+        "answer by a JSON Schema",
+        ask(HELLO, output_format=JsonFormat(COUNTRY, "country", strict=True)),
+    ),
+    Feature("json_output", "any JSON object", ask(HELLO, output_format=JsonFormat())),
+    Feature("reasoning_effort", "reasoning effort", ask(HELLO, reasoning=Reasoning(effort="low"))),
+    Feature("sampling", "temperature, stop", ask(HELLO, sampling=Sampling(temperature=0.5, stop=("END",)))),
+    Feature("top_k", "top_k", ask(HELLO, sampling=Sampling(top_k=5))),
+    Feature("seed", "seed", ask(HELLO, sampling=Sampling(seed=7))),
+    Feature("cache_marks", "prompt cache marks", ask(Text(HELLO.text, cache=CacheMark()))),
+    Feature("web_search", "the host's web search", ask(HELLO, tools=(WebSearch(context_size="medium"),))),
+    Feature(
+        "mcp",
+        "MCP server called by the host",
+        ask(HELLO, tools=(McpServer("deepwiki", "https://mcp.example.org/mcp"),)),
+    ),
+    Feature(
+        "hosted_tool",
+        "memory tool",
+        ask(HELLO, tools=(HostedTool("memory_20250818", '{"type":"memory_20250818","name":"memory"}'),)),
+    ),
+    Feature("end_user", "end user", ask(HELLO, end_user="customer-7")),
+    Feature(
+        "prefill",
+        "beginning of the answer given",
+        ask(turns=(Turn("user", (HELLO,)), Turn("assistant", (Text("It"),)))),
+    ),
+)
+
+
+def answer(*blocks: object, finish: str = "stop", **fields: object) -> Generation:
+    return Generation("gen_1", "the-model", tuple(blocks), finish, Usage(input=11, output=7), **fields)  # type: ignore[arg-type]
+
+
+ANSWERS: dict[str, Generation] = {
+    "text": answer(Text("It rains – in Paris.")),
+    "parallel_tools": answer(Text("I look."), PARIS, ROME, finish="tool_calls"),
+    "cut": answer(Text("It ra"), finish="length"),
+    "refused": answer(Text("I may not"), finish="content_filter"),
+    "cached": Generation(
+        "gen_1", "the-model", (Text("It rains."),), "stop", Usage(input=11, cache_read=100, output=7, reasoning=3)
+    ),
+}
+
+
+def thoughtful(issuer: str) -> Generation:
+    """A thought with its proof before a call: what a tool loop must give back."""
+    return answer(Thinking("Where is Paris?", Seal(issuer, "c2VhbA==")), PARIS, finish="tool_calls")
+
+
+CITED = answer(
+    Text(
+        "It rains.",
+        (Citation("openai_responses", "{}", "https://example.org/weather", "Weather", None, 0, 9),),
+    )
+)
