@@ -129,7 +129,11 @@ def test_a_running_count_is_not_final_before_the_last_chunk() -> None:
         (
             "cache_write",
             UsageReport(
-                Usage(input=100, cache_read=1000, cache_write_5m=3900, output=20, web_searches=1), True, 2, "stop"
+                Usage(input=100, cache_read=1000, cache_write_5m=3900, output=20, web_searches=1),
+                True,
+                2,
+                "stop",
+                12_300_000,
             ),
         ),
         ("xai", UsageReport(Usage(input=26, cache_read=6, output=103, reasoning=94), True, 5, "stop")),

@@ -4,24 +4,34 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from app.base.errors import GatewayError, InvalidRequest
+from app.base.errors import GatewayError, InvalidRequest, NotFound, UpstreamRejected
 from app.domain.spend import Admitted, RateStanding
-from app.protocols.codec import Dialect, Envelope, Header, Outgoing, PathFacts, RenderedError, UsageReport
-from app.protocols.envelope import (
-    as_label,
-    as_labels,
-    encode_fields,
-    read_count,
-    read_fields,
-    read_flag,
-    read_loosely,
-    read_model,
-    splice,
+from app.protocols.codec import (
+    Asked,
+    Dialect,
+    Envelope,
+    Header,
+    Outgoing,
+    PathFacts,
+    Reading,
+    Rendered,
+    RenderedError,
+    UsageReport,
 )
+from app.protocols.conversation import Conversation
+from app.protocols.envelope import as_label, as_labels, read_count, read_fields, read_flag, read_loosely, read_model
+from app.protocols.events import Generation
 from app.protocols.openai_chat import errors, usage
+from app.protocols.openai_chat.answer_parse import ChatStreamParser, parse_response
+from app.protocols.openai_chat.dialect import dialect_of
+from app.protocols.openai_chat.rejections import parse_error
+from app.protocols.openai_chat.request_parse import parse_request
+from app.protocols.openai_chat.request_render import render_request
+from app.protocols.openai_chat.response_render import render_response
+from app.protocols.openai_chat.rewrite import rewrite
+from app.protocols.openai_chat.stream_render import ChatStreamRenderer
 
 _LARGEST_N = 128
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class OpenAIChat:
@@ -29,6 +39,8 @@ class OpenAIChat:
 
     name = "openai_chat"
     ping = b": keep-alive\n\n"
+    stream_type = b"text/event-stream; charset=utf-8"
+    header_prefixes = (b"openai-",)
 
     def __init__(self, budget_status: int | None = None) -> None:
         self._budget_status = budget_status
@@ -51,16 +63,33 @@ class OpenAIChat:
         )
 
     def rewrite(self, envelope: Envelope, upstream_model: str, dialect: Dialect, headers: Sequence[Header]) -> Outgoing:
-        """Beside ``model``: a stream is asked to count its usage, since without that there is nothing to bill by, and
-        a list of tags is taken out of the metadata, since OpenAI refuses values there that are no texts.
-        """
-        changes: dict[str, bytes | None] = {"model": msgspec.json.encode(upstream_model)}
-        if _has_tags(envelope.fields):
-            changes["metadata"] = _without_tags(envelope.fields)
-        withhold = envelope.stream and not _wants_usage(envelope.fields)
-        if withhold:
-            changes["stream_options"] = _with_usage(envelope.fields)
-        return Outgoing(splice(envelope.body, envelope.fields, changes), withhold_usage=withhold)
+        del headers  # what the host wants otherwise stands in the body
+        return rewrite(envelope, upstream_model, dialect)
+
+    def parse_request(self, envelope: Envelope, headers: Sequence[Header]) -> Conversation:
+        return parse_request(envelope, headers)
+
+    def render_request(self, conversation: Conversation, dialect: Dialect) -> Rendered:
+        return render_request(conversation, dialect_of(dialect))
+
+    def parse_response(self, body: bytes, reading: Reading) -> Generation:
+        return parse_response(body, reading)
+
+    def render_response(self, generation: Generation, asked: Asked) -> bytes:
+        return render_response(generation, asked)
+
+    def stream_parser(self, reading: Reading) -> ChatStreamParser:
+        return ChatStreamParser(reading)
+
+    def stream_renderer(self, asked: Asked) -> ChatStreamRenderer:
+        return ChatStreamRenderer(asked)
+
+    def parse_error(self, status: int, body: bytes, provider: str) -> UpstreamRejected:
+        return parse_error(status, body, provider)
+
+    def render_count(self, input_tokens: int) -> bytes:
+        del input_tokens
+        raise NotFound("chat completions have no count of tokens; ask POST /v1/messages/count_tokens")
 
     def scan_response(self, body: bytes) -> UsageReport:
         return usage.scan_response(body)
@@ -104,29 +133,6 @@ def _read_tags(fields: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         return ()
     return as_labels(tags)
-
-
-def _has_tags(fields: Mapping[str, msgspec.Raw]) -> bool:
-    metadata = read_loosely(fields, "metadata")
-    return isinstance(metadata, dict) and isinstance(metadata.get("tags"), list)
-
-
-def _without_tags(fields: Mapping[str, msgspec.Raw]) -> bytes | None:
-    """The metadata's other members as they came; None when there are none."""
-    members = _decode_members(fields["metadata"])
-    del members["tags"]
-    return encode_fields(members, {}) if members else None
-
-
-def _wants_usage(fields: Mapping[str, msgspec.Raw]) -> bool:
-    options = read_loosely(fields, "stream_options")
-    return isinstance(options, dict) and options.get("include_usage") is True
-
-
-def _with_usage(fields: Mapping[str, msgspec.Raw]) -> bytes:
-    raw = fields.get("stream_options")
-    options = {} if raw is None or bytes(raw) == b"null" else _decode_members(raw)
-    return encode_fields(options, {"include_usage": b"true"})
 
 
 def _rate_headers(what: bytes, standing: RateStanding) -> list[Header]:

@@ -14,6 +14,7 @@ class ChatDialect(Dialect):
     alone (DeepSeek); object: ``reasoning: {…}`` (OpenRouter); none: the host decides.
     ``thoughts_field`` is where the host gives and takes its thoughts; ``takes_thoughts``: within a tool loop it wants
     them back. ``json_schema``: response_format takes a schema, not just json_object.
+    ``web_search``: ``web_search_options`` are taken for any model.
     ``own_fields`` are top-level fields of the host's own that a caller may send. The rest says what the host takes.
     """
 
@@ -32,5 +33,16 @@ class ChatDialect(Dialect):
     penalties: bool = True
     images: bool = True
     documents: bool = False
+    web_search: bool = False
     user: bool = True
     own_fields: frozenset[str] = frozenset()
+
+    @property
+    def is_inventor(self) -> bool:
+        """Whether this is OpenAI's own API (or Azure's of it), which has fields that no other host has."""
+        return self.issuer == "openai"
+
+
+def dialect_of(dialect: Dialect) -> ChatDialect:
+    """The host's own, or the plain one where a host is known by its name alone."""
+    return dialect if isinstance(dialect, ChatDialect) else ChatDialect(issuer=dialect.issuer)

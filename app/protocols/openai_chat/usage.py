@@ -4,10 +4,12 @@ Source: the public API reference, ``CompletionUsage``, and those of DeepSeek, Op
 wire's classes overlap (the prompt holds what was cached, the completion what was reasoned); ours do not.
 """
 
+from decimal import Decimal, DecimalException
 from typing import Any
 
 import msgspec
 
+from app.base.money import NanoUSD, parse_usd
 from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
 from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, count_of, json_bytes, text_bytes
@@ -47,8 +49,16 @@ class _Rest(msgspec.Struct, gc=False):
     error: Any = None
 
 
-_decode_completion = msgspec.json.Decoder(_Completion).decode
-_decode_rest = msgspec.json.Decoder(_Rest).decode
+def exact_number(written: str) -> Decimal:
+    """A number with decimals as it is written, since prices are told so; zero for one beyond all bounds."""
+    try:
+        return Decimal(written)
+    except DecimalException:
+        return Decimal(0)
+
+
+_decode_completion = msgspec.json.Decoder(_Completion, float_hook=exact_number).decode
+_decode_rest = msgspec.json.Decoder(_Rest, float_hook=exact_number).decode
 
 
 def usage_of(usage: object) -> Usage | None:
@@ -79,6 +89,18 @@ def usage_of(usage: object) -> Usage | None:
     )
 
 
+def cost_of(usage: object) -> NanoUSD | None:
+    """The price that OpenRouter tells in dollars; None where there is none, or no sensible one."""
+    cost = usage.get("cost") if isinstance(usage, dict) else None
+    if type(cost) is not int and not isinstance(cost, Decimal):
+        return None
+    try:
+        amount = parse_usd(Decimal(cost))
+    except (ValueError, DecimalException):
+        return None
+    return amount if amount >= 0 else None
+
+
 def _output_classes(usage: dict[str, Any], prompt: int, completion: int) -> tuple[int, int, int]:
     """(output with its reasoning, reasoning, audio)"""
     details = usage.get("completion_tokens_details")
@@ -104,11 +126,17 @@ def scan_response(body: bytes) -> UsageReport:
         final=usage is not None,
         output_bytes=sum(_spoken_bytes(choice.message) for choice in choices if choice.message is not None),
         finish_reason=next((reason for reason in reasons if reason), None),
+        cost=cost_of(completion.usage),
     )
 
 
 class ChatScanner(FrameScanner):
     """Watches the chunks of one answer. Where asked to, withholds the one frame that carries usage and no choice."""
+
+    _cost: NanoUSD | None = None
+
+    def report(self) -> UsageReport:
+        return msgspec.structs.replace(super().report(), cost=self._cost)
 
     @property
     def complete(self) -> bool:
@@ -138,6 +166,7 @@ class ChatScanner(FrameScanner):
         if usage is not None:
             # Some hosts count along in each chunk: the last one counts, and only then is it all.
             self._usage = usage
+            self._cost = cost_of(chunk.usage)
             self._counted_all = not choices or self._finish_reason is not None
         return usage is None or choices != []
 
