@@ -4,17 +4,24 @@ import json
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from tests.fakes import anthropic_wire, openai_wire
+from tests.fakes import anthropic_wire, gemini_wire, ollama_wire, openai_wire, responses_wire
 from tests.fakes.answers import Answer, html_page, whole
 from tests.fakes.recording import RecordedRequest
 from tests.fakes.script import Script, UnknownWordError, script_of_prompt
 
 ANTHROPIC_MODELS = ("claude-opus-4-8", "claude-sonnet-4-6", "claude-haiku-4-5")
+GEMINI_MODELS = ("gemini-2.5-pro", "gemini-2.5-flash")
+OLLAMA_MODELS = ("llama3.2",)
 OPENAI_MODELS = ("gpt-5", "gpt-5-mini", "text-embedding-3-small")
+
+
+_POSTS = ("/messages", "/count_tokens", "/chat/completions", "/embeddings", "/responses")
 
 
 class Wire(Protocol):
     """What the module of each provider offers."""
+
+    __name__: str
 
     def answer_models(self, script: Script, request_id: str, names: tuple[str, ...]) -> Answer: ...
     def answer_error(self, script: Script, status: int, request_id: str, message: str) -> Answer: ...
@@ -22,8 +29,20 @@ class Wire(Protocol):
     def headers(self, script: Script, request_id: str) -> tuple[tuple[str, str], ...]: ...
 
 
+MODELS = {
+    anthropic_wire.__name__: ANTHROPIC_MODELS,
+    openai_wire.__name__: OPENAI_MODELS,
+    gemini_wire.__name__: GEMINI_MODELS,
+    ollama_wire.__name__: OLLAMA_MODELS,
+}
+
+
 def wire_of(request: RecordedRequest) -> Wire:
-    """OpenAI's paths are OpenAI's; elsewhere a path of Messages or `anthropic-version` decides."""
+    """OpenAI's paths are OpenAI's, and so on; elsewhere a path of Messages or `anthropic-version` decides."""
+    if ":" in request.path.rpartition("/")[2] or request.path.startswith("/v1beta/"):
+        return gemini_wire
+    if request.path.endswith(("/api/chat", "/api/generate", "/api/embed", "/api/tags")):
+        return ollama_wire
     is_openai = request.path.endswith(("/chat/completions", "/embeddings", "/responses"))
     if not is_openai and ("/messages" in request.path or request.header("anthropic-version") is not None):
         return anthropic_wire
@@ -54,12 +73,9 @@ def answer_of(request: RecordedRequest, script: Script, request_id: str) -> Answ
         if script.html:
             return html_page(script.error)
         return wire.answer_error(script, script.error, request_id, message)
-    if request.method in ("GET", "HEAD") and request.path.endswith("/models"):
-        names = ANTHROPIC_MODELS if wire is anthropic_wire else OPENAI_MODELS
-        return wire.answer_models(script, request_id, names)
-    if request.method == "POST" and request.path.endswith(
-        ("/messages", "/count_tokens", "/chat/completions", "/embeddings")
-    ):
+    if request.method in ("GET", "HEAD") and request.path.endswith(("/models", "/api/tags")):
+        return wire.answer_models(script, request_id, MODELS[wire.__name__])
+    if request.method == "POST" and (wire in (gemini_wire, ollama_wire) or request.path.endswith(_POSTS)):
         return _answer_post(request, script, request_id)
     echo = {"method": request.method, "path": unquote(request.path), "query": request.query}
     return whole(200, wire.headers(script, request_id), echo)
@@ -67,7 +83,7 @@ def answer_of(request: RecordedRequest, script: Script, request_id: str) -> Answ
 
 def error_event(request: RecordedRequest, script: Script) -> bytes:
     """The event of an error in mid-stream."""
-    wire = wire_of(request)
+    wire = responses_wire if request.path.endswith("/responses") else wire_of(request)
     return wire.error_event(script.error or 529, script.message or "The fake provider failed in mid-stream.")
 
 
@@ -76,6 +92,20 @@ def _answer_post(request: RecordedRequest, script: Script, request_id: str) -> A
     body = parse_body(request)
     if not isinstance(body, dict):
         return wire.answer_error(script, 400, request_id, "The request body is not a JSON object.")
+    if wire is gemini_wire:
+        if request.path.endswith(":countTokens"):
+            return gemini_wire.answer_count_tokens(script, request_id)
+        return gemini_wire.answer_generate(script, body, request.path, request_id)
+    if wire is ollama_wire:
+        if request.path.endswith("/api/embed"):
+            return ollama_wire.answer_embeddings(script, body, request_id)
+        return ollama_wire.answer_generation(script, body, request.path, request_id)
+    return _answer_others(request, script, body, request_id)
+
+
+def _answer_others(request: RecordedRequest, script: Script, body: dict[str, Any], request_id: str) -> Answer:
+    if request.path.endswith("/responses"):
+        return responses_wire.answer_responses(script, body, request_id)
     if request.path.endswith("/count_tokens"):
         return anthropic_wire.answer_count_tokens(script, request_id)
     if request.path.endswith("/messages"):

@@ -130,10 +130,11 @@ def last_user_text(body: Any) -> str:
     """The text of the last user message of any of the APIs spoken here, or ''."""
     if not isinstance(body, dict):
         return ""
-    messages = body.get("messages")
-    if not isinstance(messages, list):
-        return str(body.get("input", ""))
-    contents = [m.get("content") for m in messages if isinstance(m, dict) and m.get("role") == "user"]
+    turns = next((body[name] for name in ("messages", "contents", "input") if isinstance(body.get(name), list)), None)
+    if turns is None:
+        return str(body.get("input", body.get("prompt", "")))
+    users = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"]
+    contents = [turn.get("content", turn.get("parts")) for turn in users]
     last = contents[-1] if contents else ""
     if isinstance(last, str):
         return last
