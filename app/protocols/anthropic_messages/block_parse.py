@@ -1,6 +1,6 @@
 """Content blocks of a Messages request, into canonical ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -12,7 +12,6 @@ from app.protocols.anthropic_messages.wire import (
     WireCache,
     as_mark,
     decode_anything,
-    is_null,
     read,
     text_of,
 )
@@ -44,13 +43,13 @@ class _Head(msgspec.Struct):
     cache_control: WireCache | None = None
 
 
-class _Text(msgspec.Struct):
+class _Text(msgspec.Struct, tag="text"):
     text: str
     citations: list[msgspec.Raw] | None = None
     cache_control: WireCache | None = None
 
 
-class _Source(msgspec.Struct):
+class _Source(msgspec.Struct, omit_defaults=True):
     type: str
     media_type: str | None = None
     data: str | None = None
@@ -59,7 +58,7 @@ class _Source(msgspec.Struct):
     content: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _Image(msgspec.Struct):
+class _Image(msgspec.Struct, tag="image"):
     source: _Source
     cache_control: WireCache | None = None
 
@@ -68,7 +67,7 @@ class _Cite(msgspec.Struct):
     enabled: bool | None = None
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, tag="document", omit_defaults=True):
     source: _Source
     title: str | None = None
     context: str | None = None
@@ -76,25 +75,32 @@ class _Document(msgspec.Struct):
     cache_control: WireCache | None = None
 
 
-class _Thinking(msgspec.Struct):
+class _Thinking(msgspec.Struct, tag="thinking"):
     thinking: str = ""
     signature: str | None = None
 
 
-class _Redacted(msgspec.Struct):
+class _Redacted(msgspec.Struct, tag="redacted_thinking"):
     data: str
 
 
-class _ToolUse(msgspec.Struct):
+class _ToolUse(msgspec.Struct, tag="tool_use"):
     id: str
     name: str
     input: msgspec.Raw = msgspec.Raw(b"{}")
     cache_control: WireCache | None = None
 
 
-class _ToolResult(msgspec.Struct):
+class _ToolResult(msgspec.Struct, tag="tool_result"):
     tool_use_id: str
     content: msgspec.Raw = msgspec.Raw(b"null")
+    is_error: bool | None = None
+    cache_control: WireCache | None = None
+
+
+class _PlainToolResult(msgspec.Struct, tag="tool_result"):
+    tool_use_id: str
+    content: str | list[_Text | _Image | _Document] | None = None
     is_error: bool | None = None
     cache_control: WireCache | None = None
 
@@ -108,27 +114,35 @@ class _Citation(msgspec.Struct):
     cited_text: Any = None
 
 
+_Wire = _Text | _Image | _Document | _Thinking | _Redacted | _ToolUse | _ToolResult | _PlainToolResult
+
 _decode_content = msgspec.json.Decoder(str | list[msgspec.Raw] | None).decode
+_decode_plain_content = msgspec.json.Decoder(
+    str | list[_Text | _Image | _Document | _Thinking | _Redacted | _ToolUse | _PlainToolResult] | None
+).decode
 _decode_head = msgspec.json.Decoder(_Head).decode
-_decode_text = msgspec.json.Decoder(_Text).decode
-_decode_image = msgspec.json.Decoder(_Image).decode
-_decode_document = msgspec.json.Decoder(_Document).decode
-_decode_thinking = msgspec.json.Decoder(_Thinking).decode
-_decode_redacted = msgspec.json.Decoder(_Redacted).decode
-_decode_tool_use = msgspec.json.Decoder(_ToolUse).decode
-_decode_tool_result = msgspec.json.Decoder(_ToolResult).decode
 _decode_citation = msgspec.json.Decoder(_Citation).decode
 
 
 def parse_content(raw: msgspec.Raw, role: str, place: str) -> tuple[Block, ...]:
     """A text or a list of blocks; empty texts are left out, since nobody can say them."""
-    content = read(_decode_content, raw, place)
-    if content is None:
-        return ()
-    if isinstance(content, str):
-        return (Text(content),) if content else ()
-    found = (_parse_block(block, role, f"{place}.{number}") for number, block in enumerate(content))
-    return tuple(block for block in found if block is not None)
+    try:
+        # At one go where every block is of a kind that is canonical: nearly always, and long prompts are read often.
+        plain = _decode_plain_content(raw)
+    except (msgspec.DecodeError, RecursionError):
+        content = read(_decode_content, raw, place)
+        if content is None or isinstance(content, str):
+            return _as_texts(content)
+        found = [_parse_block(block, role, f"{place}.{number}") for number, block in enumerate(content)]
+    else:
+        if plain is None or isinstance(plain, str):
+            return _as_texts(plain)
+        found = [_as_block(block, role, f"{place}.{number}") for number, block in enumerate(plain)]
+    return tuple([block for block in found if block is not None])
+
+
+def _as_texts(content: str | None) -> tuple[Text, ...]:
+    return (Text(content),) if content else ()
 
 
 def parse_citation(raw: msgspec.Raw | bytes) -> Citation:
@@ -137,62 +151,99 @@ def parse_citation(raw: msgspec.Raw | bytes) -> Citation:
     return Citation(
         protocol=PROTOCOL,
         raw=bytes(raw).decode(),
-        url=_as_text(citation.url),
-        title=_as_text(citation.title) or _as_text(citation.document_title),
-        cited_text=_as_text(citation.cited_text),
+        url=_as_word(citation.url),
+        title=_as_word(citation.title) or _as_word(citation.document_title),
+        cited_text=_as_word(citation.cited_text),
     )
 
 
-def _as_text(value: object) -> str | None:
+def _as_word(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
 def _parse_block(raw: msgspec.Raw, role: str, place: str) -> Block | None:
-    kind = read(_decode_head, raw, place).type
-    parse = _PARSERS.get(kind)
-    if parse is None:
+    decode = _DECODERS.get(read(_decode_head, raw, place).type)
+    if decode is None:
         return _parse_foreign(raw, role, place)
-    wanted = _ROLES.get(kind, role)
-    if wanted != role:
-        raise InvalidRequest(f'a "{kind}" block belongs into a message of role "{wanted}"', param=place)
-    return parse(raw, place)
+    return _as_block(read(decode, raw, place), role, place, raw)
 
 
-def _parse_text(raw: msgspec.Raw, place: str) -> Text | None:
-    block = read(_decode_text, raw, place)
+def _as_block(block: _Wire, role: str, place: str, raw: msgspec.Raw | None = None) -> Block | None:
+    kind = type(block)
+    if _ROLES.get(kind, role) != role:
+        raise InvalidRequest(f'this block belongs into a message of role "{_ROLES[kind]}"', param=place)
+    match block:
+        case _Text():
+            return _as_text(block, place)
+        case _PlainToolResult() | _ToolResult():
+            return _as_result(block, place)
+        case _ToolUse():
+            return _as_call(block, place)
+        case _Thinking(text, signature):
+            return Thinking(text, unseal(signature, NATIVE) if signature else None)
+        case _Redacted(data):
+            return Thinking("", unseal(data, NATIVE), redacted=True)
+        case _Image():
+            return _as_image(block, place)
+        case _Document():
+            return _as_document(block, place, raw)
+
+
+def _as_text(block: _Text, place: str) -> Text | None:
     if not block.text:
         return None
+    if block.citations is None:
+        return Text(block.text, (), as_mark(block.cache_control))
     citations = tuple(
-        read(parse_citation, citation, f"{place}.citations.{number}")
-        for number, citation in enumerate(block.citations or ())
+        read(parse_citation, citation, f"{place}.citations.{number}") for number, citation in enumerate(block.citations)
     )
     return Text(block.text, citations, as_mark(block.cache_control))
 
 
-def _parse_image(raw: msgspec.Raw, place: str) -> Image:
-    block = read(_decode_image, raw, place)
+def _as_image(block: _Image, place: str) -> Image:
     source = _parse_source(block.source, f"{place}.source")
     if source is None or isinstance(source, TextSource):
         raise _unknown_source(block.source, place)
     return Image(source, cache=as_mark(block.cache_control))
 
 
-def _parse_document(raw: msgspec.Raw, place: str) -> Document | Foreign:
-    block = read(_decode_document, raw, place)
+def _as_document(block: _Document, place: str, raw: msgspec.Raw | None) -> Document | Foreign:
     source = _parse_source(block.source, f"{place}.source")
+    mark = as_mark(block.cache_control)
     if source is None:
         # Content that is itself blocks: the text of it is what another model can read.
         text = _readable(read(decode_anything, block.source.content, f"{place}.source.content"))
         if text is None:
             raise _unknown_source(block.source, place)
-        return Foreign(PROTOCOL, "document", text_of(raw), text, essential=True, cache=as_mark(block.cache_control))
+        written = msgspec.json.encode(block).decode() if raw is None else text_of(raw)
+        return Foreign(PROTOCOL, "document", written, text, essential=True, cache=mark)
     return Document(
         source,
         title=block.title,
         context=block.context,
         cite=block.citations is not None and bool(block.citations.enabled),
-        cache=as_mark(block.cache_control),
+        cache=mark,
     )
+
+
+def _as_call(block: _ToolUse, place: str) -> ToolCall:
+    arguments = text_of(block.input)
+    if not arguments.startswith("{"):
+        raise InvalidRequest(f'"{place}.input" must be an object', param=f"{place}.input")
+    return ToolCall(block.id, block.name, arguments, as_mark(block.cache_control))
+
+
+def _as_result(block: _ToolResult | _PlainToolResult, place: str) -> ToolResult:
+    place = f"{place}.content"
+    found: Iterable[Block | None]
+    if isinstance(block, _ToolResult):
+        found = parse_content(block.content, "result", place)
+    elif block.content is None or isinstance(block.content, str):
+        found = _as_texts(block.content)
+    else:
+        found = [_as_block(inner, "result", f"{place}.{number}") for number, inner in enumerate(block.content)]
+    blocks = tuple([inner for inner in found if isinstance(inner, Text | Image | Document | Foreign)])
+    return ToolResult(block.tool_use_id, blocks, bool(block.is_error), as_mark(block.cache_control))
 
 
 def _parse_source(source: _Source, place: str) -> Source | None:
@@ -224,32 +275,6 @@ def _unknown_source(source: _Source, place: str) -> InvalidRequest:
     return InvalidRequest(
         f'"{param}" {source.type[:64]!r} is unknown here; send base64, url, text or file', param=param
     )
-
-
-def _parse_thinking(raw: msgspec.Raw, place: str) -> Thinking:
-    block = read(_decode_thinking, raw, place)
-    return Thinking(block.thinking, unseal(block.signature, NATIVE) if block.signature else None)
-
-
-def _parse_redacted(raw: msgspec.Raw, place: str) -> Thinking:
-    return Thinking("", unseal(read(_decode_redacted, raw, place).data, NATIVE), redacted=True)
-
-
-def _parse_tool_use(raw: msgspec.Raw, place: str) -> ToolCall:
-    block = read(_decode_tool_use, raw, place)
-    arguments = text_of(block.input)
-    if not arguments.startswith("{"):
-        raise InvalidRequest(f'"{place}.input" must be an object', param=f"{place}.input")
-    return ToolCall(block.id, block.name, arguments, as_mark(block.cache_control))
-
-
-def _parse_tool_result(raw: msgspec.Raw, place: str) -> ToolResult:
-    block = read(_decode_tool_result, raw, place)
-    blocks: list[Text | Image | Document | Foreign] = []
-    for inner in () if is_null(block.content) else parse_content(block.content, "result", f"{place}.content"):
-        assert isinstance(inner, Text | Image | Document | Foreign)  # the others have roles of their own
-        blocks.append(inner)
-    return ToolResult(block.tool_use_id, tuple(blocks), bool(block.is_error), as_mark(block.cache_control))
 
 
 def _parse_foreign(raw: msgspec.Raw, role: str, place: str) -> Foreign:
@@ -287,18 +312,19 @@ def _readable(value: object, depth: int = _READABLE_DEPTH) -> str | None:
     return "\n".join(line for line in lines if line is not None) or None
 
 
-_PARSERS: dict[str, Callable[[msgspec.Raw, str], Block | None]] = {
-    "text": _parse_text,
-    "image": _parse_image,
-    "document": _parse_document,
-    "thinking": _parse_thinking,
-    "redacted_thinking": _parse_redacted,
-    "tool_use": _parse_tool_use,
-    "tool_result": _parse_tool_result,
+_DECODERS: dict[str, Callable[[msgspec.Raw | bytes], _Wire]] = {
+    "text": msgspec.json.Decoder(_Text).decode,
+    "image": msgspec.json.Decoder(_Image).decode,
+    "document": msgspec.json.Decoder(_Document).decode,
+    "thinking": msgspec.json.Decoder(_Thinking).decode,
+    "redacted_thinking": msgspec.json.Decoder(_Redacted).decode,
+    "tool_use": msgspec.json.Decoder(_ToolUse).decode,
+    "tool_result": msgspec.json.Decoder(_ToolResult).decode,
 }
-_ROLES = {
-    "thinking": "assistant",
-    "redacted_thinking": "assistant",
-    "tool_use": "assistant",
-    "tool_result": "user",
+_ROLES: dict[type, str] = {
+    _Thinking: "assistant",
+    _Redacted: "assistant",
+    _ToolUse: "assistant",
+    _ToolResult: "user",
+    _PlainToolResult: "user",
 }

@@ -23,8 +23,7 @@ from app.protocols.opaque import may_hold_foreign_seals, unseal
 _BETA = b"anthropic-beta"
 _VERSION = b"anthropic-version"
 _PROOFS = {"thinking": "signature", "redacted_thinking": "data"}
-# Thinking that came from a host which signs nothing was handed out so.
-_UNSIGNED = (b'"signature":""', b'"signature": ""')
+_SIGNATURE = b'"signature":'
 
 
 def rewrite(envelope: Envelope, upstream_model: str, dialect: MessagesDialect, headers: Sequence[Header]) -> Outgoing:
@@ -40,7 +39,7 @@ def rewrite(envelope: Envelope, upstream_model: str, dialect: MessagesDialect, h
         sent = ((_BETA, ",".join(_betas(headers, dialect, [])).encode()),)
     if dialect.system_head is not None and (system := _with_head(fields.get("system"), dialect.system_head)):
         changes["system"] = system
-    if may_hold_foreign_seals(envelope.body) or any(mark in envelope.body for mark in _UNSIGNED):
+    if _may_hold_foreign_thinking(envelope.body):
         messages = _without_foreign_thinking(fields.get("messages"), dialect)
         if messages is not None:
             changes["messages"] = messages
@@ -93,6 +92,19 @@ def _text_of(block: object) -> str:
     return text if isinstance(text, str) else ""
 
 
+def _may_hold_foreign_thinking(body: bytes) -> bool:
+    """Thinking of a host that signs nothing was handed out with an empty signature."""
+    if may_hold_foreign_seals(body):
+        return True
+    place = body.find(_SIGNATURE)
+    while place >= 0:
+        place += len(_SIGNATURE)
+        if body[place : place + 3].lstrip().startswith(b'""'):
+            return True
+        place = body.find(_SIGNATURE, place)
+    return False
+
+
 def _without_foreign_thinking(raw: msgspec.Raw | None, dialect: MessagesDialect) -> bytes | None:
     """``messages`` without thinking that another issuer sealed, or none; None where nothing changes.
 
@@ -110,7 +122,7 @@ def _without_foreign_thinking(raw: msgspec.Raw | None, dialect: MessagesDialect)
 
 def _mended(message: msgspec.Raw, dialect: MessagesDialect) -> msgspec.Raw | bytes | None:
     body = bytes(message)
-    if not may_hold_foreign_seals(body) and not any(mark in body for mark in _UNSIGNED):
+    if not _may_hold_foreign_thinking(body):
         return message
     members = decode_members(message)
     content = members.get("content")
