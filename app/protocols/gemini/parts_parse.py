@@ -1,0 +1,316 @@
+"""A Gemini client's contents into turns."""
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+import msgspec
+
+from app.base.errors import InvalidRequest
+from app.protocols.conversation import (
+    Audio,
+    Base64Source,
+    Block,
+    Document,
+    FileSource,
+    Foreign,
+    Image,
+    Role,
+    Text,
+    TextSource,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Turn,
+    UrlSource,
+)
+from app.protocols.gemini import seals
+from app.protocols.gemini.proto import (
+    UNREADABLE,
+    as_elements,
+    as_members,
+    camel,
+    find,
+    find_members,
+    find_text,
+    first_byte,
+)
+
+PROTOCOL = "gemini"
+_ROLES: dict[str, Role] = {"user": "user", "model": "assistant", "function": "user", "tool": "user", "system": "system"}
+_UPLOADED = ("https://generativelanguage.googleapis.com/", "files/")
+_DETAILS = {"MEDIA_RESOLUTION_LOW": "low", "MEDIA_RESOLUTION_HIGH": "high"}
+_BESIDE = frozenset({"thought", "thoughtSignature", "mediaResolution", "partMetadata"})
+_RESULT_FIELDS = ("result", "output")
+
+
+class Part(msgspec.Struct, gc=False):
+    """Each field by both of its names; what is none of these makes the whole part a foreign block."""
+
+    text: str | None = None
+    thought: bool | None = None
+    thoughtSignature: str | None = None  # noqa: N815
+    thought_signature: str | None = None
+    functionCall: dict[str, msgspec.Raw] | None = None  # noqa: N815
+    function_call: dict[str, msgspec.Raw] | None = None
+    functionResponse: dict[str, msgspec.Raw] | None = None  # noqa: N815
+    function_response: dict[str, msgspec.Raw] | None = None
+    inlineData: dict[str, Any] | None = None  # noqa: N815
+    inline_data: dict[str, Any] | None = None
+    fileData: dict[str, Any] | None = None  # noqa: N815
+    file_data: dict[str, Any] | None = None
+    mediaResolution: Any = None  # noqa: N815
+    media_resolution: Any = None
+    videoMetadata: Any = None  # noqa: N815
+    video_metadata: Any = None
+
+
+class Content(msgspec.Struct, gc=False):
+    """Google's parser takes a lone object for an array of one."""
+
+    role: str | None = None
+    parts: list[Part] | Part | None = None
+
+
+_decode_contents = msgspec.json.Decoder(list[Content] | Content).decode
+
+
+def parse_contents(raw: msgspec.Raw, param: str = "contents") -> tuple[Turn, ...]:
+    try:
+        read = _decode_contents(raw)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f'"{param}" cannot be read: {error}', param=param) from error
+    except UNREADABLE as error:
+        raise InvalidRequest(f'"{param}" cannot be read', param=param) from error
+    contents = read if isinstance(read, list) else [read]
+    parsing = _Parsing(raw, param)
+    for index, content in enumerate(contents):
+        parsing.take(index, content)
+    return tuple(Turn(role, tuple(blocks)) for role, blocks in parsing.turns if blocks)
+
+
+class _Parsing:
+    """Goes through the contents once; remembers which calls have had no response yet."""
+
+    def __init__(self, raw: msgspec.Raw, param: str) -> None:
+        self._raw = raw
+        self._param = param
+        self._waiting: list[tuple[str, str]] = []
+        self._known: set[str] = set()
+        self.turns: list[tuple[Role, list[Block]]] = []
+
+    def take(self, index: int, content: Content) -> None:
+        role = _ROLES.get(content.role or "user")
+        if role is None:
+            raise InvalidRequest(
+                f'"{self._param}.{index}.role" must be "user" or "model"', param=f"{self._param}.{index}.role"
+            )
+        parts = content.parts
+        # A client that kept a stream sends the pieces of one turn as contents of their own.
+        if role != "assistant" or not self.turns or self.turns[-1][0] != role:
+            self.turns.append((role, []))
+        blocks = self.turns[-1][1]
+        for number, part in enumerate(parts if isinstance(parts, list) else [] if parts is None else [parts]):
+            self._add(blocks, part, (index, number))
+
+    def _add(self, blocks: list[Block], part: Part, place: tuple[int, int]) -> None:
+        written = part.thoughtSignature or part.thought_signature
+        signature = None if written == seals.DUMMY else written
+        only_text = part.functionCall is None and part.function_call is None and part.text is not None
+        if part.thought and only_text:
+            _add_thought(blocks, part.text or "", signature)
+            return
+        if signature is not None:
+            _add_thought(blocks, "", signature)
+        if only_text:
+            _add_text(blocks, part.text or "", join=self.turns[-1][0] == "assistant")
+            return
+        block = self._block(part, place) or self._foreign(place)
+        if block is not None:
+            blocks.append(block)
+
+    def _block(self, part: Part, place: tuple[int, int]) -> Block | None:
+        """The one thing that the part holds besides a text; None where it is nothing known here."""
+        path = f"{self._param}.{place[0]}.parts.{place[1]}"
+        call = part.functionCall if part.functionCall is not None else part.function_call
+        if call is not None:
+            return self._call(call, place, path)
+        response = part.functionResponse if part.functionResponse is not None else part.function_response
+        if response is not None:
+            return self._response(response, path)
+        if part.videoMetadata is not None or part.video_metadata is not None:
+            return None
+        detail = _detail_in(part.mediaResolution if part.mediaResolution is not None else part.media_resolution)
+        inline = part.inlineData if part.inlineData is not None else part.inline_data
+        if inline is not None:
+            return _inline_block(inline, detail, path)
+        file = part.fileData if part.fileData is not None else part.file_data
+        return None if file is None else _file_block(file, detail, path)
+
+    def _call(self, call: dict[str, msgspec.Raw], place: tuple[int, int], path: str) -> ToolCall:
+        name = find_text(call, "name", f"{path}.functionCall.")
+        if not name:
+            raise InvalidRequest(f'"{path}.functionCall.name" is missing', param=f"{path}.functionCall.name")
+        raw = find(call, "args", f"{path}.functionCall.")
+        if raw is not None and first_byte(raw) != b"{":
+            raise InvalidRequest(f'"{path}.functionCall.args" must be an object', param=f"{path}.functionCall.args")
+        call_id = find_text(call, "id", f"{path}.functionCall.")
+        if not call_id:
+            call_id = _made_up_id(place, name)
+        self._waiting.append((call_id, name))
+        self._known.add(call_id)
+        return ToolCall(call_id, name, "{}" if raw is None else bytes(raw).decode())
+
+    def _response(self, response: dict[str, msgspec.Raw], path: str) -> ToolResult:
+        within = f"{path}.functionResponse."
+        call_id = self._answered(find_text(response, "id", within), find_text(response, "name", within), path)
+        raw = find(response, "response", within)
+        blocks: list[Text | Image | Document | Foreign] = []
+        text, is_error = ("", False) if raw is None else _said(raw, within + "response")
+        if text:
+            blocks.append(Text(text))
+        parts = find(response, "parts", within)
+        for number, element in enumerate(() if parts is None else as_elements(parts, within + "parts")):
+            media = _response_media(element, f"{within}parts.{number}")
+            if media is not None:
+                blocks.append(media)
+        return ToolResult(call_id, tuple(blocks), is_error)
+
+    def _answered(self, call_id: str | None, name: str | None, path: str) -> str:
+        """The id of the call that is answered: the one given, else the first call of the name that waits."""
+        if call_id and call_id in self._known:
+            self._waiting = [waits for waits in self._waiting if waits[0] != call_id]
+            return call_id
+        for position, (waiting_id, waiting_name) in enumerate(self._waiting):
+            if waiting_name == name:
+                del self._waiting[position]
+                return waiting_id
+        raise InvalidRequest(
+            f'"{path}.functionResponse" answers no functionCall before it; send the model\'s turn with the call too',
+            param=f"{path}.functionResponse",
+        )
+
+    def _foreign(self, place: tuple[int, int]) -> Foreign | None:
+        path = f"{self._param}.{place[0]}.parts.{place[1]}"
+        content = as_members(as_elements(self._raw, self._param)[place[0]], self._param)
+        raw = as_elements(content["parts"], path)[place[1]]
+        members = as_members(raw, path)
+        return foreign_part(members, bytes(raw).decode())
+
+
+def _add_thought(blocks: list[Block], text: str, signature: str | None) -> None:
+    """A thought, or its signature alone: both belong to a thought directly before that has had none yet."""
+    seal, redacted = (None, False) if signature is None else seals.read(signature)
+    before = blocks[-1] if blocks else None
+    if isinstance(before, Thinking) and before.seal is None:
+        blocks[-1] = Thinking(before.text + text, seal, redacted)
+    elif text or seal is not None:
+        blocks.append(Thinking(text, seal, redacted))
+
+
+def _add_text(blocks: list[Block], text: str, *, join: bool) -> None:
+    before = blocks[-1] if blocks else None
+    if join and isinstance(before, Text):
+        blocks[-1] = Text(before.text + text)
+    elif text:
+        blocks.append(Text(text))
+
+
+def foreign_part(members: dict[str, msgspec.Raw], raw: str) -> Foreign | None:
+    """A part of a kind that only Gemini has. Code that ran can be read by others; most nobody can do without."""
+    for name, heading in (("executableCode", "code"), ("codeExecutionResult", "output")):
+        inner = find(members, name)
+        if inner is not None:
+            text = find_text(as_members(inner, name), heading)
+            return Foreign(PROTOCOL, name, raw, f"```\n{text or ''}\n```")
+    for name in ("toolCall", "toolResponse"):
+        if find(members, name) is not None:
+            return Foreign(PROTOCOL, name, raw)
+    kind = next((name for name in members if camel(name) not in _BESIDE and find(members, camel(name))), None)
+    return None if kind is None else Foreign(PROTOCOL, camel(kind), raw, essential=True)
+
+
+def _made_up_id(place: tuple[int, int], name: str) -> str:
+    digest = hashlib.sha256(f"{place[0]}.{place[1]}.{name}".encode()).hexdigest()
+    return f"call_{digest[:24]}"
+
+
+def _detail_in(resolution: object) -> str | None:
+    level = resolution.get("level") if isinstance(resolution, dict) else resolution
+    return _DETAILS.get(level) if isinstance(level, str) else None
+
+
+def _texts_of(data: dict[str, Any], path: str, *names: str) -> str:
+    for name in names:
+        value = data.get(name)
+        if value is not None:
+            if isinstance(value, str):
+                return value
+            raise InvalidRequest(f'"{path}.{name}" must be a string', param=f"{path}.{name}")
+    return ""
+
+
+def _inline_block(inline: dict[str, Any], detail: str | None, path: str) -> Block | None:
+    path += ".inlineData"
+    kind = _texts_of(inline, path, "mimeType", "mime_type")
+    data = _texts_of(inline, path, "data")
+    title = _texts_of(inline, path, "displayName", "display_name") or None
+    if not kind or not data:
+        raise InvalidRequest(f'"{path}" needs "mimeType" and "data"', param=path)
+    data = data.replace("-", "+").replace("_", "/")  # Google takes both alphabets, others only this one
+    data += "=" * (-len(data) % 4)
+    bare, _, _ = kind.partition(";")
+    family = bare.partition("/")[0]
+    if family == "image":
+        return Image(Base64Source(kind, data), detail)
+    if family == "audio":
+        return Audio(Base64Source(kind, data))
+    if family == "video":
+        return None
+    if family == "text":
+        return Document(TextSource(_decoded(data, path)), title)
+    return Document(Base64Source(bare, data), title)
+
+
+def _decoded(data: str, path: str) -> str:
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise InvalidRequest(f'"{path}.data" is no UTF-8 text in base64', param=f"{path}.data") from error
+
+
+def _file_block(file: dict[str, Any], detail: str | None, path: str) -> Block | None:
+    path += ".fileData"
+    url = _texts_of(file, path, "fileUri", "file_uri")
+    kind = _texts_of(file, path, "mimeType", "mime_type")
+    title = _texts_of(file, path, "displayName", "display_name") or None
+    if not url:
+        raise InvalidRequest(f'"{path}.fileUri" is missing', param=f"{path}.fileUri")
+    family = kind.partition("/")[0]
+    if family in ("video", "audio"):
+        return None
+    source = FileSource(url) if url.startswith(_UPLOADED) else UrlSource(url, kind or None)
+    return Image(source, detail) if family == "image" else Document(source, title)
+
+
+def _said(raw: msgspec.Raw, path: str) -> tuple[str, bool]:
+    """(text, whether it is an error) of a function's response: the text within where there is just that."""
+    members = as_members(raw, path)
+    if len(members) == 1:
+        name, value = next(iter(members.items()))
+        if name in (*_RESULT_FIELDS, "error") and first_byte(value) == b'"':
+            return find_text(members, name, path + ".") or "", name == "error"
+    return bytes(raw).decode(), "error" in members and len(members) == 1
+
+
+def _response_media(element: msgspec.Raw, path: str) -> Image | Document | Foreign | None:
+    members = as_members(element, path)
+    for name, reading in (("inlineData", _inline_block), ("fileData", _file_block)):
+        inner = find_members(members, name, path + ".")
+        if inner:
+            plain = {key: find_text(inner, key, f"{path}.{name}.") for key in inner}
+            block = reading(plain, None, path)
+            if isinstance(block, Image | Document):
+                return block
+    return foreign_part(members, bytes(element).decode())
