@@ -29,9 +29,28 @@ STREAMS = {
     "without_done": UsageReport(Usage(input=10, output=3), True, 2, "stop"),
     "crlf": UsageReport(Usage(input=10, output=3), True, 2, "stop"),
     "error_midway": UsageReport(None, False, 9),
+    "interleaved_tools": UsageReport(Usage(input=82, output=40), True, 8 + 15 + 14, "tool_calls"),
+    "same_index_tools": UsageReport(Usage(input=9, output=5), True, 2 * 15 + 4, "stop"),
+    "openrouter_reasoning": UsageReport(Usage(input=40, output=21, reasoning=9), True, 13 + 5, "stop", 434_999),
+    "openrouter_error": UsageReport(None, False, 4, "error"),
+    "refusal": UsageReport(Usage(input=10, output=8), True, 19, "stop"),
+    "annotations": UsageReport(Usage(input=10, output=8), True, 37, "stop"),
+    "function_call": UsageReport(None, False, 15, "function_call"),
+    "text_between_tools": UsageReport(Usage(input=3, output=4), True, 5 + 2 + 5, "tool_calls"),
     "azure_filter": UsageReport(Usage(input=9, output=1), True, 2, "content_filter"),
 }
-HAS_USAGE_FRAME = ("text_with_usage", "tools", "usage_before_finish", "without_done", "crlf", "azure_filter")
+HAS_USAGE_FRAME = (
+    "text_with_usage",
+    "tools",
+    "usage_before_finish",
+    "without_done",
+    "crlf",
+    "azure_filter",
+    "interleaved_tools",
+    "refusal",
+    "annotations",
+)
+FAILING = ("error_midway", "openrouter_error")
 
 
 def without_usage_frame(stream: bytes) -> bytes:
@@ -50,8 +69,8 @@ def test_a_stream_passes_unchanged_and_is_counted(name: str) -> None:
     stream = answer(f"openai_chat/{name}.sse")
     watching = scanner()
     assert feed_all(watching, stream) == (stream, STREAMS[name])
-    assert watching.ended is (name not in {"without_done", "error_midway"})
-    assert watching.failed is (name == "error_midway")
+    assert watching.ended is (name not in {"without_done", *FAILING})
+    assert watching.failed is (name in FAILING)
     assert watching.complete
     assert watching.at_boundary
 

@@ -107,18 +107,15 @@ class AnswerReader:
     def take(self, completion: Completion) -> list[Event]:
         """What a chunk tells, but for the end."""
         events: list[Event] = []
-        choices = completion.choices
-        if not self._started and completion.error is None:
-            self._start(completion, events)
-        if choices:
-            for choice in choices:
-                if not choice.index:  # there is no more than one
-                    self._take_choice(choice, events)
-                if self.done:
-                    return events
         if completion.error is not None:
             self._fail(completion.error, events)
-        elif completion.usage is not None:
+            return events
+        if not self._started:
+            self._start(completion, events)
+        for choice in completion.choices or ():
+            if not choice.index:  # there is no more than one
+                self._take_choice(choice, events)
+        if completion.usage is not None and not self.done:
             usage = usage_of(completion.usage)
             if usage is not None:
                 events.append(UsageReported(usage, cost_of(completion.usage)))
