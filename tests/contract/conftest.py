@@ -23,6 +23,24 @@ model_list:
     litellm_params: {model: openai/gpt-5, api_key: os.environ/OPENAI_API_KEY}
 """
 
+EVERY_HOST = """
+  - model_name: gemini-2.5-pro
+    litellm_params: {model: gemini/gemini-2.5-pro, api_key: os.environ/GEMINI_API_KEY, api_base: %(upstream)s}
+  - model_name: gemini-3-pro
+    litellm_params: {model: gemini/gemini-3-pro-preview, api_key: os.environ/GEMINI_API_KEY, api_base: %(upstream)s}
+  - model_name: deepseek-reasoner
+    litellm_params: {model: deepseek/deepseek-reasoner, api_key: os.environ/DEEPSEEK_API_KEY, api_base: %(upstream)s}
+  - model_name: llama
+    litellm_params: {model: ollama_chat/llama3.2, api_base: %(upstream)s}
+  - model_name: llama-generate
+    litellm_params: {model: ollama/llama3.2, api_base: %(upstream)s}
+  - model_name: router
+    litellm_params: {model: openrouter/meta/llama, api_key: os.environ/OPENROUTER_API_KEY, api_base: %(upstream)s/v1}
+  - model_name: gpt-5-responses
+    litellm_params: {model: openai/responses/gpt-5, api_key: os.environ/OPENAI_API_KEY}
+"""
+"""Deployments of hosts that speak other protocols than the two of CONFIG, all of them the recording upstream."""
+
 
 @pytest.fixture(scope="session")
 async def upstream() -> AsyncIterator[RecordingUpstream]:
@@ -42,7 +60,7 @@ def gateway(
     upstream: RecordingUpstream, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
     folder: Path = tmp_path_factory.mktemp("gateway")
-    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "config.yaml").write_text(CONFIG + EVERY_HOST % {"upstream": upstream.base_url})
     process = GatewayProcess(
         folder / "home",
         {
@@ -50,7 +68,7 @@ def gateway(
             "REDIS_URL": redis_url,
             "ANTHROPIC_API_KEY": PROVIDER_KEY,
             "ANTHROPIC_API_BASE": upstream.base_url,
-            "OPENAI_API_KEY": PROVIDER_KEY,
+            **{f"{host}_API_KEY": PROVIDER_KEY for host in ("OPENAI", "GEMINI", "DEEPSEEK", "OPENROUTER")},
             "OPENAI_API_BASE": f"{upstream.base_url}/v1",
         },
         "--config",

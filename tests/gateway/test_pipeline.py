@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -56,9 +56,7 @@ START = event("message_start", message={"usage": {"input_tokens": 100, "output_t
 TEXT = event("content_block_delta", index=0, delta={"type": "text_delta", "text": "x" * 40})
 DELTA = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 50})
 STOP = event("message_stop")
-AUDIO = [
-    {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}]}
-]
+AUDIO = [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}]}]
 WHOLE = msgspec.json.encode(
     {"type": "message", "stop_reason": "end_turn", "usage": {"input_tokens": 100, "output_tokens": 50}}
 )
@@ -70,13 +68,14 @@ class House:
     ledger: NotingLedger = field(default_factory=NotingLedger)
     rules: AdmissionRules = field(default_factory=AdmissionRules)
     ping_after_s: float = 15
+    catalog: ClassVar[Catalog] = CATALOG
 
     def __post_init__(self) -> None:
         metrics = Metrics(CollectorRegistry())
         self.upstream = ScriptedUpstream(self.replies)
         self.settlement = Settlement(self.ledger, metrics)
         codecs: dict[str, Codec] = {codec.name: codec for codec in (AnthropicMessages(), OpenAIChat())}
-        admission = Admission(OneCatalog(CATALOG), self.ledger, Exchanges(codecs), self.rules)
+        admission = Admission(OneCatalog(self.catalog), self.ledger, Exchanges(codecs), self.rules)
         self.gateway = Gateway(
             admission, self.upstream, self.settlement, metrics, RelayRules(ping_after_s=self.ping_after_s)
         )
