@@ -83,11 +83,18 @@ def render_request(conversation: Conversation, dialect: MessagesDialect) -> Rend
         if draft.betas:
             fields["anthropic_beta"] = draft.betas
     return Rendered(
-        body=encode(fields),
+        body=_encoded(fields),
         reading=Reading(dialect, renamed(box.names, longest=LONGEST_NAME), box.json_tool),
         headers=headers,
         losses=draft.losses.gathered(),
     )
+
+
+def _encoded(fields: dict[str, Any]) -> bytes:
+    try:
+        return encode(fields)
+    except RecursionError as error:
+        raise InvalidRequest("the request is nested too deeply; flatten its schemas") from error
 
 
 def _tool_fields(draft: Draft, box: Toolbox, plan: Plan) -> dict[str, Any]:
