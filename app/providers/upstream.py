@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from app.base.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
+from app.providers.decoding import decoded
 from app.providers.provider import Header, Upstream, UpstreamReply, UpstreamRequest
 from app.providers.wire import BrokenOff, Connection
 
@@ -57,7 +58,7 @@ class HttpUpstream:
         self._closed = False
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
-        origin, host, target = _parse(request.url)
+        origin, host, target = parse_url(request.url)
         head = _head(request, host, target)
         without_body = request.method == "HEAD"
         while True:
@@ -76,7 +77,7 @@ class HttpUpstream:
                 if fresh or error.answered:
                     raise _unreachable(request, str(error)) from error
             else:
-                return HttpReply(connection, request.provider)
+                return decoded(HttpReply(connection, request.provider), request.provider)
 
     async def close(self) -> None:
         self._closed = True
@@ -165,7 +166,7 @@ def _head(request: UpstreamRequest, host: bytes, target: bytes) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _parse(url: str) -> tuple[Origin, bytes, bytes]:
+def parse_url(url: str) -> tuple[Origin, bytes, bytes]:
     """The origin, the host header and the request target of a URL. Raises UpstreamUnreachable for what is no URL."""
     parts = urlsplit(url)
     try:
