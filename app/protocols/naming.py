@@ -16,6 +16,11 @@ def fitting_id(call_id: str, *, longest: int = 64) -> str:
     return f"call_{_digest(call_id, 24)}"
 
 
+def made_up_id(*facts: str) -> str:
+    """For a call that its host gave no id: distinct where the facts are, and the same for the same bytes."""
+    return f"call_{_digest(chr(0).join(facts), 24)}"
+
+
 def fitting_name(name: str, *, longest: int = 64) -> str:
     """A tool's name of ``[a-zA-Z0-9_-]``, shortened with a digest of the whole where that is needed."""
     if name and len(name) <= longest and not _REFUSED.search(name):

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from app.base.errors import UpstreamUnreadable
-from app.base.ids import new_id
 from app.protocols.codec import Reading
 from app.protocols.conversation import Base64Source, Image, Text, Thinking, ToolCall
 from app.protocols.events import (
@@ -21,6 +20,7 @@ from app.protocols.events import (
     UsageReported,
     fold,
 )
+from app.protocols.naming import made_up_id
 from app.protocols.ollama.json_tools import JsonCallReading, read_answer
 from app.protocols.ollama.lines import LineSplitter
 from app.protocols.ollama.usage import read_answer as read_line
@@ -48,7 +48,7 @@ def parse_response(body: bytes, reading: Reading) -> Generation:
 class OllamaStreamParser:
     """The thoughts, the text and each call are blocks; a call comes whole, and gets an id of its own."""
 
-    __slots__ = ("_called", "_held", "_open", "_over", "_reading", "_splitter", "_started", "_tools")
+    __slots__ = ("_called", "_calls", "_held", "_open", "_over", "_reading", "_splitter", "_started", "_tools", "_when")
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -56,6 +56,8 @@ class OllamaStreamParser:
         self._started = False
         self._over = False
         self._called = False
+        self._when = ""
+        self._calls = 0
         self._open: type[Text | Thinking] | None = None
         self._tools = reading.tools if isinstance(reading, JsonCallReading) else None
         self._held: list[str] = []
@@ -84,6 +86,7 @@ class OllamaStreamParser:
             self._started = True
             events.append(Started("", answer.model if isinstance(answer.model, str) else ""))
         message = answer.message
+        self._when = answer.created_at if isinstance(answer.created_at, str) else ""
         if answer.thinking:
             self._add(Thinking, answer.thinking, events)
         if answer.response:
@@ -131,8 +134,13 @@ class OllamaStreamParser:
         if function is None or not isinstance(function.name, str):
             return
         arguments = "{}" if is_null(function.arguments) else text_of(as_object(text_of(function.arguments)))
-        call_id = call.id if isinstance(call.id, str) and call.id else new_id("call")
+        call_id = call.id if isinstance(call.id, str) and call.id else self._new_id(arguments)
         self._tell(ToolCall(call_id, function.name, arguments), events)
+
+    def _new_id(self, arguments: str) -> str:
+        """Ollama gives none; the time of the line, to the nanosecond, tells answers apart."""
+        self._calls += 1
+        return made_up_id(self._when, str(self._calls), arguments)
 
     def _tell(self, call: ToolCall, events: list[Event]) -> None:
         self._close(events)
@@ -161,7 +169,7 @@ class OllamaStreamParser:
     def _tell_held(self, events: list[Event]) -> None:
         if self._tools is None or not self._held:
             return
-        meant = read_answer("".join(self._held), self._tools, new_id("call"))
+        meant = read_answer("".join(self._held), self._tools, self._new_id("".join(self._held)))
         self._tools = None
         if isinstance(meant, ToolCall):
             self._tell(meant, events)

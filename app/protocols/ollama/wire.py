@@ -49,6 +49,7 @@ class Answer(msgspec.Struct, gc=False):
     thinking: str | None = None
     done: bool | None = None
     model: Any = None
+    created_at: Any = None
     done_reason: Any = None
     prompt_eval_count: Any = None
     eval_count: Any = None
