@@ -43,7 +43,7 @@ class AnthropicMessages:
     name = "anthropic_messages"
     ping = b'event: ping\ndata: {"type": "ping"}\n\n'
     stream_type = b"text/event-stream; charset=utf-8"
-    header_prefixes = (b"anthropic-",)
+    header_prefixes: tuple[bytes, ...] = (b"anthropic-",)
 
     def __init__(self, budget_status: int | None = None) -> None:
         self._budget_status = budget_status

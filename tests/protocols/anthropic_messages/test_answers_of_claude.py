@@ -252,7 +252,9 @@ def test_whatever_a_host_sends_nothing_is_raised(chunks: list[bytes]) -> None:
         CODEC.parse_response(b"".join(chunks), READING)
 
 
-ODD = st.none() | st.integers(-2, 3) | st.text(max_size=4) | st.lists(st.none(), max_size=1) | st.just({})
+ODD: st.SearchStrategy[Any] = (
+    st.none() | st.integers(-2, 3) | st.text(max_size=4) | st.lists(st.none(), max_size=1) | st.just({})
+)
 ODD_FRAMES = st.builds(
     lambda kind, members: frame(kind, **members),
     st.sampled_from(

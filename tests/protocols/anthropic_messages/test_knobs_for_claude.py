@@ -411,7 +411,7 @@ def test_older_models_are_made_to_call_a_tool_instead() -> None:
     assert body["tools"][0]["input_schema"] == json.loads(PERSON)
     assert body["tool_choice"] == {"type": "tool", "name": "json_tool_call"}
     assert given.reading.json_tool == "json_tool_call"
-    assert "anthropic-beta" not in dict(given.headers)
+    assert b"anthropic-beta" not in dict(given.headers)
 
 
 def test_json_of_any_shape_is_a_tool_with_an_open_schema() -> None:
