@@ -50,6 +50,7 @@ def format_usd(amount: NanoUSD) -> str:
     return f"{sign}{whole}.{kept}"
 
 
-def round_per_million(product: int) -> NanoUSD:
-    """Σ count × price-per-million, divided by 10⁶ and rounded half up; product is never negative."""
-    return (product + MILLION // 2) // MILLION
+def round_per_million(product: int, millions: int = 1) -> NanoUSD:
+    """Σ count × price per so many ``millions``, divided by them and rounded half up; product is never negative."""
+    units = MILLION * millions
+    return (product + units // 2) // units

@@ -1,6 +1,7 @@
 """Prices in integer nano-dollars per million units, and the one routine that turns usage into cost."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -37,12 +38,16 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class PriceSheet:
-    """The price of one model at one time. ``version`` stands on every receipt that used it; tiers ascend."""
+    """The price of one model at one time. ``version`` stands on every receipt that used it; tiers ascend.
+
+    The rates are for so many ``millions`` of units: half a price is the same rate for twice as many, exactly.
+    """
 
     version: str
     source: PriceSource
     rates: Rates
     tiers: tuple[Tier, ...] = ()
+    millions: int = 1
 
     def rates_for(self, prompt_tokens: int) -> Rates:
         rates = self.rates
@@ -50,6 +55,15 @@ class PriceSheet:
             if prompt_tokens > tier.above_prompt_tokens:
                 rates = tier.rates
         return rates
+
+
+BATCH_DIVISORS: Mapping[str, int] = {"anthropic": 2}
+"""The providers that take batches, and by what each divides every price of what was asked in one."""
+
+
+def batch_sheet(sheet: PriceSheet, provider: str) -> PriceSheet:
+    """The price in a batch. Raises KeyError for a provider that takes none."""
+    return replace(sheet, version=f"{sheet.version}:batch", millions=sheet.millions * BATCH_DIVISORS[provider])
 
 
 class Cost(msgspec.Struct, frozen=True, array_like=True):
@@ -85,9 +99,10 @@ def cost_of(usage: Usage, sheet: PriceSheet) -> Cost:
         + usage.web_searches * rates.web_searches
     )
     # Rounding the running sum, and taking differences, makes the parts add up to the once-rounded total.
-    to_input = round_per_million(input_product)
-    to_read = round_per_million(input_product + read_product)
-    to_write = round_per_million(input_product + read_product + write_product)
-    to_output = round_per_million(input_product + read_product + write_product + output_product)
-    total = round_per_million(input_product + read_product + write_product + output_product + other_product)
+    millions = sheet.millions
+    to_input = round_per_million(input_product, millions)
+    to_read = round_per_million(input_product + read_product, millions)
+    to_write = round_per_million(input_product + read_product + write_product, millions)
+    to_output = round_per_million(input_product + read_product + write_product + output_product, millions)
+    total = round_per_million(input_product + read_product + write_product + output_product + other_product, millions)
     return Cost(to_input, to_read - to_input, to_write - to_read, to_output - to_write, total - to_output, total)

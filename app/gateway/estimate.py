@@ -41,7 +41,7 @@ def estimate(body: bytes, max_output_tokens: int | None, sheet: PriceSheet) -> E
         # A prompt that is to be cached is written at a higher price, and for an hour at a higher one still.
         input_rate = max(input_rate, rates.cache_write_1h if b'"1h"' in body else rates.cache_write_5m)
     product = usage.input * input_rate + usage.output * max(rates.output, rates.reasoning)
-    return Estimate(usage, round_per_million(product))
+    return Estimate(usage, round_per_million(product, sheet.millions))
 
 
 def input_tokens(body: bytes) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.pricing import NO_COST, Cost, PriceSheet, Rates, Tier, cost_of
+from app.domain.pricing import NO_COST, Cost, PriceSheet, Rates, Tier, batch_sheet, cost_of
 from app.domain.usage import Usage
 from tests.domain.records import flat_rates
 
@@ -116,3 +116,17 @@ def test_more_tokens_never_cost_less(tokens: int, rate: int) -> None:
     sheet = PriceSheet("t", "config", flat_rates(rate))
 
     assert cost_of(Usage(input=tokens + 1), sheet).total >= cost_of(Usage(input=tokens), sheet).total
+
+
+@given(usage=st.builds(Usage, input=COUNT, cache_read=COUNT, output=COUNT, web_searches=COUNT), rate=RATE)
+def test_a_batch_pays_exactly_half_of_every_class_rounded_once(usage: Usage, rate: int) -> None:
+    sheet = PriceSheet("t", "config", flat_rates(rate), (Tier(200_000, flat_rates(rate + 1)),))
+    cost = cost_of(usage, batch_sheet(sheet, "anthropic"))
+    product = sum((usage.input, usage.cache_read, usage.output)) * sheet.rates_for(usage.prompt_tokens).input
+    product += usage.web_searches * sheet.rates_for(usage.prompt_tokens).web_searches
+    assert Fraction(-1, 2) < cost.total - Fraction(product, 2_000_000) <= Fraction(1, 2)
+    assert cost.total == cost.input + cost.cache_read + cost.cache_write + cost.output + cost.other
+
+
+def test_a_price_in_a_batch_has_a_version_of_its_own() -> None:
+    assert batch_sheet(SHEET, "anthropic").version == "test:1:batch"
