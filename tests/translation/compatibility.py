@@ -17,7 +17,7 @@ def cell(front: str, host: str, feature: Feature) -> str:
     if body is None:
         return "–"
     try:
-        losses = to_host(as_heard(front, body), host).losses
+        losses = to_host(as_heard(front, body), host, thinks=feature.thinks).losses
     except InvalidRequest:
         return "refused (400)"
     dropped = [loss.field for loss in losses if loss.severity == "dropped"]
@@ -30,7 +30,12 @@ def tables() -> str:
     parts = []
     for front, name in NAMES.items():
         heads = " | ".join(NAMES[host] for host in NAMES)
-        lines = [f"### From a {name} client", "", f"| feature | {heads} |", "|---" * (len(NAMES) + 1) + "|"]
+        lines = [
+            f"### From {'an' if name[0] in 'AO' else 'a'} {name} client",
+            "",
+            f"| feature | {heads} |",
+            "|---" * (len(NAMES) + 1) + "|",
+        ]
         lines += [
             f"| {feature.title} | " + " | ".join(cell(front, host, feature) for host in NAMES) + " |"
             for feature in FEATURES

@@ -52,11 +52,14 @@ class Feature:
     name: str
     title: str
     conversation: Conversation
+    thinks: bool = False
+    """Said to models that reason."""
 
 
 def ask(*blocks: object, **fields: object) -> Conversation:
     turns = fields.pop("turns", (Turn("user", tuple(blocks)),))  # type: ignore[arg-type]
-    return Conversation(model="the-model", max_output_tokens=1000, turns=turns, **fields)  # type: ignore[arg-type]
+    fields.setdefault("max_output_tokens", 1000)
+    return Conversation(model="the-model", turns=turns, **fields)  # type: ignore[arg-type]
 
 
 HELLO = Text("What is the weather in Paris?")
@@ -103,10 +106,22 @@ FEATURES: tuple[Feature, ...] = (
                     "user",
                     (
                         ToolResult("call_paris", (Text("rain"),)),
-                        ToolResult("call_rome", (Text("no such city"),), is_error=True),
+                        ToolResult("call_rome", (Text("sun"),)),
                         Text("Well?"),
                     ),
                 ),
+            ),
+            tools=(WEATHER,),
+        ),
+    ),
+    Feature(
+        "failed_tool",
+        "a tool that failed",
+        ask(
+            turns=(
+                Turn("user", (HELLO,)),
+                Turn("assistant", (PARIS,)),
+                Turn("user", (ToolResult("call_paris", (Text("no such city"),), is_error=True),)),
             ),
             tools=(WEATHER,),
         ),
@@ -129,8 +144,14 @@ FEATURES: tuple[Feature, ...] = (
         ask(HELLO, output_format=JsonFormat(COUNTRY, "country", strict=True)),
     ),
     Feature("json_output", "any JSON object", ask(HELLO, output_format=JsonFormat())),
-    Feature("reasoning_effort", "reasoning effort", ask(HELLO, reasoning=Reasoning(effort="low"))),
-    Feature("sampling", "temperature, stop", ask(HELLO, sampling=Sampling(temperature=0.5, stop=("END",)))),
+    Feature(
+        "reasoning_effort",
+        "reasoning effort",
+        ask(HELLO, reasoning=Reasoning(effort="low"), max_output_tokens=8000),
+        thinks=True,
+    ),
+    Feature("temperature", "temperature", ask(HELLO, sampling=Sampling(temperature=0.5))),
+    Feature("stop", "stop sequences", ask(HELLO, sampling=Sampling(stop=("END",)))),
     Feature("top_k", "top_k", ask(HELLO, sampling=Sampling(top_k=5))),
     Feature("seed", "seed", ask(HELLO, sampling=Sampling(seed=7))),
     Feature("cache_marks", "prompt cache marks", ask(Text(HELLO.text, cache=CacheMark()))),

@@ -31,6 +31,7 @@ HOSTS: dict[str, tuple[Dialect, str]] = {
     "ollama": (OllamaDialect(), "llama3.2"),
 }
 """The plainest host of each protocol, and a model of its."""
+_REASONING = {"openai_chat": "gpt-5", "openai_responses": "gpt-5", "ollama": "gpt-oss:20b"}
 _GENEROUS = {**HOSTS, "openai_chat": (ChatDialect(documents=True, cache_marks=True, top_k=True), "gpt-4.1")}
 
 _TEXT = {"type": "text", "text": HELLO.text}
@@ -68,12 +69,13 @@ def client_body(front: str, feature: Feature) -> bytes | None:
         }
         return msgspec.json.encode({**plain, **CHAT_EXTENSIONS[feature.name]})
     dialect, model = _GENEROUS[front]
+    model = _REASONING.get(front, model) if feature.thinks else model
     conversation = msgspec.structs.replace(feature.conversation, model=model)
     try:
         rendered = CODECS[front].render_request(conversation, dialect)
     except InvalidRequest:
         return None
-    return None if any(loss.severity == "dropped" for loss in rendered.losses) else rendered.body
+    return None if rendered.losses else rendered.body
 
 
 def envelope_of(front: str, body: bytes, *, stream: bool = False) -> Envelope:
@@ -85,8 +87,9 @@ def as_heard(front: str, body: bytes) -> Conversation:
     return CODECS[front].parse_request(envelope_of(front, body), ())
 
 
-def to_host(conversation: Conversation, host: str) -> Rendered:
+def to_host(conversation: Conversation, host: str, *, thinks: bool = False) -> Rendered:
     dialect, model = HOSTS[host]
+    model = _REASONING.get(host, model) if thinks else model
     return CODECS[host].render_request(msgspec.structs.replace(conversation, model=model), dialect)
 
 

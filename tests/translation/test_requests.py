@@ -20,7 +20,7 @@ def test_each_feature_is_said_to_every_host_as_the_golden_file_has_it(
     body = client_body(front, feature)
     if body is None:
         return  # the client's own protocol has no words for it
-    said = {host: _said(front, host, body) for host in NAMES if host != front}
+    said = {host: _said(front, host, body, thinks=feature.thinks) for host in NAMES if host != front}
     text = msgspec.json.format(msgspec.json.encode({"client": msgspec.Raw(body), "hosts": said}), indent=1)
     path = GOLDEN / f"{feature.name}.{front}.json"
     if golden:
@@ -29,9 +29,9 @@ def test_each_feature_is_said_to_every_host_as_the_golden_file_has_it(
     assert path.read_bytes() == text + b"\n", f"pytest {__file__} --update-golden"
 
 
-def _said(front: str, host: str, body: bytes) -> dict[str, object]:
+def _said(front: str, host: str, body: bytes, *, thinks: bool) -> dict[str, object]:
     try:
-        rendered = to_host(as_heard(front, body), host)
+        rendered = to_host(as_heard(front, body), host, thinks=thinks)
     except InvalidRequest as error:
         return {"refused": error.message, "param": error.param}
     return {
