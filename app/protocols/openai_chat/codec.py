@@ -40,7 +40,7 @@ class OpenAIChat:
     name = "openai_chat"
     ping = b": keep-alive\n\n"
     stream_type = b"text/event-stream; charset=utf-8"
-    header_prefixes = (b"openai-",)
+    header_prefixes: tuple[bytes, ...] = (b"openai-",)
 
     def __init__(self, budget_status: int | None = None) -> None:
         self._budget_status = budget_status
