@@ -28,6 +28,8 @@ DEMO_MODELS = {
     "demo/tools": ("Demo tools", "Calls the first tool that it is given."),
     "demo/slow": ("Demo slow", "Writes filler text at ten words a second."),
 }
+_RESPONSES = "responses/"
+"""LiteLLM's way to say that a model is to be asked by the Responses API: ``openai/responses/gpt-5``."""
 ANY_PROVIDER = "*"
 """The provider of an entry whose litellm_params.model is ``*``: each one that has a credential."""
 
@@ -204,13 +206,17 @@ class _Builder:
                 f'provider "{host.name}" needs an address: set {variable} or litellm_params.api_base, and restart',
             )
             return None
+        upstream_model, preferred_protocol = entry.upstream_model, None
+        if "openai_responses" in host.protocols and upstream_model.startswith(_RESPONSES):
+            upstream_model, preferred_protocol = upstream_model.removeprefix(_RESPONSES), "openai_responses"
         return Deployment(
             deployment_id=self._deployment_id(entry, api_base),
             provider=entry.provider,
-            upstream_model=entry.upstream_model,
+            upstream_model=upstream_model,
             api_base=api_base,
             api_key=api_key,
-            price=self.book.configured(entry.provider, entry.upstream_model, entry.prices, entry.info.base_model),
+            price=self.book.configured(entry.provider, upstream_model, entry.prices, entry.info.base_model),
+            preferred_protocol=preferred_protocol,
             headers={**credential.headers, **entry.headers},
             options=options,
             timeouts=self._timeouts(entry),

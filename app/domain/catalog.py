@@ -49,6 +49,8 @@ class Deployment:
     timeouts: Timeouts = field(default_factory=Timeouts)
     weight: int = 1
     options: Mapping[str, Secret] = field(default_factory=dict)
+    preferred_protocol: str | None = None
+    """In which to ask, of those that the host speaks, when the client's own is none of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,9 @@ class Exchanges:
     def choose(self, call: Call, envelope: Envelope, deployment: Deployment) -> Exchange | None:
         """None for a count of tokens that the host cannot give. Raises InvalidRequest."""
         host = HOSTS[deployment.provider]
-        speech = host.choose_speech(call.codec.name, deployment.upstream_model, deployment.api_base)
+        speech = host.choose_speech(
+            call.codec.name, deployment.upstream_model, deployment.api_base, deployment.preferred_protocol
+        )
         if speech is None:
             raise InvalidRequest(
                 f'provider "{host.name}" does not serve the model "{deployment.upstream_model}" in a protocol that is '

@@ -112,15 +112,17 @@ class Host:
             case "signed":
                 return []
 
-    def choose_speech(self, wanted: str, upstream_model: str, api_base: str) -> Speech | None:
-        """The protocol in which to ask for a model: the client's own where the host speaks it, else the host's best.
-
-        None when the host serves no such model.
+    def choose_speech(
+        self, wanted: str, upstream_model: str, api_base: str, preferred: str | None = None
+    ) -> Speech | None:
+        """The protocol in which to ask for a model: the client's own where the host speaks it, else the one that the
+        operator prefers, else the host's best. None when the host serves no such model.
         """
         spoken = [speech for speech in self.speaks if speech.serves(upstream_model)]
-        for speech in spoken:
-            if speech.protocol == wanted:
-                return speech
+        for protocol in (wanted, preferred):
+            for speech in spoken:
+                if speech.protocol == protocol:
+                    return speech
         own = self.default_base is None or urlsplit(api_base).hostname == urlsplit(self.default_base).hostname
         return next((speech for speech in spoken if own or not speech.inventor_only), None)
 

@@ -31,7 +31,7 @@ class Gemini:
     # blank line: only an answer with nothing in it goes down with all of them.
     ping = b'data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"index":0}]}\r\n\r\n'
     stream_type = b"text/event-stream; charset=utf-8"
-    header_prefixes = (b"x-goog-",)
+    header_prefixes: tuple[bytes, ...] = (b"x-goog-",)
 
     def __init__(self, budget_status: int | None = None) -> None:
         self._budget_status = budget_status
