@@ -66,10 +66,10 @@ async def loopback() -> AsyncIterator[Loopback]:
 
 
 def request_to(
-    url: str, body: bytes = b"{}", *headers: Header, provider: str = "cloud", **options: str
+    url: str, body: bytes = b"{}", headers: Sequence[Header] = (), options: Mapping[str, str] = {}
 ) -> UpstreamRequest:
     return UpstreamRequest(
-        provider=provider,
+        provider="cloud",
         method="POST",
         url=url,
         headers=[(b"content-type", b"application/json"), *headers],
