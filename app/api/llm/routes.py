@@ -29,7 +29,6 @@ POST_ROUTES: tuple[tuple[tuple[str, ...], str, Operation], ...] = (
     (("/v1/messages/count_tokens", "/messages/count_tokens"), "anthropic_messages", "count_tokens"),
     (("/v1/chat/completions", "/chat/completions"), "openai_chat", "generate"),
     (("/v1/responses", "/responses"), "openai_responses", "generate"),
-    (("/v1/completions", "/completions"), "openai_completions", "generate"),
     (("/v1/embeddings", "/embeddings"), "openai_chat", "embeddings"),
     (("/v1/images/generations", "/images/generations"), "openai_chat", "images"),
     (("/api/chat", "/api/generate"), "ollama", "generate"),
@@ -106,30 +105,36 @@ class ModelRoutes:
         return asgi(list(paths), copy_scope=False)(handle)
 
     def _models(self, prefix: str) -> ASGIRouteHandler:
-        async def handle(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  ASGI's signature
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             anthropic = self._rules.always_anthropic_list or any(
                 name == b"anthropic-version" for name, _ in scope["headers"]
             )
-            await self._list_models(scope, send, _below(prefix, scope), anthropic_shape=anthropic)
+            below = _below(prefix, scope)
+            if scope["method"] == "POST" and ":" in below:  # Google's SDK calls this version of its API too
+                await self._serve_gemini(below, scope, receive, send)
+                return
+            await self._list_models(scope, send, below, anthropic_shape=anthropic)
 
         return asgi(prefix, is_mount=True, copy_scope=False)(handle)
 
     def _gemini(self, prefix: str) -> ASGIRouteHandler:
-        """``{prefix}/{model}:{method}``; a model's name may hold slashes."""
-        codec = self._codecs["gemini"]
-
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-            model, _, method = _below(prefix, scope).rpartition(":")
-            operation = _GEMINI_METHODS.get(method)
-            if not model or operation is None:
-                known = ", ".join(f"{prefix}/{{model}}:{name}" for name in _GEMINI_METHODS)
-                error = NotFound(f"there is no route {scope['path'][:200]}; there are POST {known}")
-                await self.refuse(codec, error, new_id("req"), send)
-                return
-            facts = PathFacts(model, stream=method.startswith("stream"))
-            await self._serve(Target(codec, operation, path_facts=facts), "POST", scope, receive, send)
+            await self._serve_gemini(_below(prefix, scope), scope, receive, send)
 
         return asgi(prefix, is_mount=True, copy_scope=False)(handle)
+
+    async def _serve_gemini(self, below: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """``{model}:{method}``; a model's name may hold slashes."""
+        codec = self._codecs["gemini"]
+        model, _, method = below.rpartition(":")
+        operation = _GEMINI_METHODS.get(method)
+        if not model or operation is None:
+            known = ", ".join(f"/v1beta/models/{{model}}:{name}" for name in _GEMINI_METHODS)
+            error = NotFound(f"there is no route {scope['path'][:200]}; there are POST {known}")
+            await self.refuse(codec, error, new_id("req"), send)
+            return
+        facts = PathFacts(model, stream=method.startswith("stream"))
+        await self._serve(Target(codec, operation, path_facts=facts), "POST", scope, receive, send)
 
     def _pass_through(self, prefix: str) -> ASGIRouteHandler:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
