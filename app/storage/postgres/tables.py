@@ -317,6 +317,31 @@ receipts = Table(
     postgresql_partition_by="RANGE (started_at)",
 )
 
+# What a provider keeps for a caller of ours: batches and files. Owners are noted as on receipts, without foreign keys.
+provider_objects = Table(
+    "provider_objects",
+    metadata,
+    Column("kind", Text, nullable=False),
+    # The provider's own name for it.
+    Column("object_id", Text, nullable=False),
+    Column("organization_id", Text),
+    Column("team_id", Text),
+    Column("user_id", Text),
+    Column("key_id", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("api_base", Text, nullable=False),
+    Column("deployment_id", Text, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+    _time("created_at"),
+    # When its results were first read: the time of all its receipts, so that each has one name for ever.
+    _optional_time("results_read_at"),
+    _optional_time("booked_at"),
+    _optional_time("deleted_at"),
+    PrimaryKeyConstraint("kind", "object_id"),
+    Index("ix_provider_objects_key_id_created_at", "key_id", "created_at"),
+    Index("ix_provider_objects_team_id_created_at", "team_id", "created_at"),
+)
+
 audit = Table(
     "audit",
     metadata,
