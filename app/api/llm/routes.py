@@ -29,6 +29,7 @@ POST_ROUTES: tuple[tuple[tuple[str, ...], str, Operation], ...] = (
     (("/v1/messages/count_tokens", "/messages/count_tokens"), "anthropic_messages", "count_tokens"),
     (("/v1/chat/completions", "/chat/completions"), "openai_chat", "generate"),
     (("/v1/responses", "/responses"), "openai_responses", "generate"),
+    (("/v1/completions", "/completions"), "openai_completions", "generate"),
     (("/v1/embeddings", "/embeddings"), "openai_chat", "embeddings"),
     (("/v1/images/generations", "/images/generations"), "openai_chat", "images"),
     (("/api/chat", "/api/generate"), "ollama", "generate"),
