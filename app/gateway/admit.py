@@ -63,16 +63,16 @@ class Admission:
                 "an admin can set input_cost_per_token and output_cost_per_token in its model_info"
             )
         most = estimate(call.body, envelope.max_output_tokens, deployment.price)
-        draft = _draft_receipt(call, principal, envelope, deployment, most, exchange.protocol_out)
+        draft = draft_receipt(call, principal, envelope, deployment, most, exchange.protocol_out)
         claim = Claim(
             request_id=call.request_id,
             scope=principal.key.key_id,
             limits=principal.key.limits,
             tokens=most.usage.input + most.usage.output,
-            budgets=_budget_claims(principal, most, call.started_at),
+            budgets=budget_claims(principal, most, call.started_at),
             if_orphaned=draft,
         )
-        admitted = await self._reserve(call, principal, claim)
+        admitted = await self.reserve(call, principal, claim)
         return Grant(principal, envelope, model, deployment, exchange, admitted, draft)
 
     def admit_opaque(self, call: Call, principal: Principal) -> Grant:
@@ -104,7 +104,8 @@ class Admission:
             )
         return model
 
-    async def _reserve(self, call: Call, principal: Principal, claim: Claim) -> Admitted:
+    async def reserve(self, call: Call, principal: Principal, claim: Claim) -> Admitted:
+        """Wait where it makes sense. Raises RateLimited, BudgetExhausted, StorageUnavailable."""
         deadline = time.monotonic() + self._rules.wait_s
         pause_s = _FIRST_PAUSE_S
         while True:
@@ -125,7 +126,7 @@ def _choose(model: Model) -> Deployment:
     return random.choices(model.deployments, weights)[0]  # noqa: S311  spreads load, guards nothing
 
 
-def _budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[BudgetClaim, ...]:
+def budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[BudgetClaim, ...]:
     budget = principal.key.budget
     if budget is None:
         return ()
@@ -146,7 +147,7 @@ def _budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[
     )
 
 
-def _draft_receipt(
+def draft_receipt(
     call: Call, principal: Principal, envelope: Envelope, deployment: Deployment, most: Estimate, protocol_out: str
 ) -> Receipt:
     """What is booked should our process die. A streamed answer ends with its connection, so only its input and what

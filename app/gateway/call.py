@@ -14,7 +14,7 @@ from app.protocols.codec import Codec, Envelope, Header, PathFacts, StreamScanne
 from app.protocols.losses import Loss
 from app.providers.provider import UpstreamReply
 
-Operation = Literal["generate", "count_tokens", "opaque", "embeddings", "images"]
+Operation = Literal["generate", "count_tokens", "opaque", "embeddings", "images", "batches", "files"]
 
 
 class Knock(msgspec.Struct, frozen=True):
@@ -31,8 +31,8 @@ class Call(msgspec.Struct, frozen=True):
 
     ``route`` is our path, ``upstream_path`` the provider's where that is not the one of the operation.
     ``operation``: generate, embeddings and images cost money; count_tokens is free; opaque is forwarded as it is,
-    unmetered. ``native_only``: the caller wants the provider's own bytes, so nothing is translated. ``path_facts`` are
-    what the protocol says in the path.
+    unmetered; batches and files are kept by the provider for their owners. ``native_only``: the caller wants the
+    provider's own bytes, so nothing is translated. ``path_facts`` are what the protocol says in the path.
     """
 
     request_id: str
@@ -127,6 +127,13 @@ class Reply(msgspec.Struct, frozen=True):
     status: int
     headers: Sequence[Header]
     body: bytes | StreamBody
+
+
+class Service(Protocol):
+    """Answers the calls of one operation that is no single exchange."""
+
+    async def serve(self, call: Call, principal: Principal) -> Reply:
+        """Raises GatewayError."""
 
 
 class StreamCut(Exception):

@@ -1,6 +1,7 @@
 """The story of one request whose caller is known: admit, dispatch, relay, settle."""
 
 import time
+from collections.abc import Mapping
 
 from app.base.errors import GatewayError
 from app.base.logs import get_logger
@@ -8,7 +9,7 @@ from app.base.metrics import Metrics
 from app.domain.access import Principal
 from app.domain.spend import ReceiptStatus
 from app.gateway.admit import Admission
-from app.gateway.call import Call, Exchange, Grant, Reply
+from app.gateway.call import Call, Exchange, Grant, Operation, Reply, Service
 from app.gateway.dispatch import dispatch, headers_back
 from app.gateway.estimate import input_tokens
 from app.gateway.exchange import is_stream
@@ -25,12 +26,14 @@ class Gateway:
         settlement: Settlement,
         metrics: Metrics,
         rules: RelayRules,
+        services: Mapping[Operation, Service] | None = None,
     ) -> None:
         self._admission = admission
         self._settlement = settlement
         self._upstream = upstream
         self._metrics = metrics
         self._rules = rules
+        self._services = services or {}
         self._log = get_logger()
 
     async def serve(self, call: Call, principal: Principal) -> Reply:
@@ -38,6 +41,9 @@ class Gateway:
 
         Cancelling it (the client has left) settles what was spent so far.
         """
+        service = self._services.get(call.operation)
+        if service is not None:
+            return await service.serve(call, principal)
         if call.operation == "opaque":
             return await self._forward(call, self._admission.admit_opaque(call, principal))
         grant = await self._admission.admit(call, principal)

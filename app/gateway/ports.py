@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from app.domain.access import Principal
 from app.domain.catalog import Catalog
+from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject
 from app.domain.spend import Admitted, Claim, Receipt, Refused
 
 
@@ -46,3 +48,26 @@ class Ledger(Protocol):
 
     async def renew(self, holds: Sequence[tuple[str, Receipt | None]]) -> list[str]:
         """Keep these holds for another lease, each with the receipt to book should we die; returns those gone."""
+
+
+class ProviderObjects(Protocol):
+    """What providers keep for callers of ours. Every method raises StorageUnavailable."""
+
+    async def add(self, record: ProviderObject) -> bool:
+        """False when an object of that name is known already; nothing is changed then."""
+
+    async def find(self, kind: ObjectKind, object_id: str) -> ProviderObject | None: ...
+
+    async def page(self, kind: ObjectKind, principal: Principal, asked: PageAsked) -> list[ProviderObject]:
+        """Of those that the principal may handle, the newest first."""
+
+    async def remove(self, kind: ObjectKind, object_id: str) -> None: ...
+
+    async def begin_results(self, batch_id: str, at: datetime) -> datetime:
+        """When the results were first read: ``at`` the first time, and the same ever after."""
+
+    async def end_results(self, batch_id: str, at: datetime) -> None:
+        """All results were read and booked."""
+
+    async def find_booked(self, request_ids: Sequence[str], read_at: datetime) -> set[str]:
+        """Those of which the book of record has the receipt."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -65,6 +65,16 @@ class Settlement:
         self._under_way.add(answer)
         answer.add_done_callback(partial(self._check, receipt))
         await asyncio.sleep(0)
+
+    async def book(self, receipts: Sequence[Receipt]) -> None:
+        """Book what was never held, and wait until the store has it. Raises StorageUnavailable.
+
+        It may be said again, here or anywhere: the book of record knows each receipt by its name, and moves the
+        counters only for one that it did not have.
+        """
+        await asyncio.gather(*(self._ledger.settle(receipt, receipt.usage.total_tokens) for receipt in receipts))
+        for receipt in receipts:
+            self._observe(receipt)
 
     def release(self, call: Call) -> None:
         """Nothing was spent: the provider refused or never answered."""
