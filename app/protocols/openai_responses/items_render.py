@@ -12,7 +12,7 @@ from app.protocols.conversation import Citation, Thinking, ToolCall
 from app.protocols.opaque import Seal
 from app.protocols.openai_responses import seals
 from app.protocols.openai_responses.tools_parse import ClientTool
-from app.protocols.openai_responses.wire import NATIVE, annotation_of, encode
+from app.protocols.openai_responses.wire import annotation_of, encode
 from app.protocols.scanning import UNREADABLE
 
 Fields = dict[str, object]
@@ -140,7 +140,7 @@ class ReasoningRenderer:
     def __init__(self, frames: Frames, index: int, item_id: str, thinking: Thinking) -> None:
         self._frames = frames
         self._index = index
-        self._id = _native_id(thinking.seal) or item_id
+        self._id = item_id
         self._redacted = thinking.redacted
         self._seal = thinking.seal
         self._texts: list[str] = []
@@ -173,7 +173,7 @@ class ReasoningRenderer:
             written += self._frames.write("response.reasoning_summary_part.done", {**place, "part": part})
         item: Fields = {"id": self._id, "type": "reasoning", "summary": summary}
         if self._seal is not None:
-            item["encrypted_content"] = self._written_seal(self._seal)
+            item["encrypted_content"] = seals.written(self._seal, redacted=self._redacted)
         done = self._frames.write("response.output_item.done", {"output_index": self._index, "item": item})
         return written + done, item
 
@@ -185,15 +185,6 @@ class ReasoningRenderer:
 
     def _place(self) -> Fields:
         return {"item_id": self._id, "output_index": self._index, "summary_index": 0}
-
-    def _written_seal(self, seal: Seal) -> str:
-        if seal.issuer == NATIVE:
-            return seals.taken_apart(seal)[1]
-        return seals.written(seal, redacted=self._redacted)
-
-
-def _native_id(seal: Seal | None) -> str:
-    return seals.taken_apart(seal)[0] if seal is not None and seal.issuer == NATIVE else ""
 
 
 class CallRenderer:

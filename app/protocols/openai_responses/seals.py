@@ -33,16 +33,16 @@ def taken_apart(seal: Seal) -> tuple[str, str]:
 
 
 def written(seal: Seal, *, redacted: bool) -> str:
-    """``encrypted_content`` for a client, of a seal that another issued than ``NATIVE``."""
+    """``encrypted_content`` for a client: always tagged, since the item's id is ours, not the issuer's."""
     issuer = seal.issuer + _REDACTED if redacted else seal.issuer
-    return opaque.seal(Seal(issuer, seal.data), NATIVE)
+    return opaque.seal(Seal(issuer, seal.data), native="")
 
 
 def read_back(encrypted_content: str, item_id: str | None) -> tuple[Seal, bool]:
     """(seal, whether its thinking is redacted) of what a client sends again."""
-    seal = opaque.unseal(encrypted_content, NATIVE)
-    if seal.issuer == NATIVE:
+    if not _is_tagged(encrypted_content):
         return native_seal(NATIVE, item_id, encrypted_content), False
+    seal = opaque.unseal(encrypted_content, NATIVE)
     if seal.issuer.endswith(_REDACTED):
         return Seal(seal.issuer.removesuffix(_REDACTED), seal.data), True
     return seal, False
@@ -64,7 +64,11 @@ def _is_foreign(item: msgspec.Raw) -> bool:
     except UNREADABLE:
         return False
     content = sealed.encrypted_content
-    return sealed.type == "reasoning" and content is not None and opaque.unseal(content, NATIVE).issuer != NATIVE
+    return sealed.type == "reasoning" and content is not None and _is_tagged(content)
+
+
+def _is_tagged(encrypted_content: str) -> bool:
+    return opaque.unseal(encrypted_content, NATIVE).data != encrypted_content
 
 
 def digest(text: str, characters: int) -> str:

@@ -292,7 +292,7 @@ EVENTS = st.fixed_dictionaries(
 
 
 @given(st.lists(EVENTS, max_size=12))
-@settings(max_examples=200)
+@settings(max_examples=80, deadline=None)
 def test_no_order_of_events_raises_or_opens_two_blocks(events: list[dict[str, object]]) -> None:
     stream = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
     feed_all(CODEC.stream_scanner(withhold_usage=False), stream)
@@ -303,7 +303,7 @@ def test_no_order_of_events_raises_or_opens_two_blocks(events: list[dict[str, ob
 
 
 @given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
-@settings(max_examples=100)
+@settings(max_examples=60, deadline=None)
 def test_no_bytes_of_a_host_raise_anything_else(body: bytes) -> None:
     events_of(b"data: " + body + b"\n\n")
     CODEC.scan_response(body)
