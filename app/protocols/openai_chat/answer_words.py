@@ -11,6 +11,7 @@ from app.protocols.conversation import Base64Source, Citation, Image, Thinking, 
 from app.protocols.events import FinishReason
 from app.protocols.opaque import seal
 from app.protocols.openai_chat.messages_parse import NATIVE_ISSUER
+from app.protocols.scanning import UNREADABLE
 
 _FINISHES: dict[FinishReason, str] = {
     "stop": "stop",
@@ -87,6 +88,21 @@ def image_words(image: Image) -> dict[str, Any] | None:
         case _:
             return None
     return {"type": "image_url", "image_url": {"url": url}}
+
+
+class _CustomArguments(msgspec.Struct, gc=False):
+    input: str
+
+
+_decode_custom = msgspec.json.Decoder(_CustomArguments).decode
+
+
+def custom_input(arguments: str) -> str:
+    """The free text in the arguments of the function that stood for a custom tool; all of them if it is not there."""
+    try:
+        return _decode_custom(arguments).input
+    except UNREADABLE:
+        return arguments
 
 
 class Supplement:

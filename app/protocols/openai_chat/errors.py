@@ -1,9 +1,9 @@
 """Errors born in the gateway, as clients of the chat completions API understand them."""
 
 from app.base.errors import GatewayError
-from app.protocols.openai_errors import parse_error, render_body, render_error
+from app.protocols.openai_errors import render_body, render_error
 
-__all__ = ["parse_error", "render_error", "render_stream_error"]
+__all__ = ["render_error", "render_stream_error"]
 
 
 def render_stream_error(error: GatewayError) -> bytes:

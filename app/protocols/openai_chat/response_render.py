@@ -11,15 +11,17 @@ from app.protocols.events import Generation
 from app.protocols.openai_chat.answer_words import (
     Supplement,
     completion_id,
+    custom_input,
     finish_word,
     image_words,
     thinking_block,
     usage_words,
 )
+from app.protocols.openai_chat.tools_parse import custom_names
 
 
 def render_response(generation: Generation, asked: Asked) -> bytes:
-    message = _Message()
+    message = _Message(custom_names(asked.envelope.fields))
     for block in generation.blocks:
         message.take(block)
     answer: dict[str, Any] = {
@@ -45,7 +47,8 @@ def render_response(generation: Generation, asked: Asked) -> bytes:
 class _Message:
     """The one message of an answer, gathered block by block."""
 
-    def __init__(self) -> None:
+    def __init__(self, custom: frozenset[str]) -> None:
+        self._custom = custom
         self.calls: list[dict[str, Any]] = []
         self._supplement = Supplement()
         self._texts: list[str] = []
@@ -60,7 +63,7 @@ class _Message:
             case Thinking():
                 self._thoughts.append(block)
             case ToolCall():
-                self.calls.append(_call(block))
+                self.calls.append(_custom_call(block) if block.name in self._custom else _call(block))
             case Refusal(text):
                 self._refusals.append(text)
             case Image() if (words := image_words(block)) is not None:
@@ -102,4 +105,12 @@ def _call(call: ToolCall) -> dict[str, Any]:
         "id": call.call_id,
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments.strip() or "{}"},
+    }
+
+
+def _custom_call(call: ToolCall) -> dict[str, Any]:
+    return {
+        "id": call.call_id,
+        "type": "custom",
+        "custom": {"name": call.name, "input": custom_input(call.arguments)},
     }

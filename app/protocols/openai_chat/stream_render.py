@@ -29,12 +29,14 @@ from app.protocols.opaque import Seal
 from app.protocols.openai_chat.answer_words import (
     Supplement,
     completion_id,
+    custom_input,
     finish_word,
     image_words,
     thinking_block,
     usage_words,
 )
 from app.protocols.openai_chat.errors import render_stream_error
+from app.protocols.openai_chat.tools_parse import custom_names
 
 _encode = msgspec.json.encode
 _PING = b": keep-alive\n\n"
@@ -49,6 +51,8 @@ class ChatStreamRenderer:
         self._asked = asked
         options = read_loosely(asked.envelope.fields, "stream_options")
         self._counts = isinstance(options, dict) and options.get("include_usage") is True
+        self._custom = custom_names(asked.envelope.fields)
+        self._held = False
         self._head = b""
         self._delta_head = b""
         self._delta_tail = b',"logprobs":null,"finish_reason":null}]%b}\n\n' % self._no_usage()
@@ -120,6 +124,7 @@ class ChatStreamRenderer:
         self._texts = []
         self._seal = None
         self._citations = []
+        self._held = isinstance(block, ToolCall) and block.name in self._custom
         match block:
             case ToolCall(call_id, name, arguments):
                 start = self._start_call(call_id, name)
@@ -145,15 +150,21 @@ class ChatStreamRenderer:
 
     def _text(self, text: str) -> bytes:
         self._length += len(text)
-        if type(self._block) is Thinking:
+        if self._held or type(self._block) is Thinking:
             self._texts.append(text)
+            if self._held:
+                return b""
         return b"%b%b%b" % (self._before_text, _encode(text), self._after_text)
 
     def _start_call(self, call_id: str, name: str) -> bytes:
         index, self._calls = self._calls, self._calls + 1
         self._frame_texts(b'{"tool_calls":[{"index":%d,"function":{"arguments":' % index, b"}}]}")
-        function = {"name": name, "arguments": ""}
-        call = {"index": index, "id": call_id, "type": "function", "function": function}
+        call: dict[str, Any] = {"index": index, "id": call_id}
+        if self._held:
+            # The text stands inside of the arguments' JSON: it is told once that is whole.
+            call |= {"type": "custom", "custom": {"name": name, "input": ""}}
+        else:
+            call |= {"type": "function", "function": {"name": name, "arguments": ""}}
         return self._delta(_encode({"tool_calls": [call]}))
 
     def _image(self, image: Image) -> bytes:
@@ -166,6 +177,9 @@ class ChatStreamRenderer:
     def _end_block(self) -> bytes:
         block, self._block = self._block, None
         match block:
+            case ToolCall() if self._held:
+                custom = {"input": custom_input("".join(self._texts))}
+                return self._delta(_encode({"tool_calls": [{"index": self._calls - 1, "custom": custom}]}))
             case ToolCall() if not self._length:
                 return b"%b%b%b" % (self._before_text, b'"{}"', self._after_text)
             case Thinking(redacted=redacted):

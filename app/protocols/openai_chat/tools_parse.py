@@ -21,6 +21,7 @@ _CUSTOM_SCHEMA = '{"type":"object","properties":{"input":{"type":"string"}},"req
 """A custom tool takes one free text."""
 
 _TOOL = msgspec.json.Decoder(WireTool)
+_TOOLS = msgspec.json.Decoder(list[WireTool])
 _FUNCTION = msgspec.json.Decoder(WireFunctionTool)
 _SERVER = msgspec.json.Decoder(WireServer)
 _KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -89,6 +90,18 @@ def _parse_server(raw: msgspec.Raw, place: str) -> McpServer:
     if names is not None and not isinstance(names, list):
         names = names.tool_names
     return McpServer(server.server_label, server.server_url, authorization, None if names is None else tuple(names))
+
+
+def custom_names(fields: Mapping[str, msgspec.Raw]) -> frozenset[str]:
+    """The tools for which the client wants a free text instead of arguments."""
+    raw = fields.get("tools")
+    if raw is None or b'"custom"' not in bytes(raw):
+        return frozenset()
+    try:
+        tools = _TOOLS.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return frozenset()
+    return frozenset(tool.custom.name for tool in tools if tool.type == "custom" and tool.custom is not None)
 
 
 def _parse_search(search: WireSearch) -> WebSearch:

@@ -230,3 +230,22 @@ def test_blocks_may_begin_with_text() -> None:
     said = [frame["choices"][0]["delta"] for frame in frames_of(events)[:-1]]
     assert [delta["content"] for delta in said if "content" in delta] == ["", "he", "y"]
     assert said[-2] == {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}
+
+
+def test_a_custom_tool_is_called_with_its_free_text() -> None:
+    call = ToolCall("a", "sql", '{"input":"SELECT \\"x\\""}')
+    request = {"tools": [{"type": "custom", "custom": {"name": "sql"}}]}
+    answer = json.loads(CODEC.render_response(generation(call, finish="tool_calls"), asked(**request)))
+    said = answer["choices"][0]["message"]
+    assert said["tool_calls"] == [{"id": "a", "type": "custom", "custom": {"name": "sql", "input": 'SELECT "x"'}}]
+    assert parsed(said).turns[0].blocks == (call,)
+    frames = frames_of(unfold(generation(call, finish="tool_calls")), **request)
+    assert [frame["choices"][0]["delta"] for frame in frames[1:3]] == [
+        {"tool_calls": [{"index": 0, "id": "a", "type": "custom", "custom": {"name": "sql", "input": ""}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": 'SELECT "x"'}}]},
+    ]
+    odd = generation(ToolCall("a", "sql", "free"))
+    assert json.loads(CODEC.render_response(odd, asked(**request)))["choices"][0]["message"]["tool_calls"][0][
+        "custom"
+    ] == {"name": "sql", "input": "free"}
+    assert message(call)["tool_calls"][0]["type"] == "function"
