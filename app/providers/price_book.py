@@ -1,5 +1,6 @@
 """What a model costs: the operator's own prices, then the bundled ones, then a rule; never nothing by accident."""
 
+import copy
 import hashlib
 import re
 from collections.abc import Mapping
@@ -13,11 +14,13 @@ from app.base.money import price_per_million
 from app.domain.catalog import undated
 from app.domain.pricing import PriceSheet, PriceSource, Rates, Tier
 from app.providers.host_table import HOSTS
+from app.providers.model_ids import spellings
 from app.providers.price_table import BundledModel, DatedPrices, PriceTable, load_table
 from app.providers.written_prices import written_tiers, written_with
 
 _OLDEST_SNAPSHOT = date(2022, 1, 1)
-_SUFFIX = re.compile(r"-(latest|preview)$", re.ASCII)
+# What may follow a model's name beside a full date: a month, a month and a day, a number of Google's.
+_SUFFIX = re.compile(r"-(latest|preview|exp|(0[1-9]|1[0-2])-([0-3]\d|20\d\d)|2[2-9](0[1-9]|1[0-2])|00\d)$", re.ASCII)
 _DATE_SUFFIX = re.compile(r"[-@](20\d{2})-?(\d{2})-?(\d{2})$", re.ASCII)
 _SUFFIXES_CUT = 2
 
@@ -39,17 +42,44 @@ def _flat(input_dollars: str, output_dollars: str) -> Rates:
 
 
 _FREE = Rates(0, 0, 0, 0, 0, 0, 0, 0)
+_FOR_NOTHING = DatedPrices(since=None, rates=_FREE, tiers=())
 FALLBACK = _flat("5", "25")
 DEMO = _flat("1", "5")
 
-# What a provider's list no longer offers, or what is no chat model, though it has a price.
-_NOT_OFFERED = re.compile(
-    r"claude-(2|v1|instant|3-).*|(ada|babbage|curie|davinci|text-|ft:|codex-mini|computer-use|gpt-oss|gpt-3|gpt-4-).*"
-    r"|gpt-4|gpt-4\.5-.*|gpt-4o-20.*|o1-(mini|preview).*"
-    r"|.*(-audio|-realtime|-transcribe|-tts|-image|-instruct|-search|-live|moderation|deep-research|\.ft-|:|-cyber"
-    r"|-rosalind|-preview|-chat-latest|-omni-).*",
-    re.ASCII,
+_LISTS_BEHIND: Mapping[str, tuple[str, ...]] = {
+    "azure": ("openai", "anthropic"),
+    "google": ("anthropic",),
+    "aws": ("anthropic",),
+}
+"""Whose price holds for a model that a cloud's own list lacks: that of its maker."""
+
+# What a list offers to talk to; of others nothing, as names there are the operator's own or begin with a place.
+_OFFERED = {
+    "anthropic": re.compile(r"claude-(?!(2|v1|instant|3-)).*", re.ASCII),
+    "openai": re.compile(
+        r"(?!(ada|babbage|curie|davinci|text-|ft:|codex-mini|computer-use|gpt-oss|gpt-3|gpt-4-|gpt-4\.5-|gpt-4o-20)"
+        r"|gpt-4$|o1-(mini|preview)|.*-preview|.*-chat-latest).*",
+        re.ASCII,
+    ),
+    "deepseek": re.compile(r"deepseek-(chat|reasoner|flash|v[4-9].*)", re.ASCII),
+    "google": re.compile(r"gemini-(2\.5|[3-9])(?!.*flash-preview)[\w.-]*", re.ASCII),
+    "openrouter": re.compile(r"[^~/][^/]*/.*", re.ASCII),
+    "cohere": re.compile(r"command-(a|r).*", re.ASCII),
+    "mistral": re.compile(r"(mi[ns]i?s?tral|magistral|codestral|devstral|pixtral)-.*", re.ASCII),
+    "groq": re.compile(r"(?!.*(-preview|-specdec|\d{4}$)).*", re.ASCII),
+    "x-ai": re.compile(r"grok-([3-9]|code|build).*", re.ASCII),
+    "together": re.compile(r".*", re.ASCII),
+    "fireworks": re.compile(r".*", re.ASCII),
+    "perplexity": re.compile(r"sonar.*", re.ASCII),
+}
+# What is no chat model, though it has a price of its output, or is one at other terms.
+_NO_CHAT = re.compile(
+    r".*(audio|realtime|transcribe|whisper|-tts|-image|[-:]search|live|voice|moderation|guard|deep-research|\.ft-|:|embed"
+    r"|-ocr|-cyber|-rosalind|-omni-|robotics|banana|multi-agent).*|gpt.*-instruct.*",
+    re.ASCII | re.IGNORECASE,
 )
+# Lists that name many models which are long gone: current ones are those of which they know the context window.
+_NEEDS_WINDOW = frozenset({"openrouter", "together", "groq"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +100,10 @@ class PriceBook:
         self._today = today
         self._discounts = dict(discounts or {})
         self._names: dict[str, dict[str, BundledModel]] = {}
-        for provider, models in table.providers.items():
+        for price_list, models in table.lists.items():
             # A model's own entry comes before another one's claim to its name.
             names = {name: model for model in models for name in model.names}
-            self._names[provider] = names | {model.model_id.lower(): model for model in models}
+            self._names[price_list] = names | {model.model_id.lower(): model for model in models}
 
     @classmethod
     def load(cls, cache_path: Path | None, discounts: Mapping[str, Decimal] | None = None) -> "PriceBook":
@@ -81,15 +111,14 @@ class PriceBook:
         return cls(load_table(cache_path), now().date(), discounts)
 
     def with_discounts(self, discounts: Mapping[str, Decimal]) -> "PriceBook":
-        return PriceBook(self._table, self._today, discounts)
+        book = copy.copy(self)
+        book._discounts = dict(discounts)
+        return book
 
     def find(self, provider: str, model: str) -> PriceSheet | None:
         """The bundled price: of the exact id, or of the id without its date where that date can be; else None."""
-        bundled = self._find_bundled(provider, model)
-        if bundled is None:
-            return None
-        prices = self._current(bundled)
-        return self._sheet("bundled", provider, prices.rates, prices.tiers)
+        prices = self._of_host(provider, model)
+        return None if prices is None else self._sheet("bundled", provider, prices.rates, prices.tiers)
 
     def price_of(self, provider: str, model: str) -> PriceSheet:
         """The bundled price, or that of the rule: local hosts 0, the demo its own, what is unknown the fallback's."""
@@ -109,8 +138,8 @@ class PriceBook:
         model (or its ``base_model``) is known; else Anthropic reads its cache at 0.1 and writes it at 1.25 (5 min)
         and 2 (1 h) times the input rate, and other hosts charge the input rate for both.
         """
-        known = self._known(provider, base_model) if base_model else None
-        known = known or self._known(provider, model)
+        known = self._of_base(provider, base_model) if base_model else None
+        known = known or self._of_host(provider, model)
         if not written:
             if known is not None:
                 return self._sheet("bundled", provider, known.rates, known.tiers)
@@ -121,10 +150,19 @@ class PriceBook:
 
     def offered(self, provider: str) -> tuple[OfferedModel, ...]:
         """The chat models that the provider offers now, as far as the bundled data knows; newest names last."""
+        host = HOSTS.get(provider)
+        price_list = None if host is None else host.price_list
+        offered = _OFFERED.get(price_list or "")
+        if price_list is None or offered is None:
+            return ()
         return tuple(
             OfferedModel(model.model_id, _display_name(model), model.max_input_tokens)
-            for model in self._table.providers.get(provider, ())
-            if model.generates_text and not _NOT_OFFERED.fullmatch(model.model_id)
+            for model in self._table.lists.get(price_list, ())
+            if model.generates_text
+            and model.current
+            and offered.fullmatch(model.model_id)
+            and not _NO_CHAT.fullmatch(model.model_id)
+            and (model.max_input_tokens or price_list not in _NEEDS_WINDOW)
         )
 
     def _proportions(self, provider: str) -> Rates:
@@ -136,22 +174,41 @@ class PriceBook:
         plain = FALLBACK.input
         return replace(FALLBACK, cache_read=plain, cache_write_5m=plain, cache_write_1h=plain)
 
-    def _known(self, provider: str, model: str) -> DatedPrices | None:
+    def _of_host(self, provider: str, model: str) -> DatedPrices | None:
+        """By the host's own list, then by those behind it; a host without a list may serve anybody's models."""
+        host = HOSTS.get(provider)
+        if host is None or host.local or host.name == "demo":
+            return None
+        if provider == "openrouter" and model.lower().endswith(":free"):
+            return _FOR_NOTHING
+        if host.price_list is None:
+            return self._of_any(model)
+        return self._in_lists((host.price_list, *_LISTS_BEHIND.get(host.price_list, ())), host.price_list, model)
+
+    def _of_base(self, provider: str, base_model: str) -> DatedPrices | None:
         """Also for ``azure/gpt-4o`` and the like: a base model may name another provider, or none."""
-        named, slash, rest = model.partition("/")
-        candidates = [(provider, model)]
-        candidates += [(other, rest if slash else model) for other in (named, *self._names)]
-        for other, name in candidates:
-            bundled = self._find_bundled(other, name)
-            if bundled is not None:
-                return self._current(bundled)
+        named, slash, rest = base_model.partition("/")
+        found = self._of_host(provider, base_model)
+        if found is None and slash and named in HOSTS:
+            found = self._of_host(named, rest)
+        return found or self._of_any(rest if slash and named in HOSTS else base_model)
+
+    def _of_any(self, model: str) -> DatedPrices | None:
+        return self._in_lists(tuple(self._names), "", model)
+
+    def _in_lists(self, price_lists: tuple[str, ...], spelled_for: str, model: str) -> DatedPrices | None:
+        names = tuple(spellings(spelled_for, model))
+        for price_list in price_lists:
+            for name in names:
+                bundled = self._find_bundled(price_list, name)
+                if bundled is not None:
+                    return self._current(bundled)
         return None
 
-    def _find_bundled(self, provider: str, model: str) -> BundledModel | None:
-        names = self._names.get(provider)
+    def _find_bundled(self, price_list: str, name: str) -> BundledModel | None:
+        names = self._names.get(price_list)
         if names is None:
             return None
-        name = model.lower()
         for _ in range(_SUFFIXES_CUT + 1):
             if name in names:
                 return names[name]
@@ -160,7 +217,7 @@ class PriceBook:
                 break
             name = shorter
         if not name.startswith("ft:"):
-            return None
+            return names.get(f"{name}-preview")
         tuned = [(prefix, entry) for entry in names.values() for prefix in entry.prefixes if name.startswith(prefix)]
         return max(tuned, key=lambda pair: len(pair[0]))[1] if tuned else None
 

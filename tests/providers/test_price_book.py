@@ -257,7 +257,7 @@ def test_chat_models_that_are_offered_now_have_display_names(book: PriceBook) ->
 
 
 def test_no_price_of_the_bundled_data_is_below_nothing(table: PriceTable) -> None:
-    for models in table.providers.values():
+    for models in table.lists.values():
         for model in models:
             for prices in model.prices:
                 thresholds = [tier.above_prompt_tokens for tier in prices.tiers]
