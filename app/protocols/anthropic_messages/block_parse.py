@@ -116,28 +116,28 @@ class _Citation(msgspec.Struct):
 
 _Wire = _Text | _Image | _Document | _Thinking | _Redacted | _ToolUse | _ToolResult | _PlainToolResult
 
+PlainContent = str | list[_Text | _Image | _Document | _Thinking | _Redacted | _ToolUse | _PlainToolResult] | None
+"""Content all of whose blocks are of a kind that is canonical."""
+
 _decode_content = msgspec.json.Decoder(str | list[msgspec.Raw] | None).decode
-_decode_plain_content = msgspec.json.Decoder(
-    str | list[_Text | _Image | _Document | _Thinking | _Redacted | _ToolUse | _PlainToolResult] | None
-).decode
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_citation = msgspec.json.Decoder(_Citation).decode
 
 
 def parse_content(raw: msgspec.Raw, role: str, place: str) -> tuple[Block, ...]:
     """A text or a list of blocks; empty texts are left out, since nobody can say them."""
-    try:
-        # At one go where every block is of a kind that is canonical: nearly always, and long prompts are read often.
-        plain = _decode_plain_content(raw)
-    except (msgspec.DecodeError, RecursionError):
-        content = read(_decode_content, raw, place)
-        if content is None or isinstance(content, str):
-            return _as_texts(content)
-        found = [_parse_block(block, role, f"{place}.{number}") for number, block in enumerate(content)]
-    else:
-        if plain is None or isinstance(plain, str):
-            return _as_texts(plain)
-        found = [_as_block(block, role, f"{place}.{number}") for number, block in enumerate(plain)]
+    content = read(_decode_content, raw, place)
+    if content is None or isinstance(content, str):
+        return _as_texts(content)
+    found = [_parse_block(block, role, f"{place}.{number}") for number, block in enumerate(content)]
+    return tuple([block for block in found if block is not None])
+
+
+def plain_blocks(content: PlainContent, role: str, place: str) -> tuple[Block, ...]:
+    """As parse_content, of what is decoded already."""
+    if content is None or isinstance(content, str):
+        return _as_texts(content)
+    found = [_as_block(block, role, f"{place}.{number}") for number, block in enumerate(content)]
     return tuple([block for block in found if block is not None])
 
 

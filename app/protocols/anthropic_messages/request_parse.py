@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from app.base.errors import InvalidRequest
-from app.protocols.anthropic_messages.block_parse import parse_content
+from app.protocols.anthropic_messages.block_parse import PlainContent, parse_content, plain_blocks
 from app.protocols.anthropic_messages.tool_parse import parse_tool_choice, parse_tools
 from app.protocols.anthropic_messages.wire import BILLING_HEAD, encode, is_null, read, text_of
 from app.protocols.codec import Envelope
@@ -52,6 +52,11 @@ _decode_texts = msgspec.json.Decoder(list[str] | None).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 
 
+class _PlainMessage(msgspec.Struct, forbid_unknown_fields=True):
+    role: Role
+    content: PlainContent
+
+
 class _Thinking(msgspec.Struct):
     type: str
     budget_tokens: int | None = None
@@ -63,6 +68,7 @@ class _Format(msgspec.Struct):
     schema: msgspec.Raw = _NULL
 
 
+_decode_plain_messages = msgspec.json.Decoder(list[_PlainMessage]).decode
 _decode_thinking = msgspec.json.Decoder(_Thinking | None).decode
 _decode_format = msgspec.json.Decoder(_Format | None).decode
 _decode_effort = msgspec.json.Decoder(str | None).decode
@@ -93,10 +99,28 @@ def parse_request(envelope: Envelope) -> Conversation:
 
 
 def _parse_turns(fields: Mapping[str, msgspec.Raw], extras: dict[str, str]) -> tuple[Turn, ...]:
-    if "messages" not in fields:
+    raw = fields.get("messages")
+    if raw is None:
         raise InvalidRequest('"messages" is missing; send at least one message', param="messages")
+    try:
+        # At one go where all is of a kind that is canonical: prompts are long, and nearly always so.
+        messages = _decode_plain_messages(raw)
+    except (msgspec.DecodeError, RecursionError):
+        turns = _parse_messages(raw, extras)
+    else:
+        turns = [
+            Turn(message.role, blocks)
+            for number, message in enumerate(messages)
+            if (blocks := plain_blocks(message.content, message.role, f"messages.{number}.content"))
+        ]
+    if not turns:
+        raise InvalidRequest('"messages" says nothing; send at least one message with content', param="messages")
+    return tuple(turns)
+
+
+def _parse_messages(raw: msgspec.Raw, extras: dict[str, str]) -> list[Turn]:
     turns: list[Turn] = []
-    for number, item in enumerate(read(_decode_list, fields["messages"], "messages")):
+    for number, item in enumerate(read(_decode_list, raw, "messages")):
         place = f"messages.{number}"
         message = read(_decode_message, item, place)
         role = _ROLES.get(read(_decode_role, message.pop("role", _NULL), f"{place}.role"))
@@ -109,9 +133,7 @@ def _parse_turns(fields: Mapping[str, msgspec.Raw], extras: dict[str, str]) -> t
             turns.append(Turn(role, blocks))
         for name, value in message.items():
             extras[f"{place}.{name}"] = text_of(value)
-    if not turns:
-        raise InvalidRequest('"messages" says nothing; send at least one message with content', param="messages")
-    return tuple(turns)
+    return turns
 
 
 def _parse_system(raw: msgspec.Raw) -> tuple[Text, ...]:
