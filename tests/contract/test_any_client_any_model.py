@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,9 @@ class Clients:
     async def close(self) -> None:
         await self.anthropic.close()
         await self.openai.close()
+        await self.gemini.aio.aclose()
         self.gemini.close()
+        await self.ollama.close()
 
     async def ask(self, client: str, model: str, *, stream: bool, tools: bool) -> Said:
         asking: dict[str, Callable[[str, bool, bool], Awaitable[Said]]] = {
@@ -201,12 +203,17 @@ async def key(admin: Admin) -> str:
     return await admin.generate()
 
 
+@pytest.fixture
+async def clients(gateway: GatewayProcess, key: str) -> AsyncIterator[Clients]:
+    clients = Clients(gateway.base_url, key)
+    yield clients
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("model", MODELS)
 async def test_every_client_hears_the_same_text_and_usage_and_each_call_has_one_exact_receipt(
-    gateway: GatewayProcess, upstream: RecordingUpstream, admin: Admin, key: str, model: str, stream: bool
+    clients: Clients, upstream: RecordingUpstream, admin: Admin, key: str, model: str, stream: bool
 ) -> None:
-    clients = Clients(gateway.base_url, key)
     upstream.bill.entries.clear()
     upstream.default = Script(text=TEXT, output_tokens=9, input_tokens=17, split=5)
     finishes = {"anthropic": "end_turn", "chat": "stop", "responses": "completed", "gemini": "STOP", "ollama": "stop"}
@@ -219,15 +226,13 @@ async def test_every_client_hears_the_same_text_and_usage_and_each_call_has_one_
     assert [(row["prompt_tokens"], row["completion_tokens"], row["metadata"]["usage_source"]) for row in rows] == [
         (17, 9, "provider")
     ] * len(CLIENTS)
-    await clients.close()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("model", MODELS)
 async def test_every_client_gets_parallel_tool_calls_and_the_thoughts_before_them(
-    gateway: GatewayProcess, upstream: RecordingUpstream, key: str, model: str, stream: bool
+    clients: Clients, upstream: RecordingUpstream, model: str, stream: bool
 ) -> None:
-    clients = Clients(gateway.base_url, key)
     upstream.default = Script(text=("Moment.",), thinking=True, tools=2, output_tokens=40, reasoning_tokens=10)
     for client in CLIENTS:
         said = await clients.ask(client, model, stream=stream, tools=True)
@@ -236,13 +241,9 @@ async def test_every_client_gets_parallel_tool_calls_and_the_thoughts_before_the
         if client != "chat" or not stream:  # the SDK's accumulator keeps no field that it does not know
             assert said.thinking.startswith("The user asks"), client
         assert said.finish in {"tool_use", "tool_calls", "completed", "STOP", "stop"}, client
-    await clients.close()
 
 
-async def test_errors_of_a_host_come_in_the_words_of_each_client(
-    gateway: GatewayProcess, upstream: RecordingUpstream, key: str
-) -> None:
-    clients = Clients(gateway.base_url, key)
+async def test_errors_of_a_host_come_in_the_words_of_each_client(clients: Clients, upstream: RecordingUpstream) -> None:
     upstream.default = Script(error=429, message="Slow down, please.", retry_after="7")
     with pytest.raises(anthropic.RateLimitError, match="Slow down") as caught:
         await clients.ask("anthropic", "gemini-2.5-pro", stream=True, tools=False)
@@ -255,13 +256,11 @@ async def test_errors_of_a_host_come_in_the_words_of_each_client(
         await clients.ask("gemini", "gpt-5", stream=False, tools=False)
     with pytest.raises(ollama.ResponseError, match="Slow down"):
         await clients.ask("ollama", "claude-sonnet-4-6", stream=False, tools=False)
-    await clients.close()
 
 
 async def test_a_token_count_is_answered_for_every_model_and_costs_nothing(
-    gateway: GatewayProcess, upstream: RecordingUpstream, admin: Admin, key: str
+    clients: Clients, upstream: RecordingUpstream, admin: Admin, key: str
 ) -> None:
-    clients = Clients(gateway.base_url, key)
     for model in MODELS:
         counted = await clients.anthropic.messages.count_tokens(
             model=model, messages=[{"role": "user", "content": QUESTION}]
@@ -270,16 +269,13 @@ async def test_a_token_count_is_answered_for_every_model_and_costs_nothing(
         count = await clients.gemini.aio.models.count_tokens(model=model, contents=QUESTION)
         assert count.total_tokens, model
     assert await admin.receipts(key, 1, timeout_s=0.5) == []
-    await clients.close()
 
 
 async def test_a_stream_of_another_protocol_that_breaks_off_is_no_answer(
-    gateway: GatewayProcess, upstream: RecordingUpstream, admin: Admin, key: str
+    clients: Clients, upstream: RecordingUpstream, admin: Admin, key: str
 ) -> None:
-    clients = Clients(gateway.base_url, key)
     upstream.default = Script(text=("a" * 40,) * 20, cut_after=6)
     for client, model in (("anthropic", "gemini-2.5-pro"), ("chat", "claude-sonnet-4-6"), ("responses", "llama")):
-        with pytest.raises((anthropic.APIError, openai.APIError)):
+        with pytest.raises((anthropic.APIError, openai.APIError, RuntimeError)):  # as each SDK says it
             await asyncio.wait_for(clients.ask(client, model, stream=True, tools=False), 20)
     assert len(await admin.receipts(key, 3)) == 3
-    await clients.close()

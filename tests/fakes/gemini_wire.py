@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from tests.fakes.answers import Answer, Frame, generated, streamed, to_json, whole
-from tests.fakes.script import Piece, Script, total_output_tokens, whole_content
+from tests.fakes.script import Piece, Script, pieces_of, total_output_tokens, whole_content
 
 STATUSES = {
     400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
@@ -21,10 +21,18 @@ Headers = tuple[tuple[str, str], ...]
 def answer_generate(script: Script, body: dict[str, Any], path: str, request_id: str) -> Answer:
     """The answer to `…:generateContent` or `…:streamGenerateContent`, as the path asks."""
     model = path.rpartition("/")[2].partition(":")[0]
-    parts = _parts(script, body)
+    parts = [_part(piece, body) for piece in whole_content(script)]
     if not path.endswith(":streamGenerateContent"):
         return generated(script, headers(script, request_id), _response(script, model, request_id, parts, last=True))
-    frames = [Frame(_data(_response(script, model, request_id, [part], last=False)), 0, "input") for part in parts]
+    # A call comes whole; texts come in pieces.
+    pieces = [piece for piece in pieces_of(script) if piece.kind != "tool"]
+    pieces += [piece for piece in whole_content(script) if piece.kind == "tool"]
+    frames = [
+        Frame(
+            _data(_response(script, model, request_id, [_part(piece, body)], last=False)), piece.output_tokens, "input"
+        )
+        for piece in pieces
+    ]
     last = _response(script, model, request_id, [{"text": ""}], last=True)
     frames.append(Frame(_data(last), total_output_tokens(script), "all"))
     return streamed(headers(script, request_id), frames)
@@ -56,12 +64,8 @@ def _error(status: int, message: str) -> dict[str, Any]:
     return {"error": {"code": status, "message": message, "status": STATUSES.get(status, "UNKNOWN")}}
 
 
-def _parts(script: Script, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """A call carries the proof of the thoughts before it; of parallel calls, the first."""
-    return [_part(piece, body, first=piece.tool == 0) for piece in whole_content(script)]
-
-
-def _part(piece: Piece, body: dict[str, Any], *, first: bool) -> dict[str, Any]:
+def _part(piece: Piece, body: dict[str, Any]) -> dict[str, Any]:
+    """Of parallel calls the first carries the proof of the thoughts before it."""
     match piece.kind:
         case "thinking":
             return {"text": piece.text, "thought": True}
@@ -69,7 +73,7 @@ def _part(piece: Piece, body: dict[str, Any], *, first: bool) -> dict[str, Any]:
             return {"text": piece.text}
         case "tool":
             call = {"functionCall": {"name": _tool_name(body), "args": json.loads(piece.text)}}
-            return {**call, "thoughtSignature": SIGNATURE} if first else call
+            return {**call, "thoughtSignature": SIGNATURE} if piece.tool == 0 else call
 
 
 def _tool_name(body: dict[str, Any]) -> str:
