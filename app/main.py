@@ -35,9 +35,13 @@ from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.settle import Settlement
 from app.protocols.registry import all_codecs
+from app.providers.azure import AzureUpstream
+from app.providers.bedrock import BedrockUpstream
 from app.providers.demo import DemoUpstream
 from app.providers.price_book import PriceBook
+from app.providers.provider import Upstream
 from app.providers.upstream import HttpUpstream, Upstreams
+from app.providers.vertex import VertexUpstream
 from app.settings import Settings
 from app.storage.books import Books
 from app.storage.postgres.engine import create_engine
@@ -58,6 +62,18 @@ class FixedCatalog:
 
     def current(self) -> Catalog:
         return self._catalog
+
+
+def _special_upstreams(http: HttpUpstream) -> dict[str, Upstream]:
+    """Of the providers whose requests are signed, or never leave the process."""
+    azure = AzureUpstream(http)
+    return {
+        "azure": azure,
+        "azure_ai": azure,
+        "bedrock": BedrockUpstream(http),
+        "demo": DemoUpstream(),
+        "vertex_ai": VertexUpstream(http),
+    }
 
 
 class House:
@@ -90,7 +106,7 @@ class House:
         self.codecs = all_codecs(settings.budget_exceeded_status)
         self.gateway = Gateway(
             Admission(self.catalog, self.ledger, Exchanges(self.codecs), rules),
-            Upstreams(self.http_upstream, {"demo": DemoUpstream()}),
+            Upstreams(self.http_upstream, _special_upstreams(self.http_upstream)),
             self.settlement,
             self.metrics,
             RelayRules(ping_after_s=settings.ping_after_s),

@@ -186,6 +186,14 @@ async def test_without_any_credentials_the_next_step_is_said(
     assert host.requests == []
 
 
+async def test_a_source_of_credentials_that_fails_is_said(
+    host: Loopback, bedrock: BedrockUpstream, bare_machine: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default]\ncredential_process = /bin/false\n")
+    with pytest.raises(UpstreamRejected, match=r"looking for them failed with CredentialRetrievalError"):
+        await bedrock.send(request_to(url_of(host.url), options=REGION))
+
+
 async def test_a_profile_of_the_machine_is_found(
     host: Loopback, bedrock: BedrockUpstream, bare_machine: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
