@@ -4,6 +4,7 @@ Sources: the public API reference (errors), and the refusal headers that Anthrop
 Code, which shows the message as it is and does not try again.
 """
 
+import re
 from math import ceil
 
 import msgspec
@@ -15,6 +16,7 @@ from app.base.errors import (
     StorageUnavailable,
     Unauthenticated,
     UpstreamError,
+    UpstreamRejected,
 )
 from app.protocols.codec import Header, RenderedError
 
@@ -30,9 +32,23 @@ _TYPES = {
     429: "rate_limit_error",
     529: "overloaded_error",
 }
+_REJECTED_TYPES = _TYPES | {
+    401: "api_error",
+    402: "billing_error",
+    403: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
 _UPSTREAM_TYPES = {429: "rate_limit_error", 529: "overloaded_error"}
 _NAMED_PERIODS = frozenset({"daily", "weekly", "monthly"})
 _UNIFIED = b"anthropic-ratelimit-unified-"
+_PROMPT_TOO_LONG = "prompt is too long"
+_TOO_LONG_STATUSES = frozenset({400, 413, 422})
+# As OpenAI and those who follow it, Gemini, Ollama and vLLM put it.
+_too_long = re.compile(
+    r"context.?(length|window|size)|maximum number of tokens allowed|prompt is too long|too many (input )?tokens",
+    re.IGNORECASE,
+).search
 DO_NOT_RETRY: Header = (b"x-should-retry", b"false")
 
 
@@ -71,8 +87,10 @@ def _type_of(error: GatewayError, status: int) -> str:
             return "billing_error"
         case StorageUnavailable():
             return "overloaded_error"
+        # A provider that refuses our credential has not refused the caller's.
+        case UpstreamRejected():
+            return _REJECTED_TYPES.get(status, "api_error")
         case UpstreamError():
-            # A provider that refuses our credential has not refused the caller's.
             return _UPSTREAM_TYPES.get(status, "api_error")
         case _:
             return _TYPES.get(status, "api_error")
@@ -82,9 +100,17 @@ def _body_of(error: GatewayError, status: int, request_id: str) -> bytes:
     return msgspec.json.encode(
         {
             "type": "error",
-            "error": {"type": _type_of(error, status), "message": error.message},
+            "error": {"type": _type_of(error, status), "message": _message_of(error, status)},
             "request_id": request_id,
         }
+    )
+
+
+def _message_of(error: GatewayError, status: int) -> str:
+    """Claude Code shortens a conversation by itself when it reads Anthropic's words for one that is too long."""
+    too_long = isinstance(error, UpstreamRejected) and status in _TOO_LONG_STATUSES and _too_long(error.message)
+    return (
+        f"{_PROMPT_TOO_LONG}: {error.message}" if too_long and _PROMPT_TOO_LONG not in error.message else error.message
     )
 
 

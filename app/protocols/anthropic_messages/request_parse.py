@@ -138,11 +138,12 @@ def _parse_messages(raw: msgspec.Raw, extras: dict[str, str]) -> list[Turn]:
 
 def _parse_system(raw: msgspec.Raw) -> tuple[Text, ...]:
     blocks = parse_content(raw, "system", "system")
+    listed = bytes(memoryview(raw)[:1]) == b"["
     instructions: list[Text] = []
     for number, block in enumerate(blocks):
         if not isinstance(block, Text):
             raise InvalidRequest(f'"system.{number}" must be a text block', param=f"system.{number}")
-        if number > 0 or not block.text.startswith(BILLING_HEAD):
+        if number > 0 or not listed or not block.text.startswith(BILLING_HEAD):
             instructions.append(block)
     return tuple(instructions)
 

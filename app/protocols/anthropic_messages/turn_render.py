@@ -5,7 +5,7 @@ from typing import Any
 from app.base.errors import InvalidRequest
 from app.protocols.anthropic_messages.block_render import Wire, is_own, render_block
 from app.protocols.anthropic_messages.draft import Draft
-from app.protocols.conversation import Role, Text, Thinking, ToolCall, ToolResult, Turn
+from app.protocols.conversation import Block, Role, Text, Thinking, ToolCall, ToolResult, Turn
 
 
 class Transcript:
@@ -123,10 +123,16 @@ def lacks_thinking(draft: Draft) -> bool:
             last.insert(0, turn)
         elif last:
             break
-    blocks = [block for turn in last for block in turn.blocks if not (isinstance(block, Text) and not block.text)]
+    blocks = [block for turn in last for block in turn.blocks if not _vanishes(draft, block)]
     if not blocks:
         return False
     begun = draft.conversation.turns[-1].role == "assistant"
     called = any(isinstance(block, ToolCall) for block in blocks)
-    thought = isinstance(blocks[0], Thinking) and is_own(draft, blocks[0])
+    thought = isinstance(blocks[0], Thinking)
     return begun or (called and not thought)
+
+
+def _vanishes(draft: Draft, block: Block) -> bool:
+    if isinstance(block, Thinking):
+        return not is_own(draft, block)
+    return isinstance(block, Text) and not block.text.strip()

@@ -256,6 +256,12 @@ def test_sampling_and_the_user_are_read() -> None:
     assert (conversation.end_user, conversation.extras) == ("u-1", {})
 
 
+def test_a_billing_block_is_left_out_only_where_it_is_a_block() -> None:
+    head = "x-anthropic-billing-header: cc_version=2;"
+    assert parsed(system=[{"type": "text", "text": head}]).instructions == ()
+    assert parsed(system=head).instructions == (Text(head),)
+
+
 def test_texts_of_nothing_are_no_blocks() -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "a"}]}]
     assert parsed(messages=[*messages, {"role": "assistant", "content": ""}]).turns == (Turn("user", (Text("a"),)),)
