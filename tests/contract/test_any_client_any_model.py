@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anthropic
+import httpx
 import ollama
 import openai
 import pytest
@@ -56,16 +57,17 @@ class Clients:
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
         )
-        options = types.HttpOptions(base_url=base_url, client_args={"trust_env": False})
+        self._http = httpx.AsyncClient(trust_env=False, timeout=30)
+        options = types.HttpOptions(base_url=base_url, httpx_async_client=self._http)
         self.gemini = genai.Client(api_key=key, http_options=options)
         self.ollama = ollama.AsyncClient(base_url, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
 
     async def close(self) -> None:
         await self.anthropic.close()
         await self.openai.close()
-        await self.gemini.aio.aclose()
+        await self._http.aclose()
         self.gemini.close()
-        await self.ollama.close()
+        await self.ollama.close()  # type: ignore[no-untyped-call]
 
     async def ask(self, client: str, model: str, *, stream: bool, tools: bool) -> Said:
         asking: dict[str, Callable[[str, bool, bool], Awaitable[Said]]] = {
