@@ -9,7 +9,8 @@ import msgspec
 from app.base.money import NanoUSD, round_per_million
 from app.domain.usage import Usage
 
-PriceSource = Literal["config", "database", "bundled", "fallback", "local", "demo"]
+PriceSource = Literal["config", "database", "bundled", "fallback", "local", "demo", "reported"]
+"""Where the price of a call is from; ``reported``: the provider itself has told what the call cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ class Cost(msgspec.Struct, frozen=True, array_like=True):
 
 
 NO_COST = Cost()
+
+
+def reported_cost(amount: NanoUSD) -> Cost:
+    """What the provider says that a call cost: it tells no classes, so all of it is ``other``."""
+    return Cost(other=amount, total=amount)
 
 
 def cost_of(usage: Usage, sheet: PriceSheet) -> Cost:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
-from app.domain.pricing import cost_of
+from app.domain.pricing import Cost, PriceSource, cost_of, reported_cost
 from app.domain.spend import Receipt, ReceiptStatus
 from app.domain.usage import Usage, UsageSource
 from app.gateway.call import Call, Grant
@@ -50,12 +50,13 @@ class Settlement:
 
     async def settle(
         self, call: Call, grant: Grant, report: UsageReport, status: ReceiptStatus, first_byte_ms: int | None
-    ) -> None:
-        """Book what the call cost. The receipt goes to the store before whatever is written to the client after this.
+    ) -> Receipt:
+        """Book what the call cost; returns the receipt.
 
-        So a client that saw the end of an answer has an exact receipt, also when this process is killed in the same
-        moment. The store's answer is not waited for: that would cost every call another trip through the loop. One
-        turn of it is: in that turn the receipts of all calls that end together leave in one write.
+        It goes to the store before whatever is written to the client after this: a client that saw the end of an
+        answer has an exact receipt, also when this process is killed in the same moment. The store's answer is not
+        waited for: that would cost every call another trip through the loop. One turn of it is: in that turn the
+        receipts of all calls that end together leave in one write.
         """
         receipt = _receipt(call, grant, report, status, first_byte_ms)
         self._running.pop(call.request_id, None)
@@ -65,6 +66,7 @@ class Settlement:
         self._under_way.add(answer)
         answer.add_done_callback(partial(self._check, receipt))
         await asyncio.sleep(0)
+        return receipt
 
     async def book(self, receipts: Sequence[Receipt]) -> None:
         """Book what was never held, and wait until the store has it. Raises StorageUnavailable.
@@ -174,6 +176,7 @@ def _receipt(
 ) -> Receipt:
     assert grant.if_orphaned is not None
     usage, source = _usage(grant, report)
+    cost, price_source = _cost(grant, report, usage)
     if grant.deployment.provider == "demo":
         source = "demo"
     return replace(
@@ -181,11 +184,20 @@ def _receipt(
         duration_ms=round((time.monotonic() - call.started_s) * 1000),
         first_byte_ms=first_byte_ms,
         usage=usage,
-        cost=cost_of(usage, grant.deployment.price),
+        cost=cost,
+        price_source=price_source,
         usage_source=source,
         status=status,
         finish_reason=report.finish_reason,
     )
+
+
+def _cost(grant: Grant, report: UsageReport, usage: Usage) -> tuple[Cost, PriceSource]:
+    """What the provider has told, without any discount of ours; else usage times price."""
+    if report.cost is not None:
+        return reported_cost(report.cost), "reported"
+    price = grant.deployment.price
+    return cost_of(usage, price), price.source
 
 
 def _usage(grant: Grant, report: UsageReport) -> tuple[Usage, UsageSource]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.pricing import NO_COST, Cost, PriceSheet, Rates, Tier, batch_sheet, cost_of
+from app.domain.pricing import NO_COST, Cost, PriceSheet, Rates, Tier, batch_sheet, cost_of, reported_cost
 from app.domain.usage import Usage
 from tests.domain.records import flat_rates
 
@@ -109,6 +109,14 @@ def test_the_total_is_within_half_a_nano_dollar_and_the_parts_add_up(usage: Usag
     parts = (cost.input, cost.cache_read, cost.cache_write, cost.output, cost.other)
     assert sum(parts) == cost.total
     assert min(parts) >= 0
+
+
+@given(st.integers(0, 9_000_000 * DOLLAR))
+def test_what_the_provider_says_is_the_whole_cost_and_of_no_class(amount: int) -> None:
+    cost = reported_cost(amount)
+
+    assert cost.total == cost.other == amount
+    assert sum((cost.input, cost.cache_read, cost.cache_write, cost.output, cost.other)) == cost.total
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10**9))
