@@ -209,6 +209,7 @@ async def key(admin: Admin) -> str:
 async def clients(gateway: GatewayProcess, key: str) -> AsyncIterator[Clients]:
     clients = Clients(gateway.base_url, key)
     yield clients
+    await clients.close()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
