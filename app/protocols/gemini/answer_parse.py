@@ -180,7 +180,6 @@ class AnswerParsing:
         self._response_id = ""
         self._model = ""
         self._usage: Usage | None = None
-        self._metadata: object = None
         self._finish: FinishReason | None = None
         self._extras: dict[str, str] = {}
 
@@ -344,12 +343,10 @@ class AnswerParsing:
                 events.append(CitationAdded(citation))
 
     def _count(self, events: list[Event], metadata: object) -> None:
-        if metadata == self._metadata and not (self._images or self._searches):
-            return
         usage = usage_of(metadata, images=self._images, web_searches=self._searches)
         if usage is not None and usage != self._usage:
             events.append(UsageReported(usage))
-            self._usage, self._metadata = usage, metadata
+            self._usage = usage
         self.counted = self.counted or (usage is not None and self._finish is not None)
 
     def _note(self, name: str, value: object) -> None:

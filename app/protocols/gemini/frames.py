@@ -6,6 +6,7 @@ from app.protocols.sse import FRAME_LIMIT_BYTES, FrameSplitter, data_of
 
 _outside = re.compile(rb'[{}"]').search
 _inside = re.compile(rb'["\\]').search
+_END = b"\r\n\r\n"
 _BETWEEN = b" \t\r\n,[]"
 
 
@@ -32,11 +33,22 @@ class AnswerSplitter(FrameSplitter):
     def feed(self, chunk: bytes) -> list[bytes]:
         if self._is_array is None:
             self._decide(chunk)
-        return self._feed_array(chunk) if self._is_array else super().feed(chunk)
+        if self._is_array:
+            return self._feed_array(chunk)
+        if chunk.endswith(_END) and not self._held and not self._after_cr:
+            frames = chunk.split(_END)
+            ends = 2 * (len(frames) - 1)
+            if chunk.count(b"\n") == ends and chunk.count(b"\r") == ends:
+                self._seen_cr = True
+                return [frame + _END for frame in frames[:-1]]
+        return super().feed(chunk)
 
     def answer_in(self, frame: bytes) -> bytes:
         """The JSON that a frame carries; empty where there is none."""
         if not self._is_array:
+            # The usual case: Google ends its one line with CR LF.
+            if frame.startswith(b"data:") and frame.endswith(_END) and frame.find(b"\n") == len(frame) - 3:
+                return frame[5:-4]
             data = data_of(frame)
             if data:
                 return data

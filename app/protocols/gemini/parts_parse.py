@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ from app.protocols.gemini.proto import (
     find_text,
     first_byte,
 )
+from app.protocols.opaque import Seal
 
 PROTOCOL = "gemini"
 _ROLES: dict[str, Role] = {"user": "user", "model": "assistant", "function": "user", "tool": "user", "system": "system"}
@@ -87,7 +89,30 @@ def parse_contents(raw: msgspec.Raw, param: str = "contents") -> tuple[Turn, ...
     parsing = _Parsing(raw, param)
     for index, content in enumerate(contents):
         parsing.take(index, content)
-    return tuple(Turn(role, tuple(blocks)) for role, blocks in parsing.turns if blocks)
+    return tuple(Turn(role, _whole(blocks)) for role, blocks in parsing.turns if blocks)
+
+
+class _Said:
+    """A text or a thought while its pieces are gathered."""
+
+    __slots__ = ("is_thought", "redacted", "seal", "texts")
+
+    def __init__(self, text: str, *, is_thought: bool = False) -> None:
+        self.texts = [text]
+        self.is_thought = is_thought
+        self.seal: Seal | None = None
+        self.redacted = False
+
+    def whole(self) -> Text | Thinking:
+        text = "".join(self.texts)
+        return Thinking(text, self.seal, self.redacted) if self.is_thought else Text(text)
+
+
+Blocks = list[Block | _Said]
+
+
+def _whole(blocks: Blocks) -> tuple[Block, ...]:
+    return tuple(block.whole() if isinstance(block, _Said) else block for block in blocks)
 
 
 class _Parsing:
@@ -96,9 +121,12 @@ class _Parsing:
     def __init__(self, raw: msgspec.Raw, param: str) -> None:
         self._raw = raw
         self._param = param
-        self._waiting: list[tuple[str, str]] = []
+        self._contents: list[msgspec.Raw] | None = None
+        self._raw_parts: tuple[int, list[msgspec.Raw]] = (-1, [])
+        self._waiting: dict[str | None, deque[str]] = {}
         self._known: set[str] = set()
-        self.turns: list[tuple[Role, list[Block]]] = []
+        self._done: set[str] = set()
+        self.turns: list[tuple[Role, Blocks]] = []
 
     def take(self, index: int, content: Content) -> None:
         role = _ROLES.get(content.role or "user")
@@ -114,7 +142,7 @@ class _Parsing:
         for number, part in enumerate(parts if isinstance(parts, list) else [] if parts is None else [parts]):
             self._add(blocks, part, (index, number))
 
-    def _add(self, blocks: list[Block], part: Part, place: tuple[int, int]) -> None:
+    def _add(self, blocks: Blocks, part: Part, place: tuple[int, int]) -> None:
         written = part.thoughtSignature or part.thought_signature
         signature = None if written == seals.DUMMY else written
         only_text = part.functionCall is None and part.function_call is None and part.text is not None
@@ -158,7 +186,7 @@ class _Parsing:
         call_id = find_text(call, "id", f"{path}.functionCall.")
         if not call_id:
             call_id = _made_up_id(place, name)
-        self._waiting.append((call_id, name))
+        self._waiting.setdefault(name, deque()).append(call_id)
         self._known.add(call_id)
         return ToolCall(call_id, name, "{}" if raw is None else bytes(raw).decode())
 
@@ -180,11 +208,12 @@ class _Parsing:
     def _answered(self, call_id: str | None, name: str | None, path: str) -> str:
         """The id of the call that is answered: the one given, else the first call of the name that waits."""
         if call_id and call_id in self._known:
-            self._waiting = [waits for waits in self._waiting if waits[0] != call_id]
+            self._done.add(call_id)
             return call_id
-        for position, (waiting_id, waiting_name) in enumerate(self._waiting):
-            if waiting_name == name:
-                del self._waiting[position]
+        waiting = self._waiting.get(name, deque())
+        while waiting:
+            waiting_id = waiting.popleft()
+            if waiting_id not in self._done:
                 return waiting_id
         raise InvalidRequest(
             f'"{path}.functionResponse" answers no functionCall before it; send the model\'s turn with the call too',
@@ -193,28 +222,36 @@ class _Parsing:
 
     def _foreign(self, place: tuple[int, int]) -> Foreign | None:
         path = f"{self._param}.{place[0]}.parts.{place[1]}"
-        content = as_members(as_elements(self._raw, self._param)[place[0]], self._param)
-        raw = as_elements(content["parts"], path)[place[1]]
-        members = as_members(raw, path)
-        return foreign_part(members, bytes(raw).decode())
+        if self._contents is None:
+            self._contents = as_elements(self._raw, self._param)
+        if self._raw_parts[0] != place[0]:
+            content = as_members(self._contents[place[0]], self._param)
+            self._raw_parts = (place[0], as_elements(content["parts"], path))
+        raw = self._raw_parts[1][place[1]]
+        return foreign_part(as_members(raw, path), bytes(raw).decode())
 
 
-def _add_thought(blocks: list[Block], text: str, signature: str | None) -> None:
+def _add_thought(blocks: Blocks, text: str, signature: str | None) -> None:
     """A thought, or its signature alone: both belong to a thought directly before that has had none yet."""
-    seal, redacted = (None, False) if signature is None else seals.read(signature)
     before = blocks[-1] if blocks else None
-    if isinstance(before, Thinking) and before.seal is None:
-        blocks[-1] = Thinking(before.text + text, seal, redacted)
-    elif text or seal is not None:
-        blocks.append(Thinking(text, seal, redacted))
+    if isinstance(before, _Said) and before.is_thought and before.seal is None:
+        thought = before
+        thought.texts.append(text)
+    else:
+        thought = _Said(text, is_thought=True)
+        if not text and signature is None:
+            return
+        blocks.append(thought)
+    if signature is not None:
+        thought.seal, thought.redacted = seals.read(signature)
 
 
-def _add_text(blocks: list[Block], text: str, *, join: bool) -> None:
+def _add_text(blocks: Blocks, text: str, *, join: bool) -> None:
     before = blocks[-1] if blocks else None
-    if join and isinstance(before, Text):
-        blocks[-1] = Text(before.text + text)
+    if join and isinstance(before, _Said) and not before.is_thought:
+        before.texts.append(text)
     elif text:
-        blocks.append(Text(text))
+        blocks.append(_Said(text))
 
 
 def foreign_part(members: dict[str, msgspec.Raw], raw: str) -> Foreign | None:

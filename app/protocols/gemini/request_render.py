@@ -13,11 +13,10 @@ from app.protocols.gemini.config_render import render_config, render_extras
 from app.protocols.gemini.dialect import GeminiDialect
 from app.protocols.gemini.models import facts_of
 from app.protocols.gemini.parts_render import ContentsRendering
-from app.protocols.gemini.proto import find
+from app.protocols.gemini.proto import find, find_value
 from app.protocols.gemini.tools_render import client_names, render_tools
 from app.protocols.losses import Losses
 
-_decode = msgspec.json.Decoder().decode
 _SIGNATURES = ("thoughtSignature", "thought_signature")
 _CALLS = ("functionCall", "function_call")
 
@@ -58,17 +57,16 @@ def rewrite(envelope: Envelope, upstream_model: str, dialect: GeminiDialect) -> 
     changes: dict[str, bytes | None] = {"model": None}
     if not dialect.vertex:
         changes["labels"] = None
-    if b'"' + seals.TAGGED_PREFIX.encode() in envelope.body:
-        name = "contents" if "contents" in envelope.fields else None
-        contents = find(envelope.fields, "contents")
-        if name is not None and contents is not None:
-            kept = _without_foreign_seals(_decode(contents), dialect.issuer, facts_of(upstream_model).signed_calls)
-            changes[name] = msgspec.json.encode(kept)
+    if b'"' + seals.TAGGED_PREFIX.encode() in envelope.body and find(envelope.fields, "contents") is not None:
+        kept = _without_foreign_seals(
+            find_value(envelope.fields, "contents"), dialect.issuer, signed_calls=facts_of(upstream_model).signed_calls
+        )
+        changes["contents"] = msgspec.json.encode(kept)
     changes = {name: value for name, value in changes.items() if name in envelope.fields}
     return Outgoing(splice(envelope.body, envelope.fields, changes))
 
 
-def _without_foreign_seals(contents: object, issuer: str, signed_calls: bool) -> object:  # noqa: FBT001
+def _without_foreign_seals(contents: object, issuer: str, *, signed_calls: bool) -> object:
     listed = contents if isinstance(contents, list) else [contents]
     kept: list[object] = []
     for content in listed:

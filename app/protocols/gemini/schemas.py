@@ -9,6 +9,7 @@ from app.protocols.losses import Losses
 
 _LONGEST_CHAIN = 8
 _DEEPEST = 24
+_MOST_NODES = 5000
 _KEPT = frozenset(
     {
         "description", "enum", "example", "format", "items", "maxItems", "maxLength", "maxProperties", "maximum",
@@ -118,11 +119,23 @@ class _Reducer:
         self._param = param
         self._losses = losses
         self._open: list[str] = []
+        self._nodes = 0
 
     def reduced(self) -> Node:
         return self._reduce(self._root, 0)
 
+    def _visit(self) -> None:
+        """References within references can make any number of nodes out of a few."""
+        self._nodes += 1
+        if self._nodes > _MOST_NODES:
+            raise InvalidRequest(
+                f'"{self._param}" has more than {_MOST_NODES} parts once its references are written out; '
+                "send a smaller schema",
+                param=self._param,
+            )
+
     def _reduce(self, node: Node, depth: int) -> Node:
+        self._visit()
         if depth > _DEEPEST:
             self._lose("nesting")
             return {"type": "object"}
@@ -168,6 +181,7 @@ class _Reducer:
 
     def _merged(self, node: Node, depth: int) -> Node:
         """``node`` with its allOf taken in, and oneOf as anyOf."""
+        self._visit()
         merged = dict(node)
         for part in _listed(merged.pop("allOf", None)):
             reference = part.get("$ref") if isinstance(part, dict) else None

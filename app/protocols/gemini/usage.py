@@ -11,7 +11,10 @@ import msgspec
 from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
 from app.protocols.gemini.frames import AnswerSplitter
-from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, count_of, json_bytes
+from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, json_bytes
+
+# Beyond any model's context by far, and safe to add up in 64 bits: a larger count is a host's mistake.
+_LARGEST_COUNT = 2**40
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -51,20 +54,22 @@ _decode_rest = msgspec.json.Decoder(_Rest).decode
 
 def usage_of(metadata: object, *, images: int = 0, web_searches: int = 0) -> Usage | None:
     """The disjoint counts of usageMetadata; None for what is none."""
-    prompt, candidates = count_of(metadata, "promptTokenCount"), count_of(metadata, "candidatesTokenCount")
-    thoughts = count_of(metadata, "thoughtsTokenCount") or 0
-    if not isinstance(metadata, dict) or (prompt is None and candidates is None and not thoughts):
+    if not isinstance(metadata, dict):
         return None
-    cached = min(prompt or 0, count_of(metadata, "cachedContentTokenCount") or 0)
-    cached_audio = _audio_in(metadata.get("cacheTokensDetails"))
-    audio_input = min((prompt or 0) - cached, max(0, _audio_in(metadata.get("promptTokensDetails")) - cached_audio))
-    tools = count_of(metadata, "toolUsePromptTokenCount") or 0
-    spoken = candidates or 0
-    if thoughts and count_of(metadata, "totalTokenCount") == (prompt or 0) + spoken + tools and thoughts <= spoken:
+    prompt, candidates = _count(metadata, "promptTokenCount"), _count(metadata, "candidatesTokenCount")
+    thoughts = _count(metadata, "thoughtsTokenCount") or 0
+    if prompt is None and candidates is None and not thoughts:
+        return None
+    prompt, spoken = prompt or 0, candidates or 0
+    cached = min(prompt, _count(metadata, "cachedContentTokenCount") or 0)
+    cached_audio = _audio_in(metadata, "cacheTokensDetails") if cached else 0
+    audio_input = min(prompt - cached, max(0, _audio_in(metadata, "promptTokensDetails") - cached_audio))
+    tools = _count(metadata, "toolUsePromptTokenCount") or 0
+    if thoughts and thoughts <= spoken and _count(metadata, "totalTokenCount") == prompt + spoken + tools:
         spoken -= thoughts  # some versions of Vertex AI count them among the candidates'
-    audio_output = min(spoken, _audio_in(metadata.get("candidatesTokensDetails")))
+    audio_output = min(spoken, _audio_in(metadata, "candidatesTokensDetails"))
     return Usage(
-        input=(prompt or 0) - cached - audio_input + tools,
+        input=prompt - cached - audio_input + tools,
         cache_read=cached,
         output=spoken - audio_output + thoughts,
         reasoning=thoughts,
@@ -73,6 +78,12 @@ def usage_of(metadata: object, *, images: int = 0, web_searches: int = 0) -> Usa
         images=images,
         web_searches=web_searches,
     )
+
+
+def _count(metadata: dict[str, object], name: str) -> int | None:
+    """None where it is missing, null or no sensible number."""
+    value = metadata.get(name)
+    return value if type(value) is int and 0 <= value <= _LARGEST_COUNT else None
 
 
 def searches_in(grounding: object, model: object) -> int:
@@ -189,10 +200,12 @@ def _read(data: bytes) -> _Answer | None:
     return _Answer(usageMetadata=rest.usageMetadata, error=rest.error)
 
 
-def _audio_in(details: object) -> int:
-    entries = details if isinstance(details, list) else []
-    return sum(
-        count_of(entry, "tokenCount") or 0
-        for entry in entries
-        if isinstance(entry, dict) and entry.get("modality") == "AUDIO"
-    )
+def _audio_in(metadata: dict[str, object], name: str) -> int:
+    details = metadata.get(name)
+    if not isinstance(details, list):
+        return 0
+    total = 0
+    for entry in details:
+        if isinstance(entry, dict) and entry.get("modality") == "AUDIO":
+            total += _count(entry, "tokenCount") or 0
+    return total

@@ -3,7 +3,7 @@
 import msgspec
 from google.genai import types
 
-from app.protocols.codec import Envelope, PathFacts, Rendered
+from app.protocols.codec import Codec, Envelope, PathFacts, Rendered
 from app.protocols.conversation import (
     Conversation,
     Text,
@@ -12,7 +12,7 @@ from app.protocols.conversation import (
 from app.protocols.gemini.codec import Gemini
 from app.protocols.gemini.dialect import GeminiDialect
 
-GEMINI = Gemini()
+GEMINI: Codec = Gemini()
 STUDIO = GeminiDialect()
 VERTEX = GeminiDialect(vertex=True)
 MODEL = "gemini-3.1-flash"

@@ -150,6 +150,16 @@ def test_old_models_get_the_openapi_subset() -> None:
     }
 
 
+def test_a_schema_that_grows_without_bound_is_refused() -> None:
+    definitions = {
+        f"d{level}": {"properties": {name: {"$ref": f"#/$defs/d{level + 1}"} for name in "abcdefghij"}}
+        for level in range(6)
+    }
+    schema = msgspec.json.encode({"$ref": "#/$defs/d0", "$defs": {**definitions, "d6": {}}}).decode()
+    with pytest.raises(InvalidRequest):
+        rendered(Conversation("gemini-2.0-flash", (ASK,), tools=(FunctionTool("f", parameters=schema),)))
+
+
 def test_current_models_get_the_schema_as_it_came() -> None:
     conversation = Conversation(MODEL, (ASK,), tools=(FunctionTool("f", "d", _HARD), FunctionTool("g")))
     assert _HARD.encode() in rendered(conversation).body
