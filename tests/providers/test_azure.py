@@ -117,8 +117,9 @@ async def test_anthropics_own_client_asks_for_the_same(host: Loopback, azure: Az
 
 
 async def test_a_token_that_the_host_refuses_is_fetched_anew(
-    host: Loopback, entra: Loopback, azure: AzureUpstream
+    host: Loopback, entra: Loopback, azure: AzureUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("app.providers.tokens._NEW_S", 0)
     entra.answer_json({"access_token": "token-2", "expires_in": "3599"})
     host.answers.clear()
     host.answer_json({"error": {"code": "401", "message": "Access token has expired."}}, 401)

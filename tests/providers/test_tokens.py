@@ -83,8 +83,25 @@ async def test_a_token_that_lasts_but_a_moment_is_not_fetched_at_every_call() ->
         assert await tokens.get("key", source.fetch) == "t1"
 
 
-async def test_a_forgotten_token_is_fetched_anew() -> None:
+async def test_a_token_that_is_refused_is_fetched_anew_unless_it_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens, source = Tokens(), Source(3600)
     await tokens.get("key", source.fetch)
     tokens.forget("key")
+    assert await tokens.get("key", source.fetch) == "t1"
+    now_s = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 60)
+    tokens.forget("key")
     assert await tokens.get("key", source.fetch) == "t2"
+    tokens.forget("no such key")
+
+
+async def test_a_token_that_has_ended_is_not_used_while_a_renewal_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens, source = Tokens(), Source(10)
+    await tokens.get("key", source.fetch)
+    now_s, source.fails = time.monotonic(), True
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 6)
+    assert await tokens.get("key", source.fetch) == "t1"
+    await settle()
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 11)  # before the next try is due
+    source.fails = False
+    assert await tokens.get("key", source.fetch) == "t3"

@@ -139,8 +139,13 @@ async def test_a_token_is_fetched_once_for_all_calls(
 
 
 async def test_a_token_that_the_host_refuses_is_fetched_anew(
-    host: Loopback, google: Loopback, vertex: VertexUpstream, account: dict[str, str]
+    host: Loopback,
+    google: Loopback,
+    vertex: VertexUpstream,
+    account: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("app.providers.tokens._NEW_S", 0)
     host.answers.clear()
     host.answer_json({"error": {"code": 401, "message": "no", "status": "UNAUTHENTICATED"}}, 401)
     for _ in range(2):
