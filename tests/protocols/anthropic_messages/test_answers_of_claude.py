@@ -237,6 +237,11 @@ def test_what_is_no_message_is_unreadable(body: bytes) -> None:
         CODEC.parse_response(body, READING)
 
 
+def test_an_error_inside_a_success_keeps_its_text() -> None:
+    with pytest.raises(UpstreamUnreadable, match="Overloaded"):
+        CODEC.parse_response(answer("anthropic_messages/error.json"), READING)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(
