@@ -111,10 +111,13 @@ class UsageReport(msgspec.Struct, frozen=True):
 class StreamScanner(Protocol):
     """Watches one streamed answer of the same protocol as its bytes pass. Not shared between answers."""
 
-    ended: bool
-    """The protocol's own end mark has been fed: message_stop, or [DONE]."""
-    failed: bool
-    """The provider sent an error event inside the stream."""
+    @property
+    def ended(self) -> bool:
+        """The protocol's own end mark has been fed: message_stop, or [DONE]."""
+
+    @property
+    def failed(self) -> bool:
+        """The provider sent an error event inside the stream."""
 
     @property
     def complete(self) -> bool:
