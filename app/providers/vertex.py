@@ -230,10 +230,11 @@ def _refused(reply: UpstreamReply, provider: str) -> UpstreamReply:
 
     def render(body: bytes) -> bytes:
         text = ""
-        if body.startswith(b"["):  # Google wraps the errors of its streams so
-            body = body.strip()[1:-1]
+        bare = body.strip()
+        if bare.startswith(b"["):  # Google wraps the errors of its streams so
+            bare = bare[1:-1]
         try:
-            refused = msgspec.json.decode(body, type=_Refused)
+            refused = msgspec.json.decode(bare, type=_Refused)
         except (msgspec.DecodeError, UnicodeDecodeError):
             pass
         else:
