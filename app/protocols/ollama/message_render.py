@@ -50,10 +50,11 @@ class RenderedMessage(msgspec.Struct, omit_defaults=True):
 class Messages:
     """Builds the messages of one conversation. ``json_calls``: calls and results are told as texts."""
 
-    def __init__(self, conversation: Conversation, losses: Losses, *, json_calls: bool) -> None:
+    def __init__(self, conversation: Conversation, losses: Losses, *, json_calls: bool, shows_thoughts: bool) -> None:
         self._conversation = conversation
         self._losses = losses
         self._json_calls = json_calls
+        self._shows_thoughts = shows_thoughts
         self._names = _names_of(conversation.turns)
 
     def render(self) -> list[RenderedMessage]:
@@ -101,7 +102,7 @@ class Messages:
         )
 
     def _thought(self, block: Thinking, place: str) -> list[str]:
-        if block.text and not block.redacted and block.seal in {None, Seal(ISSUER, "")}:
+        if self._shows_thoughts and block.text and not block.redacted and block.seal in {None, Seal(ISSUER, "")}:
             return [block.text]
         self._losses.drop(f"{place}.thinking")
         return []

@@ -50,7 +50,11 @@ def render_request(conversation: Conversation, dialect: OllamaDialect) -> Render
     tools = _tools(conversation, losses)
     json_calls = bool(tools) and (dialect.generate or not dialect.native_tools)
     body: _Body = {"model": conversation.model}
-    messages = Messages(conversation, losses, json_calls=json_calls or dialect.generate).render()
+    messages = Messages(
+        conversation, losses, json_calls=json_calls or dialect.generate, shows_thoughts=not dialect.generate
+    ).render()
+    if dialect.generate and len(messages) > 1:
+        losses.approximate("messages")
     instructions = _instructions(conversation, losses)
     if json_calls:
         must_call = conversation.tool_choice is not None and conversation.tool_choice.mode in {"any", "tool"}
@@ -127,11 +131,11 @@ def _put_think(body: _Body, conversation: Conversation, losses: Losses) -> None:
     if reasoning.budget_tokens is not None:
         losses.drop("thinking.budget_tokens")
     effort = reasoning.effort or _effort_of(reasoning)
-    if _MODELS_WITH_LEVELS in conversation.model.lower():
-        level = _LEVELS[effort]
-        body["think"] = level
-        if level != effort:
-            losses.approximate("reasoning_effort")
+    has_levels = _MODELS_WITH_LEVELS in conversation.model.lower()
+    if reasoning.effort not in {None, _LEVELS[effort] if has_levels else "none"}:
+        losses.approximate("reasoning_effort")
+    if has_levels:
+        body["think"] = _LEVELS[effort]
     elif effort == "none":
         body["think"] = False
     elif not reasoning.adaptive:

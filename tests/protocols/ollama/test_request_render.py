@@ -271,6 +271,20 @@ def test_several_turns_are_told_as_a_transcript() -> None:
         "User: The tool look answered:\nthree\n\nUser: And?\n\nAssistant:"
     )
     assert (body["system"], body["images"]) == ("Count.", [PNG])
+    assert losses_of(asked, GENERATE) == {("approximated", "messages")}
+
+
+def test_a_transcript_has_no_thoughts() -> None:
+    asked = conversation(*HELLO, Turn("assistant", (Thinking("own", Seal("ollama", "")), Text("a"))), *HELLO)
+    assert "own" not in rendered(asked, GENERATE)["prompt"]
+    assert ("dropped", "messages.1.thinking") in losses_of(asked, GENERATE)
+
+
+@pytest.mark.parametrize(("model", "effort", "told"), [("qwen3", "high", True), ("gpt-oss", "high", False)])
+def test_a_level_that_a_model_does_not_have_is_told(model: str, effort: Any, told: bool) -> None:
+    asked = conversation(model=model, reasoning=Reasoning(effort))
+    assert (("approximated", "reasoning_effort") in losses_of(asked)) == told
+    assert not losses_of(conversation(model=model, reasoning=Reasoning(adaptive=True)))
 
 
 @pytest.mark.parametrize("dialect", [WITHOUT_TOOLS, GENERATE])
