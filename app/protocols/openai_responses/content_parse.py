@@ -64,30 +64,49 @@ class Part(msgspec.Struct, gc=False):
     prompt_cache_breakpoint: _Breakpoint | None = None
 
 
-class _Content(msgspec.Struct, gc=False):
-    content: msgspec.Raw = msgspec.Raw(b"null")
-    output: msgspec.Raw = msgspec.Raw(b"null")
-
-
 Parts = str | list[Part] | None
-_decode_content = msgspec.json.Decoder(_Content).decode
 T = TypeVar("T")
 
 
-def parse_content(content: Parts, item: msgspec.Raw, param: str) -> list[Block]:
-    """``item`` is the whole item that has the content in ``content`` or ``output``."""
+class Place:
+    """Where an item stands in the input: a path to tell, and the JSON as it came. Both only when needed."""
+
+    __slots__ = ("_input", "_number")
+
+    def __init__(self, whole_input: msgspec.Raw, number: int) -> None:
+        self._input = whole_input
+        self._number = number
+
+    def __str__(self) -> str:
+        return f"input[{self._number}]"
+
+    def raw(self) -> msgspec.Raw:
+        return read(decode_list, self._input, "input")[self._number]
+
+    def raw_part(self, field: str, number: int) -> msgspec.Raw:
+        content = read(decode_members, self.raw(), str(self))[field]
+        return read(decode_list, content, str(self))[number]
+
+
+def parse_content(content: Parts, place: Place, field: str) -> list[Block]:
+    """``field`` is the item's member that holds the content."""
     if content is None:
         return []
     if isinstance(content, str):
         return [Text(content)] if content else []
-    return [_parse_part(part, item, number, f"{param}[{number}]") for number, part in enumerate(content)]
+    return [
+        _parse_text(part, part.text)
+        if part.text is not None and part.type in TEXT_TYPES
+        else _parse_part(part, place, field, number)
+        for number, part in enumerate(content)
+    ]
 
 
-def _parse_part(part: Part, item: msgspec.Raw, number: int, param: str) -> Block:
-    kind = part.type
-    if kind in TEXT_TYPES:
-        return _parse_text(part, param)
-    match kind:
+def _parse_part(part: Part, place: Place, field: str, number: int) -> Block:
+    param = f"{place}.{field}[{number}]"
+    match part.type:
+        case kind if kind in TEXT_TYPES:
+            raise InvalidRequest(f'"{param}.text" is missing', param=f"{param}.text")
         case "refusal":
             return Refusal(_needed(part.refusal, f"{param}.refusal"))
         case "input_image":
@@ -99,12 +118,11 @@ def _parse_part(part: Part, item: msgspec.Raw, number: int, param: str) -> Block
             return Audio(Base64Source(f"audio/{audio.format}", audio.data))
         case "":
             raise InvalidRequest(f'"{param}" has no "type"; send one, such as "input_text"', param=param)
-        case _:
-            return Foreign(PROTOCOL, kind, _raw_part(item, number), text=part.text)
+        case kind:
+            return Foreign(PROTOCOL, kind, text_of(place.raw_part(field, number)), text=part.text)
 
 
-def _parse_text(part: Part, param: str) -> Text:
-    text = _needed(part.text, f"{param}.text")
+def _parse_text(part: Part, text: str) -> Text:
     annotations = part.annotations
     citations = tuple(found for one in annotations if (found := citation_of(one))) if annotations else ()
     return Text(text, citations, _cache_of(part))
@@ -163,13 +181,6 @@ def _source_of(address: str, param: str) -> Source:
 def _cache_of(part: Part) -> CacheMark | None:
     mark = part.prompt_cache_breakpoint
     return None if mark is None else CacheMark(_LASTS.get(mark.ttl or ""))
-
-
-def _raw_part(item: msgspec.Raw, number: int) -> str:
-    """The part's JSON as it came."""
-    holder = read(_decode_content, item, "input")
-    raw = holder.content if bytes(holder.content) != b"null" else holder.output
-    return text_of(read(decode_list, raw, "input")[number])
 
 
 def _needed(value: T | None, param: str) -> T:

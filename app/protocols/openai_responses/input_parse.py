@@ -4,7 +4,6 @@ import msgspec
 
 from app.base.errors import InvalidRequest
 from app.protocols.conversation import (
-    Audio,
     Block,
     Document,
     Foreign,
@@ -18,12 +17,11 @@ from app.protocols.conversation import (
     Turn,
 )
 from app.protocols.openai_responses import seals
-from app.protocols.openai_responses.content_parse import Parts, as_object, parse_content
+from app.protocols.openai_responses.content_parse import Part, Parts, Place, as_object, parse_content
 from app.protocols.openai_responses.foreign import readable_text
 from app.protocols.openai_responses.tools_parse import canonical_name
 from app.protocols.openai_responses.wire import (
     PROTOCOL,
-    Head,
     decode_head,
     decode_list,
     encode,
@@ -31,45 +29,44 @@ from app.protocols.openai_responses.wire import (
     read,
     text_of,
 )
+from app.protocols.scanning import UNREADABLE
 
+_KNOWN = frozenset(
+    {
+        "message",
+        "function_call",
+        "function_call_output",
+        "custom_tool_call",
+        "custom_tool_call_output",
+        "reasoning",
+        "item_reference",
+    }
+)
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 _QUOTE = ord('"')
 _STATELESS = 'this gateway keeps no state for models of other hosts; send the whole history in "input"'
 
 
-class _Message(msgspec.Struct, gc=False):
+class _Item(msgspec.Struct, gc=False):
+    """One of the input, of any type that is read here."""
+
+    type: str | None = None
+    role: str | None = None
     content: Parts = None
-
-
-class _Said(msgspec.Struct, gc=False):
-    text: str = ""
-
-
-class _Reasoning(msgspec.Struct, gc=False):
     id: str | None = None
-    summary: list[_Said] | None = None
-    content: list[_Said] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    namespace: str | None = None
+    arguments: str = ""
+    input: str = ""
+    output: Parts = None
+    summary: list[Part] | None = None
     encrypted_content: str | None = None
 
 
-class _Call(msgspec.Struct, gc=False):
-    call_id: str
-    name: str
-    arguments: str = ""
-    input: str = ""
-    namespace: str | None = None
-
-
-class _Output(msgspec.Struct, gc=False):
-    call_id: str
-    output: Parts = None
-
-
 _decode_string = msgspec.json.Decoder(str).decode
-_decode_message = msgspec.json.Decoder(_Message).decode
-_decode_reasoning = msgspec.json.Decoder(_Reasoning).decode
-_decode_call = msgspec.json.Decoder(_Call).decode
-_decode_output = msgspec.json.Decoder(_Output).decode
+_decode_item = msgspec.json.Decoder(_Item).decode
+_decode_items = msgspec.json.Decoder(list[_Item]).decode
 
 
 def parse_input(raw: msgspec.Raw | None) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
@@ -80,9 +77,24 @@ def parse_input(raw: msgspec.Raw | None) -> tuple[tuple[Text, ...], tuple[Turn, 
         text = read(_decode_string, raw, "input")
         return (), (Turn("user", (Text(text),)),) if text else ()
     gathering = _Gathering()
-    for number, item in enumerate(read(decode_list, raw, "input")):
-        _take(gathering, item, f"input[{number}]")
+    for number, item in enumerate(_read_items(raw)):
+        _take(gathering, item, Place(raw, number))
     return tuple(gathering.instructions), tuple(gathering.turns())
+
+
+def _read_items(raw: msgspec.Raw) -> list[_Item]:
+    """All at one go. One by one where some are of another shape: a new type's, or a wrong one that must be named."""
+    try:
+        return _decode_items(raw)
+    except UNREADABLE:
+        return [_read_item(one, f"input[{number}]") for number, one in enumerate(read(decode_list, raw, "input"))]
+
+
+def _read_item(raw: msgspec.Raw, param: str) -> _Item:
+    head = read(decode_head, raw, param)
+    if head.type is None or head.type in _KNOWN:
+        return read(_decode_item, raw, param)
+    return _Item(type=head.type)
 
 
 class _Gathering:
@@ -119,68 +131,74 @@ class _Gathering:
         self._takes_results = True
 
 
-def _take(gathering: _Gathering, item: msgspec.Raw, param: str) -> None:
-    head = read(decode_head, item, param)
-    kind = head.type or ("message" if head.role else "")
-    match kind:
+def _take(gathering: _Gathering, item: _Item, place: Place) -> None:
+    match item.type or ("message" if item.role else ""):
         case "message":
-            message = read(_decode_message, item, param)
-            gathering.add_message(_role_of(head, param), parse_content(message.content, item, f"{param}.content"))
+            role = _role_of(item, place)
+            gathering.add_message(role, parse_content(item.content, place, "content"))
         case "function_call" | "custom_tool_call":
-            gathering.add_spoken(_parse_call(read(_decode_call, item, param), kind, param))
+            gathering.add_spoken(_parse_call(item, place))
         case "function_call_output" | "custom_tool_call_output":
-            gathering.add_result(_parse_result(item, param))
+            gathering.add_result(_parse_result(item, place))
         case "reasoning":
-            gathering.add_spoken(_parse_reasoning(read(_decode_reasoning, item, param)))
+            gathering.add_spoken(_parse_reasoning(item))
         case "item_reference":
-            raise InvalidRequest(f'"{param}" refers to a stored item; {_STATELESS}', param=param)
+            raise InvalidRequest(f'"{place}" refers to a stored item; {_STATELESS}', param=str(place))
         case "":
             raise InvalidRequest(
-                f'"{param}" has neither "type" nor "role"; send an item of the conversation', param=param
+                f'"{place}" has neither "type" nor "role"; send an item of the conversation', param=str(place)
             )
-        case _:
-            _take_foreign(gathering, item, kind)
+        case kind:
+            _take_foreign(gathering, place.raw(), kind)
 
 
-def _role_of(head: Head, param: str) -> Role:
-    role = _ROLES.get(head.role or "")
+def _role_of(item: _Item, place: Place) -> Role:
+    role = _ROLES.get(item.role or "")
     if role is None:
         known = ", ".join(_ROLES)
-        raise InvalidRequest(f'"{param}.role" must be one of {known}', param=f"{param}.role")
+        raise InvalidRequest(f'"{place}.role" must be one of {known}', param=f"{place}.role")
     return role
 
 
-def _parse_call(call: _Call, kind: str, param: str) -> ToolCall:
-    if not call.name:
-        raise InvalidRequest(f'"{param}.name" is empty; send the name of the tool', param=f"{param}.name")
-    custom = kind == "custom_tool_call"
-    arguments = encode({"input": call.input}).decode() if custom else as_object(call.arguments)
-    return ToolCall(call.call_id, canonical_name(call.name, call.namespace), arguments)
+def _parse_call(item: _Item, place: Place) -> ToolCall:
+    if not item.name:
+        raise InvalidRequest(f'"{place}.name" is missing; send the name of the tool', param=f"{place}.name")
+    custom = item.type == "custom_tool_call"
+    arguments = encode({"input": item.input}).decode() if custom else as_object(item.arguments)
+    return ToolCall(_call_id(item, place), canonical_name(item.name, item.namespace), arguments)
 
 
-def _parse_result(item: msgspec.Raw, param: str) -> ToolResult:
-    output = read(_decode_output, item, param)
+def _call_id(item: _Item, place: Place) -> str:
+    if item.call_id is None:
+        raise InvalidRequest(f'"{place}.call_id" is missing; send the id of the call', param=f"{place}.call_id")
+    return item.call_id
+
+
+def _parse_result(item: _Item, place: Place) -> ToolResult:
     blocks: list[Text | Image | Document | Foreign] = []
-    for number, block in enumerate(parse_content(output.output, item, f"{param}.output")):
+    for number, block in enumerate(parse_content(item.output, place, "output")):
         match block:
             case Text() | Image() | Document() | Foreign():
                 blocks.append(block)
             case Refusal(text):
                 blocks.append(Text(text))
-            case Audio() | _:
-                place = f"{param}.output[{number}]"
-                raise InvalidRequest(f'"{place}" must be a text, an image or a file', param=place)
-    return ToolResult(output.call_id, tuple(blocks))
+            case _:
+                param = f"{place}.output[{number}]"
+                raise InvalidRequest(f'"{param}" must be a text, an image or a file', param=param)
+    return ToolResult(_call_id(item, place), tuple(blocks))
 
 
-def _parse_reasoning(item: _Reasoning) -> Thinking:
-    text = "\n\n".join(said.text for said in item.summary or () if said.text) or "\n\n".join(
-        said.text for said in item.content or () if said.text
-    )
+def _parse_reasoning(item: _Item) -> Thinking:
+    content = item.content if isinstance(item.content, list) else None
+    text = _joined(item.summary) or _joined(content)
     if not item.encrypted_content:
         return Thinking(text)
     seal, redacted = seals.read_back(item.encrypted_content, item.id)
     return Thinking(text, seal, redacted)
+
+
+def _joined(parts: list[Part] | None) -> str:
+    return "\n\n".join(part.text for part in parts or () if part.text)
 
 
 def _take_foreign(gathering: _Gathering, item: msgspec.Raw, kind: str) -> None:

@@ -55,6 +55,11 @@ class InputRenderer:
             self._losses.drop("thinking")
 
     def _take(self, block: Block) -> None:
+        if type(block) is Text:  # most are
+            self._parts.append(self._text_part(block))
+            if block.cache is not None:
+                self._losses.drop("cache_control")
+            return
         match block:
             case ToolCall():
                 self._add(_call_item(block))
@@ -127,6 +132,8 @@ class InputRenderer:
     def _text_part(self, block: Text) -> Item:
         if self._role != "assistant":
             return {"type": "input_text", "text": block.text}
+        if not block.citations:
+            return {"type": "output_text", "text": block.text, "annotations": []}
         annotations = [
             written for citation in block.citations if (written := annotation_of(citation, len(block.text))) is not None
         ]

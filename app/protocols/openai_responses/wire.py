@@ -32,7 +32,6 @@ class Head(msgspec.Struct, gc=False):
     """What tells how to read the rest."""
 
     type: str | None = None
-    role: str | None = None
 
 
 _decode_annotation = msgspec.json.Decoder(Annotation).decode
