@@ -1,5 +1,4 @@
-"""Ollama's JSON, as far as requests of clients and answers of hosts share it: its structs, and readers that name the
-place of what cannot be read."""
+"""Ollama's JSON as requests and answers share it: its structs, and readers that name the place of an error."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
