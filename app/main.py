@@ -29,8 +29,10 @@ from app.domain.catalog import Catalog
 from app.domain.spend import Receipt
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.authenticate import Authenticator
+from app.gateway.batches import Batches
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
+from app.gateway.objects import Custody, Files
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.settle import Settlement
@@ -45,6 +47,7 @@ from app.providers.vertex import VertexUpstream
 from app.settings import Settings
 from app.storage.books import Books
 from app.storage.postgres.engine import create_engine
+from app.storage.postgres.provider_objects import ProviderObjectStore
 from app.storage.principals import Principals
 from app.storage.redis import client as redis_client
 from app.storage.redis.ledger import RedisLedger
@@ -104,12 +107,17 @@ class House:
         self.settlement = Settlement(self.ledger, self.metrics)
         rules = AdmissionRules(wait_s=settings.admission_wait_s, refuse_unpriced=settings.unpriced_models == "refuse")
         self.codecs = all_codecs(settings.budget_exceeded_status)
+        admission = Admission(self.catalog, self.ledger, Exchanges(self.codecs), rules)
+        upstreams = Upstreams(self.http_upstream, _special_upstreams(self.http_upstream))
+        kept = ProviderObjectStore(self.engine)
+        custody = Custody(kept, self.catalog, admission, upstreams)
         self.gateway = Gateway(
-            Admission(self.catalog, self.ledger, Exchanges(self.codecs), rules),
-            Upstreams(self.http_upstream, _special_upstreams(self.http_upstream)),
+            admission,
+            upstreams,
             self.settlement,
             self.metrics,
             RelayRules(ping_after_s=settings.ping_after_s),
+            {"batches": Batches(custody, kept, admission, upstreams, self.settlement), "files": Files(custody)},
         )
         self.authenticator = Authenticator(self.principals, pepper, settings.master_key.reveal(), clock.now())
         self.discovery = Discovery(self.catalog)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -17,7 +17,7 @@ from app.base.errors import (
     RateLimited,
 )
 from app.base.money import format_usd
-from app.domain.access import Principal, may_use_model, visible_models
+from app.domain.access import Principal, is_allowed, may_use_model, usable_deployments, visible_models
 from app.domain.budgets import window_at
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.pricing import cost_of
@@ -57,11 +57,7 @@ class Admission:
         exchange = self._exchanges.choose(call, envelope, deployment)
         if exchange is None or call.operation == "count_tokens":
             return Grant(principal, envelope, model, deployment, exchange)
-        if deployment.price.source == "fallback" and self._rules.refuse_unpriced:
-            raise InvalidRequest(
-                f'model "{envelope.model}" has no price and unpriced_models is "refuse"; '
-                "an admin can set input_cost_per_token and output_cost_per_token in its model_info"
-            )
+        self.check_priced(envelope.model, deployment)
         most = estimate(call.body, envelope.max_output_tokens, deployment.price)
         draft = draft_receipt(call, principal, envelope, deployment, most, exchange.protocol_out)
         claim = Claim(
@@ -90,19 +86,38 @@ class Admission:
         )
 
     def find_model(self, principal: Principal, asked: str) -> Model:
-        """The model that the name means for this key. Raises ModelNotFound, ModelNotAllowed."""
+        """The model that the name means for this key, with the deployments that serve it.
+
+        Raises ModelNotFound, ModelNotAllowed.
+        """
         catalog = self._catalog.current()
         model = catalog.resolve(principal.key.aliases.get(asked, asked))
         if model is None:
             raise _not_found(principal, catalog, asked)
-        if not may_use_model(principal, model):
+        if not is_allowed(principal, model):
             names = [visible.name for visible in visible_models(principal, catalog)]
             raise ModelNotAllowed(
                 f'model "{asked}" is not allowed for key "…{principal.key.last_four}"; it may use: '
                 f"{_enumerate(names)}. Ask an admin to allow more, or see GET /v1/models",
                 param="model",
             )
-        return model
+        deployments = usable_deployments(principal, model)
+        if not deployments:
+            raise ModelNotAllowed(
+                f'model "{asked}" is served here on the personal token of another user alone, which may not serve '
+                f'key "…{principal.key.last_four}"; ask an admin for a model on a shared credential, or for a key of '
+                "the token's owner",
+                param="model",
+            )
+        return model if len(deployments) == len(model.deployments) else replace(model, deployments=deployments)
+
+    def check_priced(self, asked: str, deployment: Deployment) -> None:
+        """Raises InvalidRequest for a model without a price where such models are refused."""
+        if deployment.price.source == "fallback" and self._rules.refuse_unpriced:
+            raise InvalidRequest(
+                f'model "{asked}" has no price and unpriced_models is "refuse"; '
+                "an admin can set input_cost_per_token and output_cost_per_token in its model_info"
+            )
 
     async def reserve(self, call: Call, principal: Principal, claim: Claim) -> Admitted:
         """Wait where it makes sense. Raises RateLimited, BudgetExhausted, StorageUnavailable."""

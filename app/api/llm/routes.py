@@ -40,7 +40,13 @@ _GEMINI_METHODS: dict[str, Operation] = {
     "streamGenerateContent": "generate",
     "countTokens": "count_tokens",
 }
-_NOT_METERED_YET = ("v1/messages/batches", "v1/complete")
+_PASSED_THROUGH: dict[str, Operation] = {
+    "v1/messages": "generate",
+    "v1/messages/count_tokens": "count_tokens",
+}
+_KEPT: dict[str, Operation] = {"v1/messages/batches": "batches", "v1/files": "files"}
+"""What the provider keeps, and each path below."""
+_NOT_METERED_YET = ("v1/complete",)
 # Two writings of one path would be two routes to us and one to the provider: "v1//messages", "v1/./messages", "%3F".
 _PLAIN_PATH = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._~:@+=,-]+(/[A-Za-z0-9._~:@+=,-]+)*")
 
@@ -96,6 +102,7 @@ class ModelRoutes:
             self._models("/v1/models"),
             self._models("/models"),
             self._gemini("/v1beta/models"),
+            self._batches("/v1/messages/batches"),
             self._pass_through("/anthropic"),
         ]
 
@@ -141,23 +148,36 @@ class ModelRoutes:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             path = _below(prefix, scope)
             if not _PLAIN_PATH.fullmatch(path):
-                error = NotFound(f"there is no route {scope['path'][:200]}; write the provider's path plainly")
-                await self.refuse(self._anthropic, error, new_id("req"), send)
+                await self._refuse_path(scope, send)
                 return
             if path == "v1/models" or path.startswith("v1/models/"):
                 await self._list_models(scope, send, path.removeprefix("v1/models"), anthropic_shape=True)
                 return
-            operations: dict[str, Operation] = {
-                "v1/messages": "generate",
-                "v1/messages/count_tokens": "count_tokens",
-            }
-            operation = operations.get(path, "opaque")
-            method = "POST" if operation != "opaque" else scope["method"]
-            upstream_path = None if operation != "opaque" else f"/{path}"
-            target = Target(self._anthropic, operation, upstream_path, native_only=True)
-            await self._serve(target, method, scope, receive, send)
+            operation = _PASSED_THROUGH.get(path)
+            if operation is not None:
+                await self._serve(Target(self._anthropic, operation, native_only=True), "POST", scope, receive, send)
+                return
+            target = Target(self._anthropic, _kept(path) or "opaque", f"/{path}", native_only=True)
+            await self._serve(target, scope["method"], scope, receive, send)
 
         return asgi(prefix, is_mount=True, copy_scope=False)(handle)
+
+    def _batches(self, prefix: str) -> ASGIRouteHandler:
+        """Where the SDKs look for batches when their base URL is ours."""
+
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            below = _below(prefix, scope)
+            if below and not _PLAIN_PATH.fullmatch(below):
+                await self._refuse_path(scope, send)
+                return
+            target = Target(self._anthropic, "batches", scope["path"], native_only=True)
+            await self._serve(target, scope["method"], scope, receive, send)
+
+        return asgi(prefix, is_mount=True, copy_scope=False)(handle)
+
+    async def _refuse_path(self, scope: Scope, send: Send) -> None:
+        error = NotFound(f"there is no route {scope['path'][:200]}; write the provider's path plainly")
+        await self.refuse(self._anthropic, error, new_id("req"), send)
 
     async def _serve(self, target: Target, method: str, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = new_id("req")
@@ -255,6 +275,10 @@ class ModelRoutes:
             "refused", request_id=request_id, status=rendered.status, code=error.code, reason=error.message[:500]
         )
         await send_whole(rendered.status, [*rendered.headers, *error.headers], rendered.body, send)
+
+
+def _kept(path: str) -> Operation | None:
+    return next((kind for place, kind in _KEPT.items() if path == place or path.startswith(f"{place}/")), None)
 
 
 def _operation(target: Target, method: str, body: bytes) -> Operation:
