@@ -7,7 +7,7 @@ import msgspec
 from app.base.errors import GatewayError, InvalidRequest, UpstreamUnreadable
 from app.domain.catalog import Deployment
 from app.gateway.call import Call, Exchange, Outbound, Whole
-from app.protocols.codec import Asked, Codec, Envelope, Rendered, StreamScanner
+from app.protocols.codec import Asked, Codec, Envelope, Header, Rendered, StreamScanner
 from app.protocols.events import GenerationFailed, Incomplete, fold
 from app.protocols.losses import Loss
 from app.protocols.translation import Translation, as_stream, report_of
@@ -30,7 +30,8 @@ class Verbatim:
         self._withhold_usage = False
         self._asks_stream = envelope is not None and envelope.stream
         self.protocol_out = call.codec.name
-        body, headers = call.body, ()
+        body = call.body
+        headers: tuple[Header, ...] = ()
         version_path = HOSTS[deployment.provider].speaks[0].version_path
         if speech is not None and envelope is not None:
             outgoing = call.codec.rewrite(envelope, deployment.upstream_model, speech.dialect, call.headers)

@@ -17,6 +17,8 @@ __all__ = ["clients", "key"]
 QUESTION = "What is the weather in Zürich?"
 THOUGHTS = "".join(THINKING_TEXT)
 HOSTS = ("claude-sonnet-4-6", "gemini-2.5-pro", "gemini-3-pro", "deepseek-reasoner", "gpt-5-responses")
+CHAT_HOSTS = HOSTS[:-1]
+"""OpenAI itself is asked by chat completions when the client speaks them, and keeps its reasoning to itself there."""
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +111,7 @@ async def test_a_responses_client_gives_each_host_its_reasoning_back(
     assert_reasoning_came_back(model, upstream.requests[-1])
 
 
-@pytest.mark.parametrize("model", HOSTS)
+@pytest.mark.parametrize("model", CHAT_HOSTS)
 async def test_a_chat_client_that_returns_the_message_it_got_gives_each_host_its_reasoning_back(
     clients: Clients, upstream: RecordingUpstream, model: str
 ) -> None:
@@ -129,7 +131,7 @@ async def test_a_chat_client_that_returns_the_message_it_got_gives_each_host_its
     assert_reasoning_came_back(model, upstream.requests[-1])
 
 
-@pytest.mark.parametrize("model", HOSTS)
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", *CHAT_HOSTS])
 async def test_a_chat_client_that_lost_the_reasoning_is_served_all_the_same(
     clients: Clients, upstream: RecordingUpstream, model: str
 ) -> None:
@@ -148,8 +150,8 @@ async def test_a_chat_client_that_lost_the_reasoning_is_served_all_the_same(
     )
     assert answer.choices[0].message.tool_calls
     body = json.loads(upstream.requests[-1].body)
-    if model.startswith("claude"):
-        assert "thinking" not in body, "Claude refuses thoughts after a call without them"
+    if model == "claude-haiku-4-5":
+        assert "thinking" not in body, "with a budget, Claude refuses to think after a call without its thoughts"
     if model == "gemini-3-pro":
         parts = [part for content in body["contents"] if content["role"] == "model" for part in content["parts"]]
         assert parts[0]["thoughtSignature"], "Gemini 3 refuses a call without any"

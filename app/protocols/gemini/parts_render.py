@@ -62,6 +62,18 @@ class _Content:
         self.parts: list[object] = []
 
 
+def _calls_follow(blocks: Sequence[Block]) -> list[bool]:
+    """For each block whether a call comes after it, before any other proof."""
+    follows, found = False, []
+    for block in reversed(blocks):
+        found.append(follows)
+        if isinstance(block, ToolCall):
+            follows = True
+        elif isinstance(block, Thinking) and block.seal is not None and block.seal.data:
+            follows = False
+    return found[::-1]
+
+
 class ContentsRendering:
     def __init__(self, dialect: GeminiDialect, facts: ModelFacts, losses: Losses) -> None:
         self._dialect = dialect
@@ -70,6 +82,7 @@ class ContentsRendering:
         self._names: dict[str, str] = {}
         self._contents: list[_Content] = []
         self._signature: str | None = None
+        self._call_follows = False
 
     def render(self, turns: Iterable[Turn]) -> list[Part]:
         for turn in turns:
@@ -88,7 +101,8 @@ class ContentsRendering:
             self._end_content()
             content = _Content(role)
             self._contents.append(content)
-        for block in turn.blocks:
+        for block, call_follows in zip(turn.blocks, _calls_follow(turn.blocks), strict=True):
+            self._call_follows = call_follows
             self._block(content, block)
 
     def _end_content(self) -> None:
@@ -116,8 +130,11 @@ class ContentsRendering:
                 content.parts += self._media(block)
 
     def _add_text(self, content: _Content, text: str) -> None:
+        """A proof waits for the call behind the text: Gemini demands it there, and clients of chat completions, who
+        keep thoughts, text and calls apart, have lost where it stood."""
         if text:
-            content.parts.append(self._signed({"text": text}))
+            part: Part = {"text": text}
+            content.parts.append(part if self._call_follows else self._signed(part))
 
     def _signed(self, part: Part) -> Part:
         if self._signature is not None:
