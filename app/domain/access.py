@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from app.domain.catalog import Catalog, Model
+from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.keys import VirtualKey
 from app.domain.teams import Team
 
@@ -36,12 +36,29 @@ class Principal:
     is_admin: bool = False
 
 
-def may_use_model(principal: Principal, model: Model) -> bool:
+def is_allowed(principal: Principal, model: Model) -> bool:
     """Whether both the key's and its team's allow-list hold the model, by name, wildcard or access group."""
     if principal.is_admin:
         return True
     team_models = principal.team.models if principal.team is not None else ()
     return _lists(team_models, model, team_models=()) and _lists(principal.key.models, model, team_models=team_models)
+
+
+def may_use_deployment(principal: Principal, deployment: Deployment) -> bool:
+    """A deployment on one person's own credential serves that person's keys alone, and the master key."""
+    owner = deployment.owner_user_id
+    return owner is None or principal.key.user_id == owner or principal.is_admin
+
+
+def usable_deployments(principal: Principal, model: Model) -> tuple[Deployment, ...]:
+    return tuple(deployment for deployment in model.deployments if may_use_deployment(principal, deployment))
+
+
+def may_use_model(principal: Principal, model: Model) -> bool:
+    """Whether the allow-lists hold the model, and some deployment of it serves this principal."""
+    return is_allowed(principal, model) and any(
+        may_use_deployment(principal, deployment) for deployment in model.deployments
+    )
 
 
 def visible_models(principal: Principal, catalog: Catalog) -> list[Model]:

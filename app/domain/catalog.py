@@ -37,6 +37,8 @@ class Deployment:
 
     ``headers`` are added to each request (LiteLLM's ``extra_headers``); ours win over the caller's. ``options`` are
     what else the host must be told, by LiteLLM's names: ``api_version``, ``aws_region_name``; some are secret.
+    ``owner_user_id`` is whose keys alone it serves: its credential is one person's. ``native_tools`` is whether the
+    model calls tools by itself, None where nobody has said.
     """
 
     deployment_id: DeploymentId
@@ -51,6 +53,8 @@ class Deployment:
     options: Mapping[str, Secret] = field(default_factory=dict)
     preferred_protocol: str | None = None
     """In which to ask, of those that the host speaks, when the client's own is none of them."""
+    owner_user_id: str | None = None
+    native_tools: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What LiteLLM's ``model_info`` says of a model. ``listed`` is its ``discoverable``."""
+    """What LiteLLM's ``model_info`` says of a model. ``listed`` is its ``discoverable``, ``native_tools`` its
+    ``supports_function_calling``."""
 
     deployment_id: str | None = None
     display_name: str | None = None
@@ -90,6 +95,7 @@ class ModelInfo:
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
     listed: bool = True
+    native_tools: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +207,8 @@ class Catalog:
             upstream_model = deployment.upstream_model
             for part in parts:
                 upstream_model = upstream_model.replace("*", part, 1)
+            if model.name == "*":  # it took the provider's prefix too
+                upstream_model = upstream_model.removeprefix(f"{deployment.provider}/")
             price = deployment.price
             if self._price_of is not None and price.source != "config":
                 price = self._price_of(deployment.provider, upstream_model)

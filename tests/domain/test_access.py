@@ -2,9 +2,16 @@
 
 import pytest
 
-from app.domain.access import Principal, may_call_route, may_use_model, visible_models
+from app.domain.access import (
+    Principal,
+    may_call_route,
+    may_use_deployment,
+    may_use_model,
+    usable_deployments,
+    visible_models,
+)
 from app.domain.catalog import Catalog
-from tests.domain.records import model, team, virtual_key
+from tests.domain.records import deployment, model, team, virtual_key
 
 OPUS = model("claude-opus-4-5", access_groups=("premium",), other_names=("anthropic/claude-opus-4-5",))
 ANY = ()
@@ -61,6 +68,39 @@ def test_only_listed_models_that_are_allowed_are_shown_in_order() -> None:
 
     assert [shown.name for shown in visible_models(Principal(virtual_key()), catalog)] == ["b", "a"]
     assert [shown.name for shown in visible_models(Principal(virtual_key(models=("a",))), catalog)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "user", "admin", "allowed"),
+    [
+        (None, None, False, True),
+        (None, "ada", False, True),
+        ("ada", "ada", False, True),
+        ("ada", "bob", False, False),
+        ("ada", "Ada", False, False),
+        ("ada", None, False, False),
+        ("ada", None, True, True),
+    ],
+)
+def test_a_personal_credential_serves_its_owners_keys_alone(
+    owner: str | None, user: str | None, admin: bool, allowed: bool
+) -> None:
+    principal = Principal(virtual_key(user_id=user), is_admin=admin)
+
+    assert may_use_deployment(principal, deployment("claude-opus-4-5", owner_user_id=owner)) is allowed
+
+
+def test_a_model_is_usable_and_shown_where_one_of_its_deployments_is() -> None:
+    of_ada, shared = deployment("claude-opus-4-5", owner_user_id="ada"), deployment("claude-sonnet-4-5")
+    personal, mixed = model("personal", of_ada), model("mixed", of_ada, shared)
+    catalog = Catalog((personal, mixed))
+    ada, bob = Principal(virtual_key(user_id="ada")), Principal(virtual_key(user_id="bob"))
+
+    assert [shown.name for shown in visible_models(ada, catalog)] == ["personal", "mixed"]
+    assert [shown.name for shown in visible_models(bob, catalog)] == ["mixed"]
+    assert (may_use_model(bob, personal), may_use_model(bob, mixed)) == (False, True)
+    assert usable_deployments(bob, mixed) == (shared,)
+    assert not may_use_model(Principal(virtual_key(user_id="ada", models=("mixed",))), personal)
 
 
 @pytest.mark.parametrize(
