@@ -1,0 +1,136 @@
+"""A gateway with a deployment at every provider that the rows name, all of them the recording upstream."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+from tests.fakes.gateway_process import Admin, GatewayProcess
+from tests.fakes.script import Script
+from tests.fakes.upstream import RecordingUpstream
+
+PROVIDER_KEY = "sk-the-providers-own-key"
+CLAUDE_CODE_TOKEN = "sk-ant-oat01-the-token-of-one-person"
+OWNER = "the-person-who-signed-in"
+"""The user whose keys the personal token of claude_code_native serves."""
+
+CONFIG = """
+model_list:
+  - model_name: claude-4
+    litellm_params: {model: claude-opus-4-20250514, api_key: os.environ/ANTHROPIC_API_KEY}
+  - model_name: claude-sonnet-4-5
+    litellm_params: {model: anthropic/claude-sonnet-4-5, api_key: os.environ/ANTHROPIC_API_KEY}
+    model_info: {display_name: Claude Sonnet 4.5, description: For most things}
+  - model_name: claude-code-sonnet-4
+    litellm_params: {model: claude_code_native/claude-sonnet-4-20250514, api_key: os.environ/CLAUDE_CODE_API_KEY}
+  - {model_name: "claude-*", litellm_params: {model: "anthropic/claude-*"}}
+  - {model_name: "anthropic/*", litellm_params: {model: "anthropic/*"}}
+  - {model_name: "claude_code_native/*", litellm_params: {model: "claude_code_native/*"}}
+  - {model_name: "gpt-*", litellm_params: {model: "openai/gpt-*"}}
+  - {model_name: "openai/*", litellm_params: {model: "openai/*"}}
+  - {model_name: "gemini/*", litellm_params: {model: "gemini/*"}}
+  - {model_name: "google/*", litellm_params: {model: "gemini/*"}}
+  - {model_name: "deepseek/*", litellm_params: {model: "deepseek/*"}}
+  - {model_name: "ollama/*", litellm_params: {model: "ollama/*"}}
+  - {model_name: "ollama_chat/*", litellm_params: {model: "ollama_chat/*"}}
+  - {model_name: "openrouter/*", litellm_params: {model: "openrouter/*"}}
+  - {model_name: "azure/*", litellm_params: {model: "azure/*"}}
+  - {model_name: "azure_ai/*", litellm_params: {model: "azure_ai/*"}}
+  - {model_name: "cohere/*", litellm_params: {model: "cohere/*"}}
+  - {model_name: "mistral/*", litellm_params: {model: "mistral/*"}}
+  - {model_name: "vllm/*", litellm_params: {model: "hosted_vllm/*"}}
+claude_code_native: {enabled: true, owner_user_id: %(owner)s}
+"""
+
+
+def environment_of(upstream: RecordingUpstream) -> dict[str, str]:
+    """Every provider's variables: its key, and the recording upstream as its address."""
+    hosts = ("ANTHROPIC", "OPENAI", "GEMINI", "DEEPSEEK", "OPENROUTER", "AZURE", "AZURE_AI", "COHERE", "MISTRAL")
+    paths = {"OPENAI": "/v1", "OPENROUTER": "/api/v1", "COHERE": "/v1", "MISTRAL": "/v1", "HOSTED_VLLM": "/v1"}
+    addressed = (*hosts, "OLLAMA", "HOSTED_VLLM", "CLAUDE_CODE")
+    return {
+        **{f"{host}_API_KEY": PROVIDER_KEY for host in hosts},
+        **{f"{host}_API_BASE": upstream.base_url + paths.get(host, "") for host in addressed},
+        "CLAUDE_CODE_API_KEY": CLAUDE_CODE_TOKEN,
+    }
+
+
+@pytest.fixture(scope="session")
+async def upstream() -> AsyncIterator[RecordingUpstream]:
+    async with RecordingUpstream() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _fresh_upstream(upstream: RecordingUpstream) -> None:
+    upstream.requests.clear()
+    upstream.responses.clear()
+    upstream.default = Script()
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    upstream: RecordingUpstream, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
+    folder: Path = tmp_path_factory.mktemp("seeds")
+    (folder / "config.yaml").write_text(CONFIG % {"owner": OWNER})
+    servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    process = GatewayProcess(
+        folder / "home", {**servers, **environment_of(upstream)}, "--config", str(folder / "config.yaml")
+    )
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+async def admin(gateway: GatewayProcess) -> AsyncIterator[Admin]:
+    admin = Admin(gateway.base_url)
+    yield admin
+    await admin.client.aclose()
+
+
+@pytest.fixture(scope="session")
+async def key(admin: Admin) -> str:
+    """A virtual key without limits."""
+    return await admin.generate()
+
+
+@pytest.fixture(scope="session")
+async def owners_key(admin: Admin) -> str:
+    """A virtual key of the person whose token claude_code_native uses."""
+    return await admin.generate(user_id=OWNER)
+
+
+@pytest.fixture(scope="session")
+async def http(gateway: GatewayProcess) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without any credential."""
+    async with httpx.AsyncClient(base_url=gateway.base_url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def anthropic_client(gateway: GatewayProcess, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
+    http = anthropic.DefaultAsyncHttpxClient(trust_env=False)
+    async with anthropic.AsyncAnthropic(
+        api_key=key, base_url=gateway.base_url, max_retries=0, http_client=http
+    ) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def openai_client(gateway: GatewayProcess, key: str) -> AsyncIterator[openai.AsyncOpenAI]:
+    http = openai.DefaultAsyncHttpxClient(trust_env=False)
+    async with openai.AsyncOpenAI(
+        api_key=key, base_url=f"{gateway.base_url}/v1", max_retries=0, http_client=http
+    ) as client:
+        yield client
+
+
+def sent_body(upstream: RecordingUpstream) -> Any:
+    """What the provider was asked last."""
+    return upstream.requests[-1].json()
