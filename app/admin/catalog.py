@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 from app.base.ids import DeploymentId
@@ -18,7 +19,7 @@ from app.domain.catalog import (
     other_names,
     wildcard_pattern,
 )
-from app.providers.host_table import HOSTS
+from app.providers.host_table import HOSTS, family_of
 from app.providers.hosts import Credential, Host, filled
 from app.providers.price_book import PriceBook
 
@@ -30,6 +31,8 @@ DEMO_MODELS = {
 }
 _RESPONSES = "responses/"
 """LiteLLM's way to say that a model is to be asked by the Responses API: ``openai/responses/gpt-5``."""
+_OWNER = "owner_user_id"
+"""The option of a host whose credentials are personal: each serves the keys of one user."""
 ANY_PROVIDER = "*"
 """The provider of an entry whose litellm_params.model is ``*``: each one that has a credential."""
 
@@ -49,6 +52,10 @@ class ModelSettings(Protocol):
     def discounts(self) -> Mapping[str, Decimal]: ...
     @property
     def demo_models(self) -> bool | None: ...
+    @property
+    def claude_code_native_enabled(self) -> bool: ...
+    @property
+    def claude_code_owner(self) -> str | None: ...
     @property
     def first_byte_timeout_s(self) -> int: ...
     @property
@@ -83,7 +90,9 @@ class _Builder:
     def add_all(self) -> None:
         settings = self._settings
         if settings.model is not None:
-            self._add(_entry_of(settings.model))
+            entry = _entry_of(settings.model)
+            self._add(entry)
+            self._add_offered(entry, set())
         elif settings.has_model_list:
             written = {entry.model_name for entry in settings.model_entries}
             for entry in settings.model_entries:
@@ -95,6 +104,7 @@ class _Builder:
             for provider in self._usable_providers():
                 for entry in self._of_environment(provider):
                     self._add(entry)
+        self._say_whose_tokens()
         self._add_demo()
 
     def models(self) -> Iterator[Model]:
@@ -114,19 +124,58 @@ class _Builder:
             )
 
     def _usable_providers(self) -> list[str]:
-        """Those with a credential in the environment; a local host's is its address."""
+        """Those with a credential in the environment; a local host's is its address. Says why one is not."""
         usable = []
         for name, credential in self._settings.credentials.items():
             host = HOSTS[name]
-            key_is_there = credential.api_key is not None or not host.needs_key
-            if key_is_there and (credential.api_base or host.default_base):
+            options_are_there = host.needed_options and all(
+                option in credential.options for option in host.needed_options
+            )
+            if credential.api_key is None and (host.needs_key or not (credential.api_base or options_are_there)):
+                continue
+            if credential.api_base is None and host.default_base is None:
+                self.notices.append(_no_address(host))
+            elif _OWNER in host.options and (refusal := self._personal_refusal(host, credential.options)):
+                self.notices.append(f"{host.key_variables[0]} is not used: {refusal}")
+            else:
                 usable.append(name)
         return usable
+
+    def _personal_refusal(self, host: Host, options: Mapping[str, Secret]) -> str | None:
+        """Why a personal credential may not be used here."""
+        if not self._settings.claude_code_native_enabled:
+            return (
+                f'provider "{host.name}" is switched off: by its provider\'s terms such a token is for the one person '
+                "who signed in; where that is understood, set claude_code_native.enabled: true "
+                "(KEYHOUSE_CLAUDE_CODE_NATIVE_ENABLED=true), and restart"
+            )
+        if _OWNER not in options and self._settings.claude_code_owner is None:
+            return (
+                f'a token of provider "{host.name}" is one person\'s, and nobody says whose: set '
+                "litellm_params.owner_user_id, or claude_code_native.owner_user_id (KEYHOUSE_CLAUDE_CODE_OWNER), to "
+                "the user_id whose keys it may serve, and restart"
+            )
+        return None
+
+    def _say_whose_tokens(self) -> None:
+        owners = {
+            f'"{placed.deployment.owner_user_id}"': None
+            for group in self._groups.values()
+            for placed in group
+            if placed.deployment.owner_user_id is not None
+        }
+        if owners:
+            self.notices.append(
+                "claude_code_native is switched on: by its provider's terms a personal token is for the one person it "
+                f"was issued to, so each serves only the keys whose user_id is its owner's: {', '.join(owners)}"
+            )
 
     def _spread(self, entry: ModelEntry) -> Iterator[ModelEntry]:
         """An entry for any provider as one for each that has a credential: by prefix, and by bare name."""
         if entry.provider != ANY_PROVIDER:
-            yield entry
+            personal = entry.model_name == "*" and _OWNER in HOSTS[entry.provider].options
+            # No name that somebody asks for goes to a personal token unasked: it takes the provider's prefix.
+            yield replace(entry, model_name=f"{entry.provider}/*", upstream_model="*") if personal else entry
             return
         providers = self._usable_providers()
         if not providers:
@@ -142,7 +191,9 @@ class _Builder:
         host = HOSTS[provider]
         for offered in self.book.offered(provider):
             info = ModelInfo(display_name=offered.display_name, max_input_tokens=offered.max_input_tokens)
-            yield ModelEntry(offered.name, provider, offered.name, "the environment", info=info)
+            own = any(fnmatchcase(offered.name, family) for family in host.families)
+            name = offered.name if own else f"{provider}/{offered.name}"
+            yield ModelEntry(name, provider, offered.name, "the environment", info=info)
         for pattern in _name_patterns(host):
             upstream_model = pattern.removeprefix(f"{provider}/")
             yield ModelEntry(pattern, provider, upstream_model, "the environment", info=ModelInfo(listed=False))
@@ -167,7 +218,7 @@ class _Builder:
     def _add_demo(self) -> None:
         listed = self._settings.demo_models
         if listed is None:
-            listed = not self._groups
+            listed = not any(placed.entry.info.listed for group in self._groups.values() for placed in group)
         for name, (display_name, description) in DEMO_MODELS.items():
             if name not in self._groups:
                 info = ModelInfo(display_name=display_name, description=description, listed=listed)
@@ -182,30 +233,18 @@ class _Builder:
         host = HOSTS[entry.provider]
         credential = self._settings.credentials.get(entry.provider, Credential())
         api_key = entry.api_key or credential.api_key
-        written = {name: Secret(value) for name, value in host.option_defaults.items()}
-        options = {**written, **credential.options, **entry.options}
+        defaults = {name: Secret(value) for name, value in host.option_defaults.items()}
+        options = {**defaults, **credential.options, **entry.options}
+        owner = options.pop(_OWNER, None)
         api_base = entry.api_base or credential.api_base or _default_base(host, options)
-        if api_key is None and host.needs_key:
-            variable = host.key_variables[0]
-            self._leave_out(
-                entry, f'provider "{host.name}" needs a key: set {variable} or litellm_params.api_key, and restart'
-            )
+        why = None
+        if _OWNER in host.options:
+            why = self._personal_refusal(host, {**credential.options, **entry.options})
+        why = why or _what_is_missing(host, api_key, options, api_base)
+        if why is not None:
+            self._leave_out(entry, why)
             return None
-        missing = [name for name in host.needed_options if name not in options]
-        if missing:
-            name = missing[0]
-            variable = " or ".join(host.options[name])
-            self._leave_out(
-                entry, f'provider "{host.name}" needs {name}: set {variable} or litellm_params.{name}, and restart'
-            )
-            return None
-        if api_base is None:
-            variable = host.base_variables[0]
-            self._leave_out(
-                entry,
-                f'provider "{host.name}" needs an address: set {variable} or litellm_params.api_base, and restart',
-            )
-            return None
+        assert api_base is not None
         upstream_model, preferred_protocol = entry.upstream_model, None
         if "openai_responses" in host.protocols and upstream_model.startswith(_RESPONSES):
             upstream_model, preferred_protocol = upstream_model.removeprefix(_RESPONSES), "openai_responses"
@@ -220,7 +259,14 @@ class _Builder:
             headers={**credential.headers, **entry.headers},
             options=options,
             timeouts=self._timeouts(entry),
+            owner_user_id=self._owner(host, owner),
+            native_tools=entry.info.native_tools,
         )
+
+    def _owner(self, host: Host, written: Secret | None) -> str | None:
+        if _OWNER not in host.options:
+            return None
+        return written.reveal() if written is not None else self._settings.claude_code_owner
 
     def _deployment_id(self, entry: ModelEntry, api_base: str) -> DeploymentId:
         """The operator's own, or a digest that stays the same over restarts and when a key is rotated."""
@@ -252,6 +298,22 @@ class _Builder:
         self.notices.append(f'{entry.place}: model "{entry.model_name}" is left out: {why}')
 
 
+def _what_is_missing(host: Host, api_key: Secret | None, options: Mapping[str, Secret], base: str | None) -> str | None:
+    """The first thing that a deployment of the host lacks, and where to set it."""
+    if api_key is None and host.needs_key:
+        return f'provider "{host.name}" needs a key: set {host.key_variables[0]} or litellm_params.api_key, and restart'
+    missing = next((name for name in host.needed_options if name not in options), None)
+    if missing is not None:
+        variables = " or ".join(host.options[missing])
+        return f'provider "{host.name}" needs {missing}: set {variables} or litellm_params.{missing}, and restart'
+    return None if base is not None else _no_address(host)
+
+
+def _no_address(host: Host) -> str:
+    variable = host.base_variables[0]
+    return f'provider "{host.name}" needs an address: set {variable} or litellm_params.api_base, and restart'
+
+
 def _default_base(host: Host, options: Mapping[str, Secret]) -> str | None:
     if host.default_base is None:
         return None
@@ -267,8 +329,10 @@ def _name_patterns(host: Host) -> tuple[str, ...]:
 
 
 def _entry_of(name: str) -> ModelEntry:
-    """``provider/name`` of the command line; the settings have checked the provider."""
+    """``provider/name`` of the command line, or a bare name of a family; the settings have checked it."""
     provider, _, upstream_model = name.partition("/")
+    if provider not in HOSTS:
+        provider, upstream_model = family_of(name) or "", name
     upstream_model = name if provider == "demo" else upstream_model
     return ModelEntry(name, provider, upstream_model, "--model")
 

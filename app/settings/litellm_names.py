@@ -14,29 +14,27 @@ ENTRY = frozenset({"blocked", "created_at", "created_by", "model_id", "model_gro
 
 LITELLM_PARAMS = frozenset(
     """
-    additional_drop_params allowed_fails allowed_openai_params api_type api_version assistant_continue_message audio
+    additional_drop_params allowed_fails allowed_openai_params api_type assistant_continue_message audio
     auto_router_config auto_router_config_path auto_router_default_model auto_router_embedding_model
-    aws_access_key_id aws_batch_role_arn aws_bedrock_runtime_endpoint aws_external_id aws_profile_name
-    aws_region_name aws_role_name aws_s3_bucket_name aws_secret_access_key aws_session_name aws_session_token
-    aws_sts_endpoint aws_web_identity_token azure_ad_token azure_ad_token_provider azure_password azure_scope
-    azure_username budget_duration cache cache_control_injection_points caching client_id client_secret
-    complexity_router_config configurable_clientside_auth_params context_window_fallbacks cooldown_time
-    custom_prompt_dict default_api_key_rpm_limit default_api_key_tpm_limit dimensions drop_params encoding_format
-    end_user extra_body fallbacks final_prompt_value force_timeout frequency_penalty function_call functions
-    gcs_bucket_name guardrails hf_model_name id include initial_prompt_value input_type itpm keep_alive
-    langfuse_host langfuse_public_key langfuse_secret litellm_credential_name litellm_metadata litellm_session_id
-    litellm_trace_id logit_bias logprobs max_budget max_completion_tokens max_file_size_mb max_parallel_requests
-    max_retries max_tokens merge_reasoning_content_in_choices metadata mock_response mock_timeout mock_tool_calls
-    modalities model_config_id model_file_id_mapping n no_log num_ctx num_retries oci_fingerprint oci_key
-    oci_key_file oci_region oci_tenancy oci_user ollama_format openai_version order organization_id otpm
-    parallel_tool_calls prediction presence_penalty preset_cache_key project prompt_id prompt_label prompt_variables
-    prompt_version provider_specific_header proxy_server_request quality reasoning_effort region_name
-    response_format retry_policy retry_strategy reusable_credential_name roles router_tier s3_bucket_name safe_mode
-    safety_identifier safety_settings seed service_tier size ssl_verify stop store stream stream_chunk_size
-    stream_options supports_system_message tags temperature tenant_id text_completion thinking tiered_pricing
-    token_url tool_choice tools top_k top_logprobs top_p update_user_config url use_litellm_proxy user
-    user_continue_message vector_store_id verbosity vertex_ai_credentials vertex_ai_location vertex_ai_project
-    vertex_credentials vertex_location vertex_project voice watsonx_region_name web_search_options wx_region_name
+    aws_batch_role_arn aws_external_id aws_profile_name aws_role_name aws_s3_bucket_name aws_session_name
+    aws_sts_endpoint aws_web_identity_token azure_ad_token_provider azure_password azure_scope azure_username
+    budget_duration cache cache_control_injection_points caching complexity_router_config
+    configurable_clientside_auth_params context_window_fallbacks cooldown_time custom_prompt_dict
+    default_api_key_rpm_limit default_api_key_tpm_limit dimensions drop_params encoding_format end_user extra_body
+    fallbacks final_prompt_value force_timeout frequency_penalty function_call functions gcs_bucket_name guardrails
+    hf_model_name id include initial_prompt_value input_type itpm keep_alive langfuse_host langfuse_public_key
+    langfuse_secret litellm_credential_name litellm_metadata litellm_session_id litellm_trace_id logit_bias logprobs
+    max_budget max_completion_tokens max_file_size_mb max_parallel_requests max_retries max_tokens
+    merge_reasoning_content_in_choices metadata mock_response mock_timeout mock_tool_calls modalities
+    model_config_id model_file_id_mapping n no_log num_ctx num_retries oci_fingerprint oci_key oci_key_file
+    oci_region oci_tenancy oci_user ollama_format openai_version order organization_id otpm parallel_tool_calls
+    prediction presence_penalty preset_cache_key project prompt_id prompt_label prompt_variables prompt_version
+    provider_specific_header proxy_server_request quality reasoning_effort region_name response_format retry_policy
+    retry_strategy reusable_credential_name roles router_tier s3_bucket_name safe_mode safety_identifier
+    safety_settings seed service_tier size ssl_verify stop store stream stream_chunk_size stream_options
+    supports_system_message tags temperature text_completion thinking tiered_pricing token_url tool_choice tools
+    top_k top_logprobs top_p update_user_config url use_litellm_proxy user user_continue_message vector_store_id
+    verbosity voice watsonx_region_name web_search_options wx_region_name
     """.split()  # noqa: SIM905
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.base.secret import Secret
 from app.domain.catalog import ModelEntry
 from app.domain.keys import may_be_key
-from app.providers.host_table import HOSTS
+from app.providers.host_table import HOSTS, family_of
 from app.providers.hosts import Credential
 from app.providers.known_elsewhere import NOT_BUILT
 from app.settings import litellm_names
@@ -24,8 +24,12 @@ _PREFIX = "KEYHOUSE_"
 # Read by commands that talk to a running gateway, and by nothing here.
 _CLIENT_VARIABLES = frozenset({"KEYHOUSE_URL", "KEYHOUSE_KEY", "KEYHOUSE_ADMIN_KEY"})
 _SECTIONS = frozenset(
-    {"model_list", "general_settings", "litellm_settings", "router_settings", "environment_variables", "include"}
-)
+    {
+        "model_list", "general_settings", "litellm_settings", "router_settings", "environment_variables", "include",
+        "claude_code_native",
+    }
+)  # fmt: skip
+_CLAUDE_CODE_NAMES = {"enabled": "claude_code_native_enabled", "owner_user_id": "claude_code_owner"}
 _GENERAL_NAMES = frozenset({"master_key", "database_url"})
 _LITELLM_NAMES = frozenset({"budget_exceeded_status_code", "cost_discount_config", "request_timeout", "json_logs"})
 _DEEPEST_INCLUDE = 8
@@ -192,6 +196,7 @@ def _from_file(reader: Reader, file: _File) -> dict[str, Any]:
     router = file.sections.get("router_settings", {})
     reader.check_names(router, "router_settings", (), litellm_names.ROUTER_SETTINGS)
     values |= _litellm_settings(reader, file.sections.get("litellm_settings", {}))
+    values |= _claude_code_settings(reader, file.sections.get("claude_code_native", {}))
     for name, item in (*((name, general[name]) for name in _GENERAL_NAMES & general.keys()), *file.items.items()):
         setting = NAMES.get(name)
         if setting is None or not setting.in_file:
@@ -230,6 +235,16 @@ def _litellm_settings(reader: Reader, items: dict[str, Item]) -> dict[str, Any]:
     return values
 
 
+def _claude_code_settings(reader: Reader, items: dict[str, Item]) -> dict[str, Any]:
+    reader.check_names(items, "claude_code_native", _CLAUDE_CODE_NAMES, ())
+    values = {
+        name: _file_value(reader, NAMES[name], items[written])
+        for written, name in _CLAUDE_CODE_NAMES.items()
+        if written in items
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _discounts(reader: Reader, item: Item) -> Iterator[tuple[str, Decimal]]:
     for provider, discount in (reader.mapping(item) or {}).items():
         text = reader.text(discount)
@@ -251,7 +266,7 @@ def _entries(reader: Reader, file: _File) -> tuple[ModelEntry, ...]:
 
 
 def _credentials(reader: Reader) -> dict[str, Credential]:
-    """Of each provider of which the environment names a key or an address."""
+    """Of each provider of which the environment says anything; it may not be enough to use it."""
     environ = reader.environ
     found: dict[str, Credential] = {}
     for host in HOSTS.values():
@@ -264,18 +279,18 @@ def _credentials(reader: Reader) -> dict[str, Credential]:
         api_base = None
         if base_variable is not None:
             api_base = checked_base(reader, "the environment", base_variable, environ[base_variable])
-        enough = host.needed_options and all(name in options for name in host.needed_options)
-        if key_variable is None and api_base is None and not enough:
+        headers = {
+            header: environ[variable].strip()
+            for variable, header in host.header_variables.items()
+            if environ.get(variable, "").strip()
+        }
+        if key_variable is None and api_base is None and not options and not headers:
             continue
         found[host.name] = Credential(
             api_key=Secret(environ[key_variable].strip()) if key_variable is not None else None,
             api_base=None if api_base is None else with_suffix_rule(environ, host.name, api_base),
             options=options,
-            headers={
-                header: environ[variable].strip()
-                for variable, header in host.header_variables.items()
-                if environ.get(variable, "").strip()
-            },
+            headers=headers,
         )
     return found
 
@@ -302,5 +317,5 @@ def _check(problems: Problems, values: Mapping[str, Any]) -> None:
     if model is None:
         return
     provider, _, upstream_model = model.partition("/")
-    if provider not in HOSTS or not upstream_model:
+    if (provider not in HOSTS or not upstream_model) and family_of(model) is None:
         problems.errors.append(f'--model: "{model}" is not provider/name with a provider of: {", ".join(HOSTS)}')

@@ -23,14 +23,18 @@ _PARAM_NAMES = frozenset(
     {
         "model", "api_key", "api_base", "base_url", "extra_headers", "headers", "organization", "timeout",
         "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "custom_llm_provider", "use_in_pass_through",
+        "aws_bedrock_runtime_endpoint",
     }
 )  # fmt: skip
 _OPTION_NAMES = frozenset(name for host in HOSTS.values() for name in host.options)
+# LiteLLM's second names of the same: vertex_ai_project.
+_OPTION_ALIASES = {name.replace("vertex_", "vertex_ai_"): name for name in _OPTION_NAMES if name.startswith("vertex_")}
+_BASE_NAMES = ("api_base", "base_url", "aws_bedrock_runtime_endpoint")
 _TARGET_NAMES = frozenset({"model", "custom_llm_provider"})
 _INFO_NAMES = frozenset(
     {
         "id", "display_name", "description", "access_groups", "base_model", "mode", "max_input_tokens",
-        "max_output_tokens", "max_tokens", "discoverable", "listed",
+        "max_output_tokens", "max_tokens", "discoverable", "listed", "supports_function_calling",
     }
 )  # fmt: skip
 
@@ -146,7 +150,7 @@ def _check_names(reader: Reader, params: dict[str, Item], info: dict[str, Item])
     """The names that are honoured in ``litellm_params``."""
     prices = {name for name in (*params, *info) if read_price_field(name) is not None}
     is_price = litellm_names.is_price_name
-    honoured = _PARAM_NAMES | _OPTION_NAMES | prices
+    honoured = _PARAM_NAMES | _OPTION_NAMES | _OPTION_ALIASES.keys() | prices
     reader.check_names(params, "litellm_params", honoured, litellm_names.LITELLM_PARAMS, is_price)
     reader.check_names(
         info,
@@ -190,16 +194,19 @@ def _options(reader: Reader, provider: str, params: dict[str, Item]) -> dict[str
     """The parameters that the provider alone understands. One that means nothing to it is said once."""
     host = HOSTS.get(provider)
     options: dict[str, Secret] = {}
-    for name in _OPTION_NAMES & params.keys():
+    for written, item in params.items():
+        name = _OPTION_ALIASES.get(written, written)
+        if name not in _OPTION_NAMES:
+            continue
         if host is None or name not in host.options:
-            reader.problems.notice(f'{params[name].place}: {name} has no effect on provider "{provider}"')
-        elif text := reader.text(params[name]):
+            reader.problems.notice(f'{item.place}: {written} has no effect on provider "{provider}"')
+        elif text := reader.text(item):
             options[name] = Secret(text)
     return options
 
 
 def _api_base(reader: Reader, provider: str, params: dict[str, Item]) -> str | None:
-    item = params.get("api_base") or params.get("base_url")
+    item = next((params[name] for name in _BASE_NAMES if name in params), None)
     written = None if item is None else reader.text(item)
     if item is None or not written:
         return None
@@ -242,6 +249,7 @@ def _info(reader: Reader, info: dict[str, Item]) -> ModelInfo:
         max_input_tokens=limits.get("max_input_tokens"),
         max_output_tokens=limits.get("max_output_tokens") or limits.get("max_tokens"),
         listed=False not in listed,
+        native_tools=reader.boolean(info["supports_function_calling"]) if "supports_function_calling" in info else None,
     )
 
 

@@ -23,7 +23,9 @@ class Settings:
 
     ``model`` is the one ``provider/model`` to serve; ``demo_models`` None lists them where there is no other model;
     ``discounts`` are fractions off by provider; ``allowed_upstreams`` are hosts and networks in CIDR form;
-    ``trusted_proxies`` are addresses and networks whose ``x-forwarded-for`` is believed, or ``*`` for all.
+    ``claude_code_native_enabled``: entries of that provider are served, each to the keys of one user: its own, or
+    ``claude_code_owner``. ``trusted_proxies`` are addresses and networks whose ``x-forwarded-for`` is believed, or
+    ``*`` for all.
     """
 
     host: str = "127.0.0.1"
@@ -40,6 +42,8 @@ class Settings:
     model_entries: tuple[ModelEntry, ...] = ()
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     demo_models: bool | None = None
+    claude_code_native_enabled: bool = False
+    claude_code_owner: str | None = None
     model_list_format: Literal["auto", "anthropic"] = "auto"
     unpriced_models: Literal["charge", "refuse"] = "charge"
     discounts: Mapping[str, Decimal] = field(default_factory=dict)
@@ -65,7 +69,8 @@ class Name:
     """One setting that can be written: ``name`` in the file, ``KEYHOUSE_NAME`` in the environment.
 
     ``variables`` are further names in the environment, the first that is set counts. ``choices`` are of a text,
-    ``least`` and ``most`` of a whole number. ``in_file`` is false for what must be known before the file is read.
+    ``least`` and ``most`` of a whole number. ``in_file`` is false for what must be known before the file is read,
+    and for what has a place of its own there.
     """
 
     name: str
@@ -95,6 +100,8 @@ NAMES: dict[str, Name] = {
         Name("secret", "secret"),
         Name("model", "text", in_file=False),
         Name("demo_models", "boolean"),
+        Name("claude_code_native_enabled", "boolean", in_file=False),
+        Name("claude_code_owner", "text", in_file=False),
         Name("model_list_format", "text", choices=("auto", "anthropic")),
         Name("unpriced_models", "text", choices=("charge", "refuse")),
         Name("budget_exceeded_status", "integer", least=400, most=499),

@@ -147,8 +147,9 @@ def test_the_switch_for_the_url_suffix_marks_the_base_as_final() -> None:
 
 def test_one_model_can_be_named_on_the_command_line() -> None:
     assert load_settings({}, {"model": "openai/gpt-5"}).model == "openai/gpt-5"
-    assert refused({}, model="gpt-5")[0].startswith(
-        '--model: "gpt-5" is not provider/name with a provider of: anthropic'
+    assert load_settings({}, {"model": "gpt-5"}).model == "gpt-5"
+    assert refused({}, model="llama-4")[0].startswith(
+        '--model: "llama-4" is not provider/name with a provider of: anthropic'
     )
     assert refused({}, port="x") == ['--port: "x" is not a whole number from 0 to 65535']
 
