@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from app.base.errors import GatewayError, UpstreamRejected
-from app.domain.spend import Admitted, RateStanding
+from app.domain.spend import Admitted
 from app.protocols.codec import (
     Asked,
     Dialect,
@@ -21,6 +21,7 @@ from app.protocols.codec import (
 from app.protocols.conversation import Conversation
 from app.protocols.events import Generation
 from app.protocols.gemini import answer_parse, answer_render, errors, request_parse, request_render, usage
+from app.protocols.openai_limits import limit_headers
 
 
 class Gemini:
@@ -87,16 +88,4 @@ class Gemini:
     def limit_headers(self, admitted: Admitted, at_unix: int) -> list[Header]:
         """Only rate limits, by the names that most clients know: Google's own API has none."""
         del at_unix
-        headers: list[Header] = []
-        for what, standing in ((b"requests", admitted.requests), (b"tokens", admitted.tokens)):
-            if standing is not None:
-                headers += _rate_headers(what, standing)
-        return headers
-
-
-def _rate_headers(what: bytes, standing: RateStanding) -> list[Header]:
-    return [
-        (b"x-ratelimit-limit-" + what, b"%d" % standing.limit),
-        (b"x-ratelimit-remaining-" + what, b"%d" % max(0, standing.remaining)),
-        (b"x-ratelimit-reset-" + what, b"%ds" % max(0, standing.reset_s)),
-    ]
+        return limit_headers(admitted)

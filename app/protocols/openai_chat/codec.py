@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from app.base.errors import GatewayError, InvalidRequest, NotFound, UpstreamRejected
-from app.domain.spend import Admitted, RateStanding
+from app.domain.spend import Admitted
 from app.protocols.codec import (
     Asked,
     Dialect,
@@ -30,6 +30,7 @@ from app.protocols.openai_chat.request_render import render_request
 from app.protocols.openai_chat.response_render import render_response
 from app.protocols.openai_chat.rewrite import rewrite
 from app.protocols.openai_chat.stream_render import ChatStreamRenderer
+from app.protocols.openai_limits import limit_headers
 
 _LARGEST_N = 128
 
@@ -106,14 +107,9 @@ class OpenAIChat:
         return errors.render_stream_error(error)
 
     def limit_headers(self, admitted: Admitted, at_unix: int) -> list[Header]:
-        """Only rate limits: OpenAI's clients know no header for budgets, and times are relative there."""
+        """Times are relative here."""
         del at_unix
-        headers: list[Header] = []
-        if admitted.requests is not None:
-            headers += _rate_headers(b"requests", admitted.requests)
-        if admitted.tokens is not None:
-            headers += _rate_headers(b"tokens", admitted.tokens)
-        return headers
+        return limit_headers(admitted)
 
 
 def _read_max_output_tokens(fields: Mapping[str, msgspec.Raw]) -> int | None:
@@ -133,11 +129,3 @@ def _read_tags(fields: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         return ()
     return as_labels(tags)
-
-
-def _rate_headers(what: bytes, standing: RateStanding) -> list[Header]:
-    return [
-        (b"x-ratelimit-limit-" + what, b"%d" % standing.limit),
-        (b"x-ratelimit-remaining-" + what, b"%d" % max(0, standing.remaining)),
-        (b"x-ratelimit-reset-" + what, b"%ds" % max(0, standing.reset_s)),
-    ]

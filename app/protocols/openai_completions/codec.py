@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from app.base.errors import GatewayError, NotFound, UpstreamRejected
-from app.domain.spend import Admitted, RateStanding
+from app.domain.spend import Admitted
 from app.protocols import openai_errors
 from app.protocols.codec import (
     Asked,
@@ -25,6 +25,7 @@ from app.protocols.events import Generation
 from app.protocols.openai_completions import answer, request, usage
 from app.protocols.openai_completions.dialect import CompletionsDialect
 from app.protocols.openai_completions.wire import NULL, decode_members, is_null
+from app.protocols.openai_limits import limit_headers
 
 
 class OpenAICompletions:
@@ -104,21 +105,12 @@ class OpenAICompletions:
         return b"data: %b\n\n" % openai_errors.render_body(error, error.status)
 
     def limit_headers(self, admitted: Admitted, at_unix: int) -> list[Header]:
-        """Only rate limits: OpenAI's clients know no header for budgets, and times are relative there."""
+        """Times are relative here."""
         del at_unix
-        named = ((b"requests", admitted.requests), (b"tokens", admitted.tokens))
-        return [header for name, standing in named if standing is not None for header in _rate_headers(name, standing)]
+        return limit_headers(admitted)
 
 
 def _with_usage(fields: Mapping[str, msgspec.Raw]) -> bytes:
     raw = fields.get("stream_options", NULL)
     options = {} if is_null(raw) else decode_members(raw)
     return encode_fields(options, {"include_usage": b"true"})
-
-
-def _rate_headers(what: bytes, standing: RateStanding) -> list[Header]:
-    return [
-        (b"x-ratelimit-limit-" + what, b"%d" % standing.limit),
-        (b"x-ratelimit-remaining-" + what, b"%d" % max(0, standing.remaining)),
-        (b"x-ratelimit-reset-" + what, b"%ds" % max(0, standing.reset_s)),
-    ]

@@ -32,7 +32,8 @@ from app.protocols.envelope import (
 )
 from app.protocols.events import Generation
 from app.protocols.opaque import may_hold_foreign_seals
-from app.protocols.openai_responses import errors, limits, seals, usage
+from app.protocols.openai_limits import limit_headers
+from app.protocols.openai_responses import errors, seals, usage
 from app.protocols.openai_responses.request_parse import parse_request
 from app.protocols.openai_responses.request_render import render_request
 from app.protocols.openai_responses.response_parse import parse_response
@@ -124,7 +125,7 @@ class OpenAIResponses:
     def limit_headers(self, admitted: Admitted, at_unix: int) -> list[Header]:
         """Times are relative here."""
         del at_unix
-        return limits.limit_headers(admitted)
+        return limit_headers(admitted)
 
 
 def _read_tags(fields: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
-"""Rate limits in the headers of a success, as OpenAI writes them."""
+"""Rate limits in the headers of a success by OpenAI's names, which most clients know."""
 
 from app.domain.spend import Admitted, RateStanding
 from app.protocols.codec import Header
 
 
 def limit_headers(admitted: Admitted) -> list[Header]:
-    """Only rate limits: OpenAI's clients know no header for budgets, and times are relative there."""
+    """Only rate limits: there is no header for budgets, and the time to the reset is relative."""
     headers: list[Header] = []
     if admitted.requests is not None:
         headers += _rate_headers(b"requests", admitted.requests)
