@@ -21,6 +21,7 @@ from typing import Self, cast
 import httptools
 
 from tests.fakes.answers import Answer, Frame
+from tests.fakes.anthropic_objects import AnthropicObjects
 from tests.fakes.bill import Bill, BillEntry
 from tests.fakes.recording import RecordedRequest, RecordedResponse
 from tests.fakes.routes import answer_of, choose_script, error_event, parse_body
@@ -36,6 +37,7 @@ class RecordingUpstream:
         self.requests: list[RecordedRequest] = []
         self.responses: list[RecordedResponse] = []
         self.bill = Bill(bill_path)
+        self.objects = AnthropicObjects(self.bill)
         self.default = Script()
         self.port = port
         self.connections_made = 0
@@ -96,7 +98,8 @@ class RecordingUpstream:
             self.requests.append(request)
             self.responses.append(response)
         script = self._scripts.popleft() if self._scripts else choose_script(request, self.default)
-        answer = answer_of(request, script, response.request_id)
+        kept = self.objects.answer(request, script, response.request_id)
+        answer = kept or answer_of(request, script, response.request_id)
         entry = self._open_call(request, script, answer, response.request_id)
         exchange = _Exchange(connection, request, script, response, entry)
         try:
