@@ -51,14 +51,15 @@ class Admission:
 
     async def admit(self, call: Call, principal: Principal) -> Grant:
         """Raises InvalidRequest, ModelNotFound, ModelNotAllowed, RateLimited, BudgetExhausted, StorageUnavailable."""
-        envelope = call.codec.read_envelope(call.body, call.path_facts)
+        envelope = self._exchanges.read_envelope(call)
         model = self.find_model(principal, envelope.model)
         deployment = _choose(model)
         exchange = self._exchanges.choose(call, envelope, deployment)
         if exchange is None or call.operation == "count_tokens":
             return Grant(principal, envelope, model, deployment, exchange)
         self.check_priced(envelope.model, deployment)
-        most = estimate(call.body, envelope.max_output_tokens, deployment.price)
+        allowed = envelope.max_output_tokens if exchange.max_output_tokens is None else exchange.max_output_tokens
+        most = estimate(call.body, allowed, deployment.price)
         draft = draft_receipt(call, principal, envelope, deployment, most, exchange.protocol_out)
         claim = Claim(
             request_id=call.request_id,

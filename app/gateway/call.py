@@ -78,6 +78,8 @@ class Exchange(Protocol):
     losses: tuple[Loss, ...]
     stream_type: bytes | None
     """The content type of a streamed answer; None: as the provider said, and so are all other headers."""
+    max_output_tokens: int | None
+    """Where the host is allowed another number of output tokens than the client has named."""
 
     def outbound(self) -> Outbound: ...
 

@@ -6,7 +6,9 @@ import msgspec
 
 from app.base.errors import GatewayError, InvalidRequest, UpstreamUnreadable
 from app.domain.catalog import Deployment
+from app.gateway import sides
 from app.gateway.call import Call, Exchange, Outbound, Whole
+from app.protocols import embeddings, images
 from app.protocols.codec import Asked, Codec, Envelope, Header, Rendered, StreamScanner
 from app.protocols.events import GenerationFailed, Incomplete, fold
 from app.protocols.losses import Loss
@@ -23,6 +25,7 @@ class Verbatim:
 
     losses: tuple[Loss, ...] = ()
     stream_type: bytes | None = None
+    max_output_tokens: int | None = None
 
     def __init__(self, call: Call, envelope: Envelope | None, deployment: Deployment, speech: Speech | None) -> None:
         self._call = call
@@ -85,6 +88,7 @@ class Translated:
         )
         self.protocol_out = codec.name
         self.losses = rendered.losses
+        self.max_output_tokens = rendered.max_output_tokens
         self.stream_type: bytes | None = call.codec.stream_type
         path = generation_path(speech, deployment.upstream_model, deployment.options, stream=envelope.stream)
         accept = codec.stream_type.partition(b";")[0] if envelope.stream else b"application/json"
@@ -133,8 +137,22 @@ class Exchanges:
     def __init__(self, codecs: Mapping[str, Codec]) -> None:
         self._codecs = codecs
 
+    def read_envelope(self, call: Call) -> Envelope:
+        """Raises InvalidRequest."""
+        match call.operation:
+            case "embeddings":
+                return embeddings.read_envelope(call.body)
+            case "images":
+                return images.read_envelope(call.body)
+            case _:
+                return call.codec.read_envelope(call.body, call.path_facts)
+
     def choose(self, call: Call, envelope: Envelope, deployment: Deployment) -> Exchange | None:
         """None for a count of tokens that the host cannot give. Raises InvalidRequest."""
+        if call.operation == "embeddings":
+            return sides.embed(call, envelope, deployment, self._codecs)
+        if call.operation == "images":
+            return sides.draw(call, envelope, deployment, self._codecs)
         host = HOSTS[deployment.provider]
         speech = host.choose_speech(
             call.codec.name, deployment.upstream_model, deployment.api_base, deployment.preferred_protocol

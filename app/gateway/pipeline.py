@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from app.base.errors import GatewayError
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
+from app.base.money import format_usd
 from app.domain.access import Principal
 from app.domain.spend import ReceiptStatus
 from app.gateway.admit import Admission
@@ -16,6 +17,10 @@ from app.gateway.exchange import is_stream
 from app.gateway.relay import NOTHING_SEEN, RelayRules, StreamRelay, read_whole
 from app.gateway.settle import Settlement
 from app.providers.provider import Upstream, UpstreamReply
+
+# In dollars, on whole answers: a stream's head is gone when its cost is known.
+_COST = b"x-keyhouse-response-cost"
+_LITELLM_COST = b"x-litellm-response-cost"
 
 
 class Gateway:
@@ -84,8 +89,10 @@ class Gateway:
             raise
         finally:
             reply.close()
-            await self._settlement.settle(call, grant, report, status, first_byte_ms)
-        return Reply(reply.status, headers_back(call, grant, reply, whole.content_type), whole.body)
+            receipt = await self._settlement.settle(call, grant, report, status, first_byte_ms)
+        cost = format_usd(receipt.cost.total).encode()
+        headers = [*headers_back(call, grant, reply, whole.content_type), (_COST, cost), (_LITELLM_COST, cost)]
+        return Reply(reply.status, headers, whole.body)
 
     async def _refused_upstream(self, call: Call, grant: Grant, reply: UpstreamReply) -> Reply:
         """The provider's own error: unchanged where the client speaks its protocol, as clients act on its wording."""

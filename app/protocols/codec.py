@@ -75,12 +75,16 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """A request in a host's words. ``headers`` (lower-case names) belong to the protocol, never a credential."""
+    """A request in a host's words. ``headers`` (lower-case names) belong to the protocol, never a credential.
+
+    ``max_output_tokens`` where it is not what the client said: the renderer had to choose, or to raise it.
+    """
 
     body: bytes
     reading: Reading
     headers: tuple[Header, ...] = ()
     losses: tuple[Loss, ...] = ()
+    max_output_tokens: int | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -91,6 +91,11 @@ def read_envelope(body: bytes) -> Envelope:
     )
 
 
+def count_of_pictures(envelope: Envelope) -> int:
+    """How many are asked for."""
+    return read_count(envelope.fields, "n") or 1
+
+
 def parse_request(envelope: Envelope) -> ImageRequest:
     """Raises InvalidRequest naming the field that cannot be read."""
     fields = envelope.fields

@@ -99,6 +99,11 @@ def report_of(generation: Generation) -> UsageReport:
     return tally.report()
 
 
+def report_of_usage(usage: Usage | None, cost: NanoUSD | None = None) -> UsageReport:
+    """Of an answer that is no text: embeddings, images."""
+    return UsageReport(usage=usage, final=usage is not None, output_bytes=0, cost=cost)
+
+
 def as_stream(generation: Generation, renderer: StreamRenderer) -> bytes:
     """A whole answer for a client that asked for a stream."""
     return b"".join(renderer.feed(event) for event in unfold(generation))

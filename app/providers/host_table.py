@@ -171,7 +171,7 @@ _BEDROCK = Host(
     (
         Speech(
             "anthropic_messages",
-            MessagesDialect(version_in_body="bedrock-2023-05-31"),
+            MessagesDialect(version_in_body="bedrock-2023-05-31", betas_in_body=True, stream_in_body=False),
             "/model/{model}/invoke",
             stream_path="/model/{model}/invoke-with-response-stream",
             version_path="/model",

@@ -36,6 +36,10 @@ EVERY_HOST = """
     litellm_params: {model: ollama/llama3.2, api_base: %(upstream)s}
   - model_name: router
     litellm_params: {model: openrouter/meta/llama, api_key: os.environ/OPENROUTER_API_KEY, api_base: %(upstream)s/v1}
+  - model_name: text-embedding-3-small
+    litellm_params: {model: openai/text-embedding-3-small, api_key: os.environ/OPENAI_API_KEY}
+  - model_name: gemini-embedding-001
+    litellm_params: {model: gemini/gemini-embedding-001, api_key: os.environ/GEMINI_API_KEY, api_base: %(upstream)s}
   - model_name: gpt-5-responses
     litellm_params: {model: openai/responses/gpt-5, api_key: os.environ/OPENAI_API_KEY}
 """

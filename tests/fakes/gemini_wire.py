@@ -38,6 +38,12 @@ def answer_generate(script: Script, body: dict[str, Any], path: str, request_id:
     return streamed(headers(script, request_id), frames)
 
 
+def answer_embeddings(script: Script, body: dict[str, Any], request_id: str) -> Answer:
+    """The answer to `…:batchEmbedContents`, which counts nothing."""
+    embeddings = [{"values": [0.5, -0.25, 0.125]} for _ in body.get("requests") or []]
+    return generated(script, headers(script, request_id), {"embeddings": embeddings})
+
+
 def answer_count_tokens(script: Script, request_id: str) -> Answer:
     return whole(200, headers(script, request_id), {"totalTokens": script.input_tokens})
 

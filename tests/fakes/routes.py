@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 from tests.fakes import anthropic_wire, gemini_wire, ollama_wire, openai_wire, responses_wire
-from tests.fakes.answers import Answer, html_page, whole
+from tests.fakes.answers import Answer, html_page, whole, written
 from tests.fakes.recording import RecordedRequest
 from tests.fakes.script import Script, UnknownWordError, script_of_prompt
 
@@ -73,6 +73,8 @@ def answer_of(request: RecordedRequest, script: Script, request_id: str) -> Answ
         if script.html:
             return html_page(script.error)
         return wire.answer_error(script, script.error, request_id, message)
+    if script.raw is not None:
+        return written(script.raw, wire.headers(script, request_id))
     if request.method in ("GET", "HEAD") and request.path.endswith(("/models", "/api/tags")):
         return wire.answer_models(script, request_id, MODELS[wire.__name__])
     if request.method == "POST" and (wire in (gemini_wire, ollama_wire) or request.path.endswith(_POSTS)):
@@ -95,6 +97,8 @@ def _answer_post(request: RecordedRequest, script: Script, request_id: str) -> A
     if wire is gemini_wire:
         if request.path.endswith(":countTokens"):
             return gemini_wire.answer_count_tokens(script, request_id)
+        if request.path.endswith(":batchEmbedContents"):
+            return gemini_wire.answer_embeddings(script, body, request_id)
         return gemini_wire.answer_generate(script, body, request.path, request_id)
     if wire is ollama_wire:
         if request.path.endswith("/api/embed"):

@@ -32,9 +32,12 @@ POST_ROUTES: tuple[tuple[tuple[str, ...], str, Operation], ...] = (
     (("/v1/completions", "/completions"), "openai_completions", "generate"),
     (("/v1/embeddings", "/embeddings"), "openai_chat", "embeddings"),
     (("/v1/images/generations", "/images/generations"), "openai_chat", "images"),
-    (("/api/chat", "/api/generate"), "ollama", "generate"),
+    (("/api/chat",), "ollama", "generate"),
+    (("/api/generate",), "ollama", "generate"),
 )
 """Paths, the protocol spoken there, and what is asked."""
+_OWN_PATHS = frozenset({"/api/chat", "/api/generate"})
+"""Two endpoints of one protocol: a host of it is asked at the one that its client has chosen."""
 _GEMINI_METHODS: dict[str, Operation] = {
     "generateContent": "generate",
     "streamGenerateContent": "generate",
@@ -96,7 +99,7 @@ class ModelRoutes:
     def handlers(self) -> list[ASGIRouteHandler]:
         return [
             *(
-                self._post(paths, Target(self._codecs[protocol], operation))
+                self._post(paths, Target(self._codecs[protocol], operation, _own_path(paths)))
                 for paths, protocol, operation in POST_ROUTES
             ),
             self._models("/v1/models"),
@@ -290,6 +293,10 @@ def _operation(target: Target, method: str, body: bytes) -> Operation:
     except GatewayError:
         return "opaque"
     return "generate"
+
+
+def _own_path(paths: Sequence[str]) -> str | None:
+    return paths[0] if paths[0] in _OWN_PATHS else None
 
 
 def _check_method(scope: Scope, takes: str) -> None:

@@ -74,19 +74,20 @@ def render_request(conversation: Conversation, dialect: MessagesDialect) -> Rend
         fields["thinking"] = plan.thinking
     fields |= _output_fields(draft, plan)
     fields |= _own_extras(draft)
-    if conversation.stream and not dialect.version_in_body:
+    if conversation.stream and dialect.stream_in_body:
         fields["stream"] = True
     draft.drop_unclaimed()
     headers = _render_headers(draft)
     if dialect.version_in_body is not None:
         fields["anthropic_version"] = dialect.version_in_body
-        if draft.betas:
+        if draft.betas and dialect.betas_in_body:
             fields["anthropic_beta"] = draft.betas
     return Rendered(
         body=_encoded(fields),
         reading=Reading(dialect, renamed(box.names, longest=LONGEST_NAME), box.json_tool),
         headers=headers,
         losses=draft.losses.gathered(),
+        max_output_tokens=plan.max_tokens,
     )
 
 
@@ -167,8 +168,7 @@ def _opaque_user(draft: Draft) -> str | None:
 
 
 def _render_headers(draft: Draft) -> tuple[Header, ...]:
-    in_body = draft.dialect.version_in_body is not None
-    headers: dict[str, str] = {} if in_body else {"anthropic-version": VERSION}
+    headers: dict[str, str] = {} if draft.dialect.version_in_body else {"anthropic-version": VERSION}
     for name, value in draft.conversation.headers:
         if name == BETA_HEADER:
             draft.ask_for(split_betas(value))
@@ -176,7 +176,7 @@ def _render_headers(draft: Draft) -> tuple[Header, ...]:
             draft.losses.drop(f"extra_headers.{name}")
         else:
             headers[name] = value
-    if draft.betas and not in_body:
+    if draft.betas and not draft.dialect.betas_in_body:
         headers[BETA_HEADER] = ",".join(draft.betas)
     return tuple((name.encode(), value.encode()) for name, value in headers.items())
 

@@ -31,10 +31,14 @@ def rewrite(envelope: Envelope, upstream_model: str, dialect: MessagesDialect, h
     changes: dict[str, bytes | None] = {"model": encode(upstream_model)}
     sent: tuple[Header, ...] = ()
     if dialect.version_in_body is not None:
-        changes |= {"model": None, "stream": None, "anthropic_version": encode(dialect.version_in_body)}
-        betas = _betas(headers, dialect, _listed(fields.get("anthropic_beta")))
-        changes["anthropic_beta"] = encode(betas) if betas else None
-        sent = ((_BETA, b""), (_VERSION, b""))
+        changes |= {"model": None, "anthropic_version": encode(dialect.version_in_body)}
+        if not dialect.stream_in_body:
+            changes["stream"] = None
+        sent = ((_VERSION, b""),)
+        if dialect.betas_in_body:
+            betas = _betas(headers, dialect, _listed(fields.get("anthropic_beta")))
+            changes["anthropic_beta"] = encode(betas) if betas else None
+            sent = ((_BETA, b""), (_VERSION, b""))
     elif dialect.betas:
         sent = ((_BETA, ",".join(_betas(headers, dialect, [])).encode()),)
     if dialect.system_head is not None and (system := _with_head(fields.get("system"), dialect.system_head)):

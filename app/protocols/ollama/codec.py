@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.base.errors import GatewayError, InvalidRequest, NotFound, UpstreamRejected
+from app.base.errors import GatewayError, NotFound, UpstreamRejected
 from app.domain.spend import Admitted
 from app.protocols.codec import (
     Asked,
@@ -53,12 +53,8 @@ class Ollama:
         )
 
     def rewrite(self, envelope: Envelope, upstream_model: str, dialect: Dialect, headers: Sequence[Header]) -> Outgoing:
-        """Raises InvalidRequest where the host would be asked at the other endpoint: it would read half of the body."""
-        del headers
-        generate = _own(dialect).generate
-        if request_parse.is_chat(envelope.fields) == generate:
-            asked, served = ("/api/chat", "/api/generate") if generate else ("/api/generate", "/api/chat")
-            raise InvalidRequest(f'model "{envelope.model}" is not served on {asked} here; ask for it on {served}')
+        """The client's own endpoint is asked, whichever of the two the deployment prefers."""
+        del dialect, headers
         changes = {"model": msgspec.json.encode(upstream_model)}
         return Outgoing(splice(envelope.body, envelope.fields, changes))
 

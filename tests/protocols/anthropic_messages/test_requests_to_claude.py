@@ -40,7 +40,9 @@ from tests.protocols.anthropic_messages.builders import (
 )
 
 HEAD = "You are Claude Code, Anthropic's official CLI for Claude."
-BEDROCK = MessagesDialect(version_in_body="bedrock-2023-05-31", betas=("b-1",))
+BEDROCK = MessagesDialect(
+    version_in_body="bedrock-2023-05-31", betas_in_body=True, stream_in_body=False, betas=("b-1",)
+)
 
 
 def user(*blocks: Block) -> tuple[Turn, ...]:
@@ -365,3 +367,15 @@ def test_a_conversation_of_claude_code_returns_as_it_was() -> None:
     before = conversation(turns=turns, instructions=(Text("Brief."),), max_output_tokens=9, end_user="u", stream=True)
     body = CODEC.render_request(before, MessagesDialect()).body
     assert CODEC.parse_request(CODEC.read_envelope(body), ()) == before
+
+
+def test_vertex_has_the_version_in_the_body_and_the_betas_in_the_header_and_says_stream_twice() -> None:
+    given = rendered(
+        dialect=MessagesDialect(version_in_body="vertex-2023-10-16"),
+        stream=True,
+        headers=(("anthropic-beta", "b-2, b-1"),),
+    )
+    body = body_of(given)
+    assert (body["anthropic_version"], body["stream"]) == ("vertex-2023-10-16", True)
+    assert not {"model", "anthropic_beta"} & body.keys()
+    assert dict(given.headers)[b"anthropic-beta"] == b"b-2,b-1"

@@ -12,7 +12,7 @@ from tests.protocols.streams import answer
 
 HEAD = "You are Claude Code, Anthropic's official CLI for Claude."
 CLAUDE_CODE = MessagesDialect(system_head=HEAD, betas=("oauth-2025-04-20",))
-BEDROCK = MessagesDialect(version_in_body="bedrock-2023-05-31")
+BEDROCK = MessagesDialect(version_in_body="bedrock-2023-05-31", betas_in_body=True, stream_in_body=False)
 
 
 def rewritten(body: bytes, dialect: MessagesDialect, *headers: tuple[bytes, bytes]) -> Outgoing:

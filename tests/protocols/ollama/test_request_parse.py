@@ -22,7 +22,7 @@ from app.protocols.conversation import (
     Turn,
 )
 from app.protocols.opaque import Seal
-from tests.protocols.ollama.builders import CHAT, GENERATE, OLLAMA, PNG, dumped, parsed
+from tests.protocols.ollama.builders import CHAT, OLLAMA, PNG, dumped, parsed
 
 
 def test_leading_system_messages_are_instructions_and_later_ones_are_turns() -> None:
@@ -206,10 +206,3 @@ def test_arbitrary_bytes_raise_nothing_but_invalid_request(body: bytes) -> None:
 def test_only_the_model_changes_on_the_way_to_ollama() -> None:
     body = b'{ "model":"a","messages" : [ ],"options":{"x":1.10}}'
     assert OLLAMA.rewrite(OLLAMA.read_envelope(body), "b", CHAT, ()).body == body.replace(b'"a"', b'"b"')
-
-
-def test_a_body_for_the_other_endpoint_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="not served on /api/chat here; ask for it on /api/generate"):
-        OLLAMA.rewrite(OLLAMA.read_envelope(dumped(messages=[])), "b", GENERATE, ())
-    with pytest.raises(InvalidRequest, match="not served on /api/generate here"):
-        OLLAMA.rewrite(OLLAMA.read_envelope(dumped(prompt="x")), "b", CHAT, ())
