@@ -60,4 +60,4 @@ async def test_a_whole_answer_says_what_it_cost(clients: Clients, upstream: Reco
     raw = await clients.openai.chat.completions.with_raw_response.create(
         model="claude-sonnet-4-6", messages=[{"role": "user", "content": "Hello"}]
     )
-    assert raw.headers["x-keyhouse-response-cost"] == raw.headers["x-litellm-response-cost"] == "0.0045"
+    assert raw.headers["x-keyhouse-response-cost"] == raw.headers["x-litellm-response-cost"] == "0.004500"

@@ -137,17 +137,18 @@ async def test_a_chat_client_that_lost_the_reasoning_is_served_all_the_same(
 ) -> None:
     function = {"name": "get_weather", "description": "Weather", "parameters": SCHEMA}
     call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Zürich"}'}}
-    answer = await clients.openai.chat.completions.create(
-        model=model,
-        max_completion_tokens=6000,
-        reasoning_effort="low",
-        tools=[{"type": "function", "function": function}],  # type: ignore[typeddict-item]
-        messages=[
+    fields: Any = {
+        "model": model,
+        "max_completion_tokens": 6000,
+        "reasoning_effort": "low",
+        "tools": [{"type": "function", "function": function}],
+        "messages": [
             {"role": "user", "content": QUESTION},
-            {"role": "assistant", "content": None, "tool_calls": [call]},  # type: ignore[list-item, misc, typeddict-item]
+            {"role": "assistant", "content": None, "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "call_1", "content": "rain"},
         ],
-    )
+    }
+    answer = await clients.openai.chat.completions.create(**fields)
     assert answer.choices[0].message.tool_calls
     body = json.loads(upstream.requests[-1].body)
     if model == "claude-haiku-4-5":
