@@ -47,6 +47,13 @@ def streamed(headers: tuple[tuple[str, str], ...], frames: list[Frame]) -> Answe
     return Answer(200, (content_type, cache, *headers), tuple(frames), streamed=True, billable=True)
 
 
+def written(body: bytes, headers: tuple[tuple[str, str], ...]) -> Answer:
+    """An answer byte for byte, at no cost; one that begins like server-sent events is a stream of them."""
+    is_stream = body.startswith((b"event:", b"data:"))
+    content_type = ("content-type", "text/event-stream" if is_stream else "application/json")
+    return Answer(200, (content_type, *headers), (Frame(body, 0),), streamed=is_stream)
+
+
 def html_page(status: int) -> Answer:
     """What a load balancer in front of a provider says."""
     page = f"<html>\r\n<head><title>{status}</title></head>\r\n<body><h1>{status} Bad Gateway</h1></body></html>\r\n"

@@ -38,6 +38,7 @@ class Script:
     message: str | None = None
     retry_after: str | None = None
     html: bool = False  # the error is a load balancer's HTML page
+    raw: bytes | None = None  # the very body of the answer, and no bill; a stream where it is one of events
     headers: tuple[tuple[str, str], ...] = ()
 
     delay_ms: float = 0.0  # before each event, or before a whole answer
@@ -148,7 +149,7 @@ _TYPES = {field.name: str(field.type) for field in dataclasses.fields(Script)}
 def _parse_word(word: str) -> tuple[str, bool | int | float | str]:
     name, equals, value = word.partition("=")
     kind = _TYPES.get(name, "")
-    if not kind or "tuple" in kind:
+    if not kind or "tuple" in kind or "bytes" in kind:
         raise UnknownWordError(f"no script knows the word {word!r}")
     if "bool" in kind:
         return name, value not in ("0", "false")

@@ -1,6 +1,7 @@
 """A gateway with a deployment at every provider that the rows name, all of them the recording upstream."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ model_list:
     model_info: {display_name: Claude Sonnet 4.5, description: For most things}
   - model_name: claude-code-sonnet-4
     litellm_params: {model: claude_code_native/claude-sonnet-4-20250514, api_key: os.environ/CLAUDE_CODE_API_KEY}
+  - {model_name: claude-on-gpt-5, litellm_params: {model: openai/gpt-5}}
   - {model_name: "claude-*", litellm_params: {model: "anthropic/claude-*"}}
   - {model_name: "anthropic/*", litellm_params: {model: "anthropic/*"}}
   - {model_name: "claude_code_native/*", litellm_params: {model: "claude_code_native/*"}}
@@ -43,8 +45,46 @@ model_list:
   - {model_name: "cohere/*", litellm_params: {model: "cohere/*"}}
   - {model_name: "mistral/*", litellm_params: {model: "mistral/*"}}
   - {model_name: "vllm/*", litellm_params: {model: "hosted_vllm/*"}}
+  - model_name: foundry-by-anthropic
+    litellm_params: {model: anthropic/claude-sonnet-4-5, api_base: "%(upstream)s/anthropic", api_key: the-azure-key}
+  - model_name: foundry-by-token
+    litellm_params: {model: azure_ai/claude-sonnet-4-5, api_base: "%(upstream)s/anthropic", azure_ad_token: entra-token}
+  - model_name: claude-behind-a-proxy
+    litellm_params: {model: anthropic/claude-sonnet-4-5, api_base: "%(upstream)s/api"}
+  - model_name: llama-without-tools
+    litellm_params: {model: ollama_chat/llama2}
+    model_info: {supports_function_calling: false}
+  - model_name: llama-outside-the-container
+    litellm_params: {model: ollama_chat/llama3, api_base: "http://localhost:%(port)s"}
+  - model_name: router-elsewhere
+    litellm_params: {model: openrouter/google/palm-2-chat-bison, base_url: "%(upstream)s/elsewhere/v1"}
 claude_code_native: {enabled: true, owner_user_id: %(owner)s}
 """
+
+SECOND_CONFIG = """
+model_list:
+  - model_name: claude-code-sonnet-4 ### RECEIVED MODEL NAME ###
+    litellm_params:
+      model: claude_code_native/claude-sonnet-4-20250514
+      api_key: "os.environ/CLAUDE_CODE_API_KEY"
+  - model_name: "*"
+    litellm_params:
+      model: claude_code_native/*
+  - model_name: claude-3-5-haiku-20241022
+    litellm_params: {model: anthropic/claude-3-5-haiku-20241022}
+litellm_settings:
+  cost_discount_config: {anthropic: 0.5}
+model_list_format: anthropic
+claude_code_native: {enabled: true, owner_user_id: %(owner)s}
+"""
+
+
+@dataclass
+class SecondGateway:
+    """Another process on the same stores: the keys of the first are good here."""
+
+    process: GatewayProcess
+    http: httpx.AsyncClient
 
 
 def environment_of(upstream: RecordingUpstream) -> dict[str, str]:
@@ -56,6 +96,8 @@ def environment_of(upstream: RecordingUpstream) -> dict[str, str]:
         **{f"{host}_API_KEY": PROVIDER_KEY for host in hosts},
         **{f"{host}_API_BASE": upstream.base_url + paths.get(host, "") for host in addressed},
         "CLAUDE_CODE_API_KEY": CLAUDE_CODE_TOKEN,
+        "OR_SITE_URL": "https://keyhouse.example",
+        "OR_APP_NAME": "Keyhouse",
     }
 
 
@@ -73,11 +115,17 @@ def _fresh_upstream(upstream: RecordingUpstream) -> None:
 
 
 @pytest.fixture(scope="session")
+def stores(database_url: str, redis_url: str) -> dict[str, str]:
+    return {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+
+
+@pytest.fixture(scope="session")
 def gateway(
     upstream: RecordingUpstream, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
     folder: Path = tmp_path_factory.mktemp("seeds")
-    (folder / "config.yaml").write_text(CONFIG % {"owner": OWNER})
+    places = {"upstream": upstream.base_url, "port": upstream.port}
+    (folder / "config.yaml").write_text(CONFIG % {"owner": OWNER, **places})
     servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     process = GatewayProcess(
         folder / "home", {**servers, **environment_of(upstream)}, "--config", str(folder / "config.yaml")
