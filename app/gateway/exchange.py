@@ -75,7 +75,8 @@ class Translated:
         """Raises InvalidRequest for what cannot be read, or cannot be said in the host's protocol."""
         conversation = call.codec.parse_request(envelope, call.headers)
         conversation = msgspec.structs.replace(conversation, model=deployment.upstream_model)
-        rendered: Rendered = codec.render_request(conversation, speech.dialect)
+        dialect = speech.dialect.for_model(native_tools=deployment.native_tools)
+        rendered: Rendered = codec.render_request(conversation, dialect)
         self._codec = codec
         self._client = call.codec
         self._provider = deployment.provider

@@ -26,6 +26,11 @@ class Dialect:
 
     issuer: str
 
+    def for_model(self, *, native_tools: bool | None) -> "Dialect":
+        """The dialect for one model of the host. ``native_tools``: whether it calls tools, None where nobody said."""
+        del native_tools
+        return self
+
 
 class PathFacts(msgspec.Struct, frozen=True):
     """What a protocol says in the path that others say in the body."""

@@ -1,6 +1,6 @@
 """How the two endpoints of Ollama differ."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.protocols.codec import Dialect
 
@@ -13,3 +13,6 @@ class OllamaDialect(Dialect):
     issuer: str = "ollama"
     generate: bool = False
     native_tools: bool = True
+
+    def for_model(self, *, native_tools: bool | None) -> "OllamaDialect":
+        return self if native_tools is not False else replace(self, native_tools=False)
