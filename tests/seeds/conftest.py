@@ -121,17 +121,33 @@ def stores(database_url: str, redis_url: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def gateway(
-    upstream: RecordingUpstream, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+    upstream: RecordingUpstream, stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
     folder: Path = tmp_path_factory.mktemp("seeds")
     places = {"upstream": upstream.base_url, "port": upstream.port}
     (folder / "config.yaml").write_text(CONFIG % {"owner": OWNER, **places})
-    servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    process = GatewayProcess(
-        folder / "home", {**servers, **environment_of(upstream)}, "--config", str(folder / "config.yaml")
-    )
+    environment = {**stores, **environment_of(upstream)}
+    process = GatewayProcess(folder / "home", environment, "--config", str(folder / "config.yaml"))
     process.start()
     yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+async def second_gateway(
+    gateway: GatewayProcess,  # it has made the schema
+    upstream: RecordingUpstream,
+    stores: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[SecondGateway]:
+    """With the very entries of the page on claude_code_native, and with the settings that change everything."""
+    folder: Path = tmp_path_factory.mktemp("second")
+    (folder / "config.yaml").write_text(SECOND_CONFIG % {"owner": OWNER})
+    environment = {**stores, **environment_of(upstream)}
+    process = GatewayProcess(folder / "home", environment, "--config", str(folder / "config.yaml"))
+    process.start()
+    async with httpx.AsyncClient(base_url=process.base_url, timeout=30, trust_env=False) as client:
+        yield SecondGateway(process, client)
     process.stop()
 
 
