@@ -2,13 +2,14 @@
 
 GatewayError
 ├─ CallerError             the caller can mend it
-│  ├─ InvalidRequest 400 · NotYetTranslated 400 · Unprocessable 422
+│  ├─ InvalidRequest 400 · Unprocessable 422
 │  ├─ Unauthenticated 401 · Forbidden 403 · ModelNotAllowed 403
 │  ├─ NotFound 404 · ModelNotFound 404 · MethodNotAllowed 405
 │  ├─ RequestTimeout 408 · TooLarge 413
 │  └─ RateLimited 429 (try again soon) · BudgetExhausted 402 (do not try again)
 ├─ UpstreamError           the provider said no, or nothing
-│  └─ UpstreamUnreachable 502 · UpstreamTimeout 504 · UpstreamBroken 502
+│  └─ UpstreamUnreachable 502 · UpstreamTimeout 504 · UpstreamRejected 4xx 5xx · UpstreamUnreadable 502
+│     · UpstreamBroken 502
 └─ StorageUnavailable 503
 
 Raised low, rendered once at the door of the audience that called: a protocol's ``render_error`` for the

@@ -68,6 +68,8 @@ def type_of(error: GatewayError, status: int) -> str:
             return "budget_exceeded"
         case StorageUnavailable():
             return "overloaded_error"
+        case UpstreamRejected():
+            return _TYPES.get(status, "api_error")
         case UpstreamError():
             # A provider that refuses our credential has not refused the caller's.
             return _UPSTREAM_TYPES.get(status, "api_error")

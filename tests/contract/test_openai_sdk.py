@@ -89,6 +89,10 @@ async def test_a_wrong_key_is_one_clear_401(gateway: GatewayProcess) -> None:
     assert "ense" in caught.value.message
 
 
-async def test_a_claude_model_on_the_chat_route_says_that_it_is_not_yet_translated(client: openai.AsyncOpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="not yet translated"):
-        await client.chat.completions.create(model="claude-sonnet-4-6", messages=MESSAGES)
+async def test_what_a_host_has_no_words_for_is_refused_by_name(client: openai.AsyncOpenAI) -> None:
+    audio: openai.types.chat.ChatCompletionContentPartInputAudioParam = {
+        "type": "input_audio",
+        "input_audio": {"data": "UklGRg==", "format": "wav"},
+    }
+    with pytest.raises(openai.BadRequestError, match="audio"):
+        await client.chat.completions.create(model="claude-sonnet-4-6", messages=[{"role": "user", "content": [audio]}])

@@ -16,7 +16,6 @@ from app.base.errors import (
     ModelNotAllowed,
     ModelNotFound,
     NotFound,
-    NotYetTranslated,
     RateLimited,
     RequestTimeout,
     StorageUnavailable,
@@ -25,6 +24,7 @@ from app.base.errors import (
     Unprocessable,
     UpstreamBroken,
     UpstreamError,
+    UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
@@ -73,10 +73,10 @@ CASES = {
         (400, "invalid_request_error", "invalid_request"),
         {},
     ),
-    "not translated": Case(
-        NotYetTranslated("not yet translated"),
+    "refused by a host of another protocol": Case(
+        UpstreamRejected("prompt is too long", provider="gemini", status=400),
         (400, "invalid_request_error"),
-        (400, "invalid_request_error", "not_yet_translated"),
+        (400, "invalid_request_error", "upstream_rejected"),
         {},
     ),
     "unprocessable": Case(
