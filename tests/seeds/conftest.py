@@ -16,6 +16,7 @@ from tests.fakes.upstream import RecordingUpstream
 
 PROVIDER_KEY = "sk-the-providers-own-key"
 CLAUDE_CODE_TOKEN = "sk-ant-oat01-the-token-of-one-person"
+EXPLICIT_TOKEN = "sk-ant-oat01-written-into-the-file"
 OWNER = "the-person-who-signed-in"
 """The user whose keys the personal token of claude_code_native serves."""
 
@@ -70,6 +71,8 @@ model_list:
   - model_name: "*"
     litellm_params:
       model: claude_code_native/*
+  - model_name: with-its-own-token
+    litellm_params: {model: claude_code_native/claude-sonnet-4-5, api_key: %(token)s}
   - model_name: claude-3-5-haiku-20241022
     litellm_params: {model: anthropic/claude-3-5-haiku-20241022}
 litellm_settings:
@@ -142,7 +145,7 @@ async def second_gateway(
 ) -> AsyncIterator[SecondGateway]:
     """With the very entries of the page on claude_code_native, and with the settings that change everything."""
     folder: Path = tmp_path_factory.mktemp("second")
-    (folder / "config.yaml").write_text(SECOND_CONFIG % {"owner": OWNER})
+    (folder / "config.yaml").write_text(SECOND_CONFIG % {"owner": OWNER, "token": EXPLICIT_TOKEN})
     environment = {**stores, **environment_of(upstream)}
     process = GatewayProcess(folder / "home", environment, "--config", str(folder / "config.yaml"))
     process.start()
