@@ -18,6 +18,7 @@ from app.gateway.call import Call, Grant
 from app.gateway.estimate import tokens_of_bytes
 from app.gateway.ports import Ledger
 from app.protocols.codec import UsageReport
+from app.providers.host_table import HOSTS
 
 _RETRY_S = 0.5
 
@@ -193,10 +194,10 @@ def _receipt(
 
 
 def _cost(grant: Grant, report: UsageReport, usage: Usage) -> tuple[Cost, PriceSource]:
-    """What the provider has told, without any discount of ours; else usage times price."""
-    if report.cost is not None:
-        return reported_cost(report.cost), "reported"
+    """What a provider whose word counts has told, without any discount of ours; else usage times price."""
     price = grant.deployment.price
+    if report.cost is not None and price.source != "config" and HOSTS[grant.deployment.provider].tells_cost:
+        return reported_cost(report.cost), "reported"
     return cost_of(usage, price), price.source
 
 

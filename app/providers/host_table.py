@@ -281,6 +281,7 @@ _OPENROUTER = _compatible(
                               "repetition_penalty", "preset"}),
     ),
     price_list="openrouter",
+    tells_cost=True,
     header_variables={"OR_SITE_URL": "HTTP-Referer", "OR_APP_NAME": "X-Title"},
     images=SideSpeech("openrouter", "/chat/completions"),
 )  # fmt: skip

@@ -71,7 +71,8 @@ class Host:
     serves. ``local`` hosts cost nothing. ``default_headers`` are what the host demands, sent where the caller has
     left them out. ``options`` are LiteLLM's further parameters of a deployment with the variables that may give
     them, ``option_defaults`` what holds without; ``needed_options`` have none. ``header_variables`` are headers whose
-    values come from the environment. ``price_list`` names the bundled list of prices.
+    values come from the environment. ``price_list`` names the bundled list of prices; ``tells_cost``: what the host
+    says that a call cost is what it cost, unless the operator has written a price.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Host:
     embeddings: SideSpeech | None = None
     images: SideSpeech | None = None
     price_list: str | None = None
+    tells_cost: bool = False
 
     @property
     def protocols(self) -> tuple[ProtocolName, ...]:

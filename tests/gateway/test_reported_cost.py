@@ -21,10 +21,13 @@ from tests.gateway.examples import DEPLOYMENT, KEY, NOW, RECEIPT
 
 USAGE = Usage(input=100, output=50)
 CALL = Call("req_1", AnthropicMessages(), "generate", "POST", "/v1/messages", None, b"", (), b"{}", NOW, 0.0)
-HALF_OFF = replace(DEPLOYMENT, price=replace(DEPLOYMENT.price, millions=2))
+LISTED = replace(DEPLOYMENT, provider="openrouter", price=replace(DEPLOYMENT.price, source="bundled"))
+HALF_OFF = replace(LISTED, price=replace(LISTED.price, millions=2))
+OWN_PRICE = replace(LISTED, price=DEPLOYMENT.price)
+OTHER_HOST = replace(LISTED, provider="openai_compatible")
 
 
-@pytest.mark.parametrize("deployment", [DEPLOYMENT, HALF_OFF])
+@pytest.mark.parametrize("deployment", [LISTED, HALF_OFF])
 @pytest.mark.parametrize("status", ["ok", "hung_up"])
 async def test_a_reported_cost_is_the_cost_whatever_the_price_list_says(
     deployment: Deployment, status: ReceiptStatus
@@ -44,11 +47,19 @@ async def test_a_reported_cost_is_the_cost_whatever_the_price_list_says(
 
 async def test_without_one_the_price_list_decides() -> None:
     settlement = Settlement(NotingLedger(), Metrics(CollectorRegistry()))
-    grant = Grant(Principal(KEY), None, None, DEPLOYMENT, None, None, RECEIPT)
+    grant = Grant(Principal(KEY), None, None, LISTED, None, None, RECEIPT)
 
     receipt = await settlement.settle(CALL, grant, UsageReport(USAGE, True, 200, "stop"), "ok", None)
     nothing = await settlement.settle(CALL, grant, UsageReport(USAGE, True, 200, "stop", 0), "ok", None)
 
-    assert (receipt.cost, receipt.price_source) == (cost_of(USAGE, DEPLOYMENT.price), "config")
+    assert (receipt.cost, receipt.price_source) == (cost_of(USAGE, LISTED.price), "bundled")
     assert (nothing.cost.total, nothing.price_source) == (0, "reported")
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(receipt), type=type(receipt)) == receipt
+
+
+@pytest.mark.parametrize("deployment", [OWN_PRICE, OTHER_HOST], ids=["the operator's own price", "any other host"])
+async def test_a_reported_cost_counts_for_nothing_where_its_word_does_not(deployment: Deployment) -> None:
+    settlement = Settlement(NotingLedger(), Metrics(CollectorRegistry()))
+    grant = Grant(Principal(KEY), None, None, deployment, None, None, RECEIPT)
+    receipt = await settlement.settle(CALL, grant, UsageReport(USAGE, True, 200, "stop", 0), "ok", None)
+    assert (receipt.cost, receipt.price_source) == (cost_of(USAGE, deployment.price), deployment.price.source)

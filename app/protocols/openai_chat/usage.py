@@ -90,12 +90,24 @@ def usage_of(usage: object) -> Usage | None:
 
 
 def cost_of(usage: object) -> NanoUSD | None:
-    """The price that OpenRouter tells in dollars; None where there is none, or no sensible one."""
-    cost = usage.get("cost") if isinstance(usage, dict) else None
-    if type(cost) is not int and not isinstance(cost, Decimal):
+    """The price that OpenRouter tells in dollars; None where there is none, or no sensible one.
+
+    With the customer's own key at the provider (``is_byok``) it is only OpenRouter's fee, and the rest beside it.
+    """
+    if not isinstance(usage, dict):
+        return None
+    cost = _dollars(usage.get("cost"))
+    details = usage.get("cost_details")
+    if cost is None or usage.get("is_byok") is not True or not isinstance(details, dict):
+        return cost
+    return cost + (_dollars(details.get("upstream_inference_cost")) or 0)
+
+
+def _dollars(value: object) -> NanoUSD | None:
+    if type(value) is not int and not isinstance(value, Decimal):
         return None
     try:
-        amount = parse_usd(Decimal(cost))
+        amount = parse_usd(Decimal(value))
     except (ValueError, DecimalException):
         return None
     return amount if amount >= 0 else None
