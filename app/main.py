@@ -36,7 +36,7 @@ from app.gateway.objects import Custody, Files
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.settle import Settlement
-from app.protocols.registry import all_codecs
+from app.protocols.registry import all_codecs, client_codecs
 from app.providers.azure import AzureUpstream
 from app.providers.bedrock import BedrockUpstream
 from app.providers.demo import DemoUpstream
@@ -189,7 +189,8 @@ def create_app(settings: Settings) -> ASGIApp:
         body_stalled_s=settings.body_timeout_s,
         always_anthropic_list=settings.model_list_format == "anthropic",
     )
-    models = ModelRoutes(house.authenticator, house.gateway, house.discovery, house.codecs, house.metrics, wire)
+    codecs = client_codecs(house.codecs, settings.budget_exceeded_status)
+    models = ModelRoutes(house.authenticator, house.gateway, house.discovery, codecs, house.metrics, wire)
     checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
     master_key = settings.master_key
     assert master_key is not None

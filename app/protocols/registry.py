@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from app.protocols.anthropic_messages.codec import AnthropicMessages
+from app.protocols.anthropic_messages.text_completions import NAME, TextCompletions
 from app.protocols.codec import Codec
 from app.protocols.gemini.codec import Gemini
 from app.protocols.ollama.codec import Ollama
@@ -24,3 +25,8 @@ def all_codecs(budget_status: int | None = None) -> Codecs:
         Ollama(budget_status),
     )
     return {codec.name: codec for codec in codecs}
+
+
+def client_codecs(codecs: Codecs, budget_status: int | None = None) -> Codecs:
+    """And the older form of one of them, which only clients speak and nobody translates."""
+    return {**codecs, NAME: TextCompletions(budget_status)}

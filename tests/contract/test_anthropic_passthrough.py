@@ -413,3 +413,26 @@ async def test_seed_e2_e3_e6_e7_e8_messages_pass_with_a_lower_case_bearer(
     assert {name: received.header(name) for name in expected} == expected
     assert (received.header("x-api-key"), received.header("authorization")) == (PROVIDER_KEY, None)
     assert len(await admin.receipts(key, 1)) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_seed_d69_a_prompt_of_the_claude_2_era_passes_and_is_booked_by_estimate(
+    plain: httpx.AsyncClient, admin: Admin, upstream: RecordingUpstream, key: str, stream: bool
+) -> None:
+    body = {
+        "model": "team-sonnet",
+        "max_tokens_to_sample": 300,
+        "prompt": "\n\nHuman: Hello, Claude\n\nAssistant:",
+        "stream": stream,
+    }
+    answer = await plain.post("/anthropic/v1/complete", json=body)
+    assert answer.status_code == 200
+    assert answer.content == bytes(upstream.responses[-1].body)
+    received = upstream.requests[-1]
+    assert (received.path, received.json()) == ("/v1/complete", {**body, "model": "claude-sonnet-4-6"})
+    [row] = await admin.receipts(key, 1)
+    assert row["metadata"]["usage_source"] == "estimated"
+    assert row["metadata"]["status"] == "ok"
+    said = answer.text if stream else answer.json()["completion"]
+    assert 0 < row["completion_tokens"] <= len(said.encode())
+    assert row["spend"] > 0

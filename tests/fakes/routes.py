@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from tests.fakes import anthropic_wire, gemini_wire, ollama_wire, openai_wire, responses_wire
 from tests.fakes.answers import Answer, html_page, whole, written
+from tests.fakes.anthropic_complete import answer_complete
 from tests.fakes.recording import RecordedRequest
 from tests.fakes.script import Script, UnknownWordError, script_of_prompt
 
@@ -77,6 +78,8 @@ def answer_of(request: RecordedRequest, script: Script, request_id: str) -> Answ
         return written(script.raw, wire.headers(script, request_id))
     if request.method in ("GET", "HEAD") and request.path.endswith(("/models", "/api/tags")):
         return wire.answer_models(script, request_id, MODELS[wire.__name__])
+    if request.method == "POST" and request.path.endswith("/v1/complete"):
+        return answer_complete(script, parse_body(request), request_id)
     if request.method == "POST" and (wire in (gemini_wire, ollama_wire) or request.path.endswith(_POSTS)):
         return _answer_post(request, script, request_id)
     echo = {"method": request.method, "path": unquote(request.path), "query": request.query}

@@ -11,7 +11,7 @@ from litestar.handlers import ASGIRouteHandler
 from app.api.llm.connection import ClientGone, Guard, Receive, Scope, Send, send_reply, send_whole
 from app.api.security import find_credentials
 from app.base import clock
-from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound, NotFound
+from app.base.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound
 from app.base.ids import new_id
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
@@ -49,7 +49,6 @@ _PASSED_THROUGH: dict[str, Operation] = {
 }
 _KEPT: dict[str, Operation] = {"v1/messages/batches": "batches", "v1/files": "files"}
 """What the provider keeps, and each path below."""
-_NOT_METERED_YET = ("v1/complete",)
 # Two writings of one path would be two routes to us and one to the provider: "v1//messages", "v1/./messages", "%3F".
 _PLAIN_PATH = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._~:@+=,-]+(/[A-Za-z0-9._~:@+=,-]+)*")
 
@@ -160,6 +159,10 @@ class ModelRoutes:
             if operation is not None:
                 await self._serve(Target(self._anthropic, operation, native_only=True), "POST", scope, receive, send)
                 return
+            if path == "v1/complete":
+                target = Target(self._codecs["anthropic_text_completions"], "generate", f"/{path}", native_only=True)
+                await self._serve(target, "POST", scope, receive, send)
+                return
             target = Target(self._anthropic, _kept(path) or "opaque", f"/{path}", native_only=True)
             await self._serve(target, scope["method"], scope, receive, send)
 
@@ -190,8 +193,6 @@ class ModelRoutes:
         try:
             _check_method(scope, method)
             principal = await self._authenticate(scope)
-            if target.upstream_path is not None:
-                _check_metered(method, target.upstream_path)
             headers = scope["headers"]
             guard = Guard(receive)
             body = await guard.read_body(headers, self._rules.most_body_bytes, self._rules.body_stalled_s)
@@ -319,12 +320,3 @@ def _below(prefix: str, scope: Scope) -> str:
     below: str = scope["path"].removeprefix(prefix).strip("/")
     scope["path"] = f"{prefix}/{below}" if below else prefix
     return below
-
-
-def _check_metered(method: str, upstream_path: str) -> None:
-    path = upstream_path.strip("/")
-    if method == "POST" and path in _NOT_METERED_YET:
-        raise InvalidRequest(
-            f"POST /anthropic/{path} is not metered yet, so it is refused rather than left out of the books; "
-            "use POST /v1/messages"
-        )
