@@ -16,6 +16,7 @@ ProtocolName = Literal[
 ]
 CredentialKind = Literal["x-api-key", "bearer", "azure", "x-goog-api-key", "signed"]
 
+ANY_MODEL = ("*",)
 UNCHANGED = "#unchanged"
 """At the end of an ``api_base``: the URL of a generation call as it stands, nothing is appended to it."""
 
@@ -47,7 +48,7 @@ class Speech:
     stream_path: str | None = None
     count_path: str | None = None
     version_path: str = "/v1"
-    models: tuple[str, ...] = ("*",)
+    models: tuple[str, ...] = ANY_MODEL
     inventor_only: bool = False
 
     def serves(self, upstream_model: str) -> bool:
@@ -119,8 +120,11 @@ class Host:
     ) -> Speech | None:
         """The protocol in which to ask for a model: the client's own where the host speaks it, else the one that the
         operator prefers, else the host's best. None when the host serves no such model.
+
+        A model that one of its protocols names is served in no other: Azure's Claude answers no chat completions.
         """
-        spoken = [speech for speech in self.speaks if speech.serves(upstream_model)]
+        serving = [speech for speech in self.speaks if speech.serves(upstream_model)]
+        spoken = [speech for speech in serving if speech.models != ANY_MODEL] or serving
         for protocol in (wanted, preferred):
             for speech in spoken:
                 if speech.protocol == protocol:

@@ -3,8 +3,8 @@
 import pytest
 
 from app.providers.host_table import HOSTS, family_of
-from app.providers.known_elsewhere import NOT_BUILT
 from app.providers.hosts import endpoint_url
+from app.providers.known_elsewhere import NOT_BUILT
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,24 @@ def test_a_bare_name_belongs_to_the_one_maker_of_its_family(name: str, provider:
 
 def test_what_is_built_is_not_also_to_come() -> None:
     assert not HOSTS.keys() & NOT_BUILT
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "protocol"),
+    [
+        ("azure", "claude-sonnet-4-5", "anthropic_messages"),
+        ("azure_ai", "claude-sonnet-4-5", "anthropic_messages"),
+        ("azure_ai", "mistral-large", "openai_chat"),
+        ("vertex_ai", "claude-sonnet-4-5@20250929", "anthropic_messages"),
+        ("vertex_ai", "gemini-2.5-pro", "gemini"),
+        ("vertex_ai", "meta/llama-4", "openai_chat"),
+        ("anthropic", "claude-sonnet-4-5", "anthropic_messages"),
+        ("openai", "gpt-5", "openai_chat"),
+    ],
+)
+def test_a_chat_client_is_served_in_the_one_protocol_that_names_its_model(
+    provider: str, model: str, protocol: str
+) -> None:
+    speech = HOSTS[provider].choose_speech("openai_chat", model, "https://x")
+    assert speech is not None
+    assert speech.protocol == protocol
