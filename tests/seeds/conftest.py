@@ -30,6 +30,8 @@ model_list:
   - model_name: claude-code-sonnet-4
     litellm_params: {model: claude_code_native/claude-sonnet-4-20250514, api_key: os.environ/CLAUDE_CODE_API_KEY}
   - {model_name: claude-on-gpt-5, litellm_params: {model: openai/gpt-5}}
+  - {model_name: on-two-hosts, litellm_params: {model: openai/gpt-5}}
+  - {model_name: on-two-hosts, litellm_params: {model: gemini/gemini-2.5-pro}}
   - {model_name: "claude-*", litellm_params: {model: "anthropic/claude-*"}}
   - {model_name: "anthropic/*", litellm_params: {model: "anthropic/*"}}
   - {model_name: "claude_code_native/*", litellm_params: {model: "claude_code_native/*"}}
