@@ -28,6 +28,7 @@ from app.protocols.conversation import (
 )
 from app.protocols.gemini import seals
 from app.protocols.gemini.proto import (
+    NULL,
     UNREADABLE,
     as_elements,
     as_members,
@@ -35,7 +36,8 @@ from app.protocols.gemini.proto import (
     find,
     find_members,
     find_text,
-    first_byte,
+    is_null,
+    unreadable,
 )
 from app.protocols.opaque import Seal
 
@@ -47,6 +49,25 @@ _BESIDE = frozenset({"thought", "thoughtSignature", "mediaResolution", "partMeta
 _RESULT_FIELDS = ("result", "output")
 
 
+Place = tuple[int, int]
+"""Of a part: which content, and which part of it."""
+
+
+class Call(msgspec.Struct, gc=False):
+    name: str | None = None
+    id: str | None = None
+    args: msgspec.Raw = NULL
+
+
+class Response(msgspec.Struct, gc=False):
+    """``response`` is read at once: what a tool said is long, and mostly one text."""
+
+    name: str | None = None
+    id: str | None = None
+    response: Any = None
+    parts: msgspec.Raw = NULL
+
+
 class Part(msgspec.Struct, gc=False):
     """Each field by both of its names; what is none of these makes the whole part a foreign block."""
 
@@ -54,10 +75,10 @@ class Part(msgspec.Struct, gc=False):
     thought: bool | None = None
     thoughtSignature: str | None = None  # noqa: N815
     thought_signature: str | None = None
-    functionCall: dict[str, msgspec.Raw] | None = None  # noqa: N815
-    function_call: dict[str, msgspec.Raw] | None = None
-    functionResponse: dict[str, msgspec.Raw] | None = None  # noqa: N815
-    function_response: dict[str, msgspec.Raw] | None = None
+    functionCall: Call | None = None  # noqa: N815
+    function_call: Call | None = None
+    functionResponse: Response | None = None  # noqa: N815
+    function_response: Response | None = None
     inlineData: dict[str, Any] | None = None  # noqa: N815
     inline_data: dict[str, Any] | None = None
     fileData: dict[str, Any] | None = None  # noqa: N815
@@ -81,10 +102,8 @@ _decode_contents = msgspec.json.Decoder(list[Content] | Content).decode
 def parse_contents(raw: msgspec.Raw, param: str = "contents") -> tuple[Turn, ...]:
     try:
         read = _decode_contents(raw)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f'"{param}" cannot be read: {error}', param=param) from error
     except UNREADABLE as error:
-        raise InvalidRequest(f'"{param}" cannot be read', param=param) from error
+        raise unreadable(error, param) from error
     contents = read if isinstance(read, list) else [read]
     parsing = _Parsing(raw, param)
     for index, content in enumerate(contents):
@@ -142,7 +161,7 @@ class _Parsing:
         for number, part in enumerate(parts if isinstance(parts, list) else [] if parts is None else [parts]):
             self._add(blocks, part, (index, number))
 
-    def _add(self, blocks: Blocks, part: Part, place: tuple[int, int]) -> None:
+    def _add(self, blocks: Blocks, part: Part, place: Place) -> None:
         written = part.thoughtSignature or part.thought_signature
         signature = None if written == seals.DUMMY else written
         only_text = part.functionCall is None and part.function_call is None and part.text is not None
@@ -158,7 +177,7 @@ class _Parsing:
         if block is not None:
             blocks.append(block)
 
-    def _block(self, part: Part, place: tuple[int, int]) -> Block | None:
+    def _block(self, part: Part, place: Place) -> Block | None:
         """The one thing that the part holds besides a text; None where it is nothing known here."""
         path = f"{self._param}.{place[0]}.parts.{place[1]}"
         call = part.functionCall if part.functionCall is not None else part.function_call
@@ -166,7 +185,7 @@ class _Parsing:
             return self._call(call, place, path)
         response = part.functionResponse if part.functionResponse is not None else part.function_response
         if response is not None:
-            return self._response(response, path)
+            return self._response(response, place, path)
         if part.videoMetadata is not None or part.video_metadata is not None:
             return None
         detail = _detail_in(part.mediaResolution if part.mediaResolution is not None else part.media_resolution)
@@ -176,34 +195,43 @@ class _Parsing:
         file = part.fileData if part.fileData is not None else part.file_data
         return None if file is None else _file_block(file, detail, path)
 
-    def _call(self, call: dict[str, msgspec.Raw], place: tuple[int, int], path: str) -> ToolCall:
-        name = find_text(call, "name", f"{path}.functionCall.")
-        if not name:
-            raise InvalidRequest(f'"{path}.functionCall.name" is missing', param=f"{path}.functionCall.name")
-        raw = find(call, "args", f"{path}.functionCall.")
-        if raw is not None and first_byte(raw) != b"{":
-            raise InvalidRequest(f'"{path}.functionCall.args" must be an object', param=f"{path}.functionCall.args")
-        call_id = find_text(call, "id", f"{path}.functionCall.")
-        if not call_id:
-            call_id = _made_up_id(place, name)
-        self._waiting.setdefault(name, deque()).append(call_id)
+    def _call(self, call: Call, place: Place, path: str) -> ToolCall:
+        path += ".functionCall"
+        if not call.name:
+            raise InvalidRequest(f'"{path}.name" is missing', param=f"{path}.name")
+        arguments = "{}" if is_null(call.args) else bytes(call.args).decode()
+        if not arguments.startswith("{"):
+            raise InvalidRequest(f'"{path}.args" must be an object', param=f"{path}.args")
+        call_id = call.id or _made_up_id(place, call.name)
+        self._waiting.setdefault(call.name, deque()).append(call_id)
         self._known.add(call_id)
-        return ToolCall(call_id, name, "{}" if raw is None else bytes(raw).decode())
+        return ToolCall(call_id, call.name, arguments)
 
-    def _response(self, response: dict[str, msgspec.Raw], path: str) -> ToolResult:
-        within = f"{path}.functionResponse."
-        call_id = self._answered(find_text(response, "id", within), find_text(response, "name", within), path)
-        raw = find(response, "response", within)
+    def _response(self, response: Response, place: Place, path: str) -> ToolResult:
+        call_id = self._answered(response.id, response.name, path)
+        path += ".functionResponse"
         blocks: list[Text | Image | Document | Foreign] = []
-        text, is_error = ("", False) if raw is None else _said(raw, within + "response")
+        text, is_error = self._said(response.response, place, path)
         if text:
             blocks.append(Text(text))
-        parts = find(response, "parts", within)
-        for number, element in enumerate(() if parts is None else as_elements(parts, within + "parts")):
-            media = _response_media(element, f"{within}parts.{number}")
-            if media is not None:
-                blocks.append(media)
+        if not is_null(response.parts):
+            for number, element in enumerate(as_elements(response.parts, f"{path}.parts")):
+                media = _response_media(element, f"{path}.parts.{number}")
+                if media is not None:
+                    blocks.append(media)
         return ToolResult(call_id, tuple(blocks), is_error)
+
+    def _said(self, said: object, place: Place, path: str) -> tuple[str, bool]:
+        """(text, whether it is an error) of a function's response: the text within where there is just that."""
+        if said is None:
+            return "", False
+        if not isinstance(said, dict):
+            raise InvalidRequest(f'"{path}.response" must be an object', param=f"{path}.response")
+        name, value = next(iter(said.items())) if len(said) == 1 else ("", None)
+        if isinstance(value, str) and (name in _RESULT_FIELDS or name == "error"):
+            return value, name == "error"
+        written = find(find_members(as_members(self._raw_part(place), path), "functionResponse"), "response")
+        return "{}" if written is None else bytes(written).decode(), name == "error"
 
     def _answered(self, call_id: str | None, name: str | None, path: str) -> str:
         """The id of the call that is answered: the one given, else the first call of the name that waits."""
@@ -220,15 +248,17 @@ class _Parsing:
             param=f"{path}.functionResponse",
         )
 
-    def _foreign(self, place: tuple[int, int]) -> Foreign | None:
-        path = f"{self._param}.{place[0]}.parts.{place[1]}"
+    def _foreign(self, place: Place) -> Foreign | None:
+        raw = self._raw_part(place)
+        return foreign_part(as_members(raw, self._param), bytes(raw).decode())
+
+    def _raw_part(self, place: Place) -> msgspec.Raw:
         if self._contents is None:
             self._contents = as_elements(self._raw, self._param)
         if self._raw_parts[0] != place[0]:
             content = as_members(self._contents[place[0]], self._param)
-            self._raw_parts = (place[0], as_elements(content["parts"], path))
-        raw = self._raw_parts[1][place[1]]
-        return foreign_part(as_members(raw, path), bytes(raw).decode())
+            self._raw_parts = (place[0], as_elements(content["parts"], self._param))
+        return self._raw_parts[1][place[1]]
 
 
 def _add_thought(blocks: Blocks, text: str, signature: str | None) -> None:
@@ -268,7 +298,7 @@ def foreign_part(members: dict[str, msgspec.Raw], raw: str) -> Foreign | None:
     return None if kind is None else Foreign(PROTOCOL, camel(kind), raw, essential=True)
 
 
-def _made_up_id(place: tuple[int, int], name: str) -> str:
+def _made_up_id(place: Place, name: str) -> str:
     digest = hashlib.sha256(f"{place[0]}.{place[1]}.{name}".encode()).hexdigest()
     return f"call_{digest[:24]}"
 
@@ -329,16 +359,6 @@ def _file_block(file: dict[str, Any], detail: str | None, path: str) -> Block | 
         return None
     source = FileSource(url) if url.startswith(_UPLOADED) else UrlSource(url, kind or None)
     return Image(source, detail) if family == "image" else Document(source, title)
-
-
-def _said(raw: msgspec.Raw, path: str) -> tuple[str, bool]:
-    """(text, whether it is an error) of a function's response: the text within where there is just that."""
-    members = as_members(raw, path)
-    if len(members) == 1:
-        name, value = next(iter(members.items()))
-        if name in (*_RESULT_FIELDS, "error") and first_byte(value) == b'"':
-            return find_text(members, name, path + ".") or "", name == "error"
-    return bytes(raw).decode(), "error" in members and len(members) == 1
 
 
 def _response_media(element: msgspec.Raw, path: str) -> Image | Document | Foreign | None:

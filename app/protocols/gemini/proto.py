@@ -19,7 +19,7 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_anything = msgspec.json.Decoder().decode
 _hump = re.compile(r"[A-Z]")
-_NULL = b"null"
+NULL = msgspec.Raw(b"null")
 
 
 @lru_cache(maxsize=256)
@@ -45,7 +45,18 @@ def find(members: Members, name: str, path: str = "") -> msgspec.Raw | None:
     if written is not None and other is not None:
         raise InvalidRequest(f'"{name}" is there twice, also as "{spelled}"; send one of them', param=path + name)
     found = other if written is None else written
-    return None if found is None or bytes(found) == _NULL else found
+    return None if found is None or is_null(found) else found
+
+
+def is_null(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:5]) == b"null"
+
+
+def unreadable(error: Exception, place: str) -> InvalidRequest:
+    """What decoding said of the value at ``place``, in the words of a client."""
+    said, _, inner = str(error).partition("\n")[0].partition(" - at `$")
+    param = place + inner.rstrip("`").replace("[", ".").replace("]", "")
+    return InvalidRequest(f'"{param}" cannot be read: {said}', param=param)
 
 
 def as_members(raw: msgspec.Raw, path: str) -> dict[str, msgspec.Raw]:

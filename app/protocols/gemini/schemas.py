@@ -1,15 +1,18 @@
 """JSON Schemas as Gemini's models take them: the OpenAPI subset of the older ones, and the way back from it."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
 from app.base.errors import InvalidRequest
-from app.protocols.losses import Losses
+from app.protocols.losses import Loss, Losses
 
 _LONGEST_CHAIN = 8
 _DEEPEST = 24
 _MOST_NODES = 5000
+_LONGEST_REMEMBERED = 8192
+_MOST_REMEMBERED = 512
 _KEPT = frozenset(
     {
         "description", "enum", "example", "format", "items", "maxItems", "maxLength", "maxProperties", "maximum",
@@ -32,15 +35,38 @@ Node = dict[str, object]
 
 def reduced(schema: str, param: str, losses: Losses) -> msgspec.Raw:
     """``schema`` in the OpenAPI subset. What the subset lacks is left out as a loss; references are written out."""
-    return msgspec.Raw(msgspec.json.encode(_Reducer(_read(schema, param), param, losses).reduced()))
+    reduce = _remembered_reduction if len(schema) <= _LONGEST_REMEMBERED else _reduction
+    written, lost = reduce(schema, param)
+    for loss in lost:
+        if loss.severity == "dropped":
+            losses.drop(loss.field)
+        else:
+            losses.approximate(loss.field)
+    return msgspec.Raw(written)
 
 
 def lowered(schema: msgspec.Raw, param: str) -> str:
     """Google's own Schema as JSON Schema: types in lower case, ``nullable`` as a type, counts as numbers."""
+    written = bytes(schema)
+    return (_remembered_lowering if len(written) <= _LONGEST_REMEMBERED else _lowering)(written, param)
+
+
+def _reduction(schema: str, param: str) -> tuple[bytes, tuple[Loss, ...]]:
+    losses = Losses()
+    written = msgspec.json.encode(_Reducer(_read(schema, param), param, losses).reduced())
+    return written, losses.gathered()
+
+
+def _lowering(schema: bytes, param: str) -> str:
     return msgspec.json.encode(_lower(_read(schema, param), 0)).decode()
 
 
-def _read(schema: str | msgspec.Raw, param: str) -> Node:
+# The same tools come with every turn of a session.
+_remembered_reduction = lru_cache(maxsize=_MOST_REMEMBERED)(_reduction)
+_remembered_lowering = lru_cache(maxsize=_MOST_REMEMBERED)(_lowering)
+
+
+def _read(schema: str | bytes, param: str) -> Node:
     try:
         value: object = _decode(schema)
     except _UNREADABLE as error:

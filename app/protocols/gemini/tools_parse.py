@@ -5,6 +5,8 @@ import msgspec
 from app.base.errors import InvalidRequest
 from app.protocols.conversation import FunctionTool, HostedTool, Tool, ToolChoice, WebSearch
 from app.protocols.gemini.proto import (
+    NULL,
+    UNREADABLE,
     Members,
     as_elements,
     as_members,
@@ -13,10 +15,23 @@ from app.protocols.gemini.proto import (
     find_members,
     find_text,
     find_texts,
+    is_null,
+    unreadable,
 )
 from app.protocols.gemini.schemas import lowered
 
 _SEARCHES = frozenset({"googleSearch", "googleSearchRetrieval", "enterpriseWebSearch"})
+
+
+class _Declaration(msgspec.Struct, gc=False):
+    name: str | None = None
+    description: str | None = None
+    parameters: msgspec.Raw = NULL
+    parametersJsonSchema: msgspec.Raw = NULL  # noqa: N815
+    parameters_json_schema: msgspec.Raw = NULL
+
+
+_decode_declarations = msgspec.json.Decoder(list[_Declaration] | _Declaration).decode
 
 
 def parse_tools(fields: Members) -> tuple[Tool, ...]:
@@ -33,8 +48,7 @@ def parse_tools(fields: Members) -> tuple[Tool, ...]:
 def _add(tools: list[Tool], kind: str, value: msgspec.Raw, path: str) -> None:
     path = f"{path}.{kind}"
     if kind == "functionDeclarations":
-        for number, element in enumerate(as_elements(value, path)):
-            tools.append(_function(as_members(element, f"{path}.{number}"), f"{path}.{number}."))
+        tools += _functions(value, path)
     elif kind in _SEARCHES:
         search = WebSearch(blocked_domains=find_texts(as_members(value, path), "excludeDomains", path + "."))
         if search not in tools:
@@ -43,19 +57,33 @@ def _add(tools: list[Tool], kind: str, value: msgspec.Raw, path: str) -> None:
         tools.append(HostedTool(kind, f'{{"{kind}":{bytes(value).decode()}}}'))
 
 
-def _function(declaration: Members, path: str) -> FunctionTool:
-    name = find_text(declaration, "name", path)
-    if not name:
-        raise InvalidRequest(f'"{path}name" is missing', param=path + "name")
-    json_schema = find(declaration, "parametersJsonSchema", path)
-    parameters = find(declaration, "parameters", path)
+def _functions(raw: msgspec.Raw, path: str) -> list[FunctionTool]:
+    try:
+        read = _decode_declarations(raw)
+    except UNREADABLE as error:
+        raise unreadable(error, path) from error
+    declarations = read if isinstance(read, list) else [read]
+    return [_function(declaration, f"{path}.{number}") for number, declaration in enumerate(declarations)]
+
+
+def _function(declaration: _Declaration, path: str) -> FunctionTool:
+    if not declaration.name:
+        raise InvalidRequest(f'"{path}.name" is missing', param=f"{path}.name")
+    json_schema, other = declaration.parametersJsonSchema, declaration.parameters_json_schema
+    if not is_null(json_schema) and not is_null(other):
+        raise InvalidRequest(f'"{path}.parametersJsonSchema" is there twice', param=f"{path}.parametersJsonSchema")
+    if is_null(json_schema):
+        json_schema = other
     schema = None
-    if json_schema is not None:
-        as_members(json_schema, path + "parametersJsonSchema")
+    if not is_null(json_schema):
         schema = bytes(json_schema).decode()
-    elif parameters is not None:
-        schema = lowered(parameters, path + "parameters")
-    return FunctionTool(name, find_text(declaration, "description", path), schema)
+        if not schema.startswith("{"):
+            raise InvalidRequest(
+                f'"{path}.parametersJsonSchema" must be an object', param=f"{path}.parametersJsonSchema"
+            )
+    elif not is_null(declaration.parameters):
+        schema = lowered(declaration.parameters, f"{path}.parameters")
+    return FunctionTool(declaration.name, declaration.description, schema)
 
 
 def parse_choice(fields: Members, tools: tuple[Tool, ...]) -> tuple[ToolChoice | None, tuple[Tool, ...]]:
