@@ -242,6 +242,9 @@ class AnswerParsing:
 
     def _part(self, events: list[Event], part: _Part) -> None:
         text, signature = part.text, part.thoughtSignature
+        if text and signature is None and part.functionCall is None:
+            self._speak(events, Thinking if part.thought else Text, text)
+            return
         if part.functionCall is not None:
             self._call(events, part.functionCall, signature)
             return

@@ -36,6 +36,9 @@ class AnswerSplitter(FrameSplitter):
         if self._is_array:
             return self._feed_array(chunk)
         if chunk.endswith(_END) and not self._held and not self._after_cr:
+            if chunk.find(b"\r") == len(chunk) - 4 and chunk.find(b"\n") == len(chunk) - 3:
+                self._seen_cr = True
+                return [chunk]
             frames = chunk.split(_END)
             ends = 2 * (len(frames) - 1)
             if chunk.count(b"\n") == ends and chunk.count(b"\r") == ends:

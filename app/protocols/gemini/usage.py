@@ -62,8 +62,10 @@ def usage_of(metadata: object, *, images: int = 0, web_searches: int = 0) -> Usa
         return None
     prompt, spoken = prompt or 0, candidates or 0
     cached = min(prompt, _count(metadata, "cachedContentTokenCount") or 0)
-    cached_audio = _audio_in(metadata, "cacheTokensDetails") if cached else 0
-    audio_input = min(prompt - cached, max(0, _audio_in(metadata, "promptTokensDetails") - cached_audio))
+    audio_input = _audio_in(metadata, "promptTokensDetails")
+    if audio_input:
+        cached_audio = _audio_in(metadata, "cacheTokensDetails") if cached else 0
+        audio_input = min(prompt - cached, max(0, audio_input - cached_audio))
     tools = _count(metadata, "toolUsePromptTokenCount") or 0
     if thoughts and thoughts <= spoken and _count(metadata, "totalTokenCount") == prompt + spoken + tools:
         spoken -= thoughts  # some versions of Vertex AI count them among the candidates'
