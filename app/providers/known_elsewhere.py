@@ -1,4 +1,4 @@
-"""Names of providers that LiteLLM serves and this product does not yet."""
+"""Names of providers that LiteLLM serves and this product does not."""
 
 NOT_BUILT = frozenset(
     """
