@@ -242,29 +242,31 @@ class AnswerParsing:
 
     def _part(self, events: list[Event], part: _Part) -> None:
         text, signature = part.text, part.thoughtSignature
-        if text and signature is None and part.functionCall is None:
-            self._speak(events, Thinking if part.thought else Text, text)
-            return
         if part.functionCall is not None:
             self._call(events, part.functionCall, signature)
-            return
-        if text is None:
+        elif text is None:
             self._whole(events, part)
-            return
-        if part.thought:
-            if text or signature:
-                self._speak(events, Thinking, text)
-            if signature:
-                self._seal(events, signature)
-            return
-        if signature and self._open is Text and self._late_seal is None:
+        elif text and not signature:
+            self._speak(events, Thinking if part.thought else Text, text)
+        elif part.thought:
+            self._think(events, text, signature)
+        elif signature:
+            self._say_signed(events, text, signature)
+
+    def _think(self, events: list[Event], text: str, signature: str | None) -> None:
+        if text or signature:
+            self._speak(events, Thinking, text)
+        if signature:
+            self._seal(events, signature)
+
+    def _say_signed(self, events: list[Event], text: str, signature: str) -> None:
+        if self._open is Text and self._late_seal is None:
             # The proof of what was said comes with its last words. More of the text's citations may follow.
             if text:
                 self._speak(events, Text, text)
             self._late_seal = signature
             return
-        if signature:
-            self._seal(events, signature)
+        self._seal(events, signature)
         if text:
             self._speak(events, Text, text)
 
