@@ -8,6 +8,7 @@ from app.base.errors import InvalidRequest
 from app.protocols.conversation import FunctionTool, HostedTool, McpServer, Tool, ToolChoice, WebSearch
 from app.protocols.openai_chat.parts_parse import parse_mark
 from app.protocols.openai_chat.wire import (
+    WireAnthropicsServer,
     WireChoice,
     WireFunctionTool,
     WireSearch,
@@ -24,6 +25,7 @@ _TOOL = msgspec.json.Decoder(WireTool)
 _TOOLS = msgspec.json.Decoder(list[WireTool])
 _FUNCTION = msgspec.json.Decoder(WireFunctionTool)
 _SERVER = msgspec.json.Decoder(WireServer)
+_ANTHROPICS_SERVER = msgspec.json.Decoder(WireAnthropicsServer)
 _KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _CHOICES: Mapping[str, ToolChoice] = {
@@ -59,6 +61,8 @@ def _parse_tool(raw: msgspec.Raw, place: str) -> Tool:
             return FunctionTool(tool.custom.name, tool.custom.description, _CUSTOM_SCHEMA, cache=mark)
         case "mcp":
             return _parse_server(raw, place)
+        case "url":
+            return _parse_anthropics_server(raw, place)
         case None | "custom" if tool.name is not None and (schema := text_of(tool.input_schema)) is not None:
             return FunctionTool(tool.name, tool.description, schema, tool.strict, mark, bool(tool.defer_loading))
         case None:
@@ -90,6 +94,14 @@ def _parse_server(raw: msgspec.Raw, place: str) -> McpServer:
     if names is not None and not isinstance(names, list):
         names = names.tool_names
     return McpServer(server.server_label, server.server_url, authorization, None if names is None else tuple(names))
+
+
+def _parse_anthropics_server(raw: msgspec.Raw, place: str) -> McpServer:
+    """Anthropic's form of a server, which LiteLLM's clients write among the tools."""
+    server = read_as(_ANTHROPICS_SERVER, raw, place)
+    terms = server.tool_configuration
+    names = None if terms is None else terms.allowed_tools if terms.enabled else []
+    return McpServer(server.name, server.url, server.authorization_token, None if names is None else tuple(names))
 
 
 def custom_names(fields: Mapping[str, msgspec.Raw]) -> frozenset[str]:

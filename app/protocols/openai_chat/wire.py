@@ -194,6 +194,18 @@ class WireServer(msgspec.Struct, gc=False):
     headers: dict[str, str] | None = None
 
 
+class WireAllowance(msgspec.Struct, gc=False):
+    enabled: bool = True
+    allowed_tools: list[str] | None = None
+
+
+class WireAnthropicsServer(msgspec.Struct, gc=False):
+    name: str
+    url: str
+    authorization_token: str | None = None
+    tool_configuration: WireAllowance | None = None
+
+
 class WireFunctionTool(msgspec.Struct, gc=False):
     function: WireFunction
 

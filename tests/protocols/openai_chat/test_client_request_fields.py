@@ -63,6 +63,20 @@ def user(*parts: dict[str, Any]) -> dict[str, Any]:
             McpServer("deepwiki", "https://mcp.deepwiki.com/mcp", "t", ("ask",)),
         ),
         (
+            {
+                "type": "url",
+                "name": "deepwiki",
+                "url": "https://mcp.deepwiki.com/mcp",
+                "authorization_token": "t",
+                "tool_configuration": {"allowed_tools": ["ask"]},
+            },
+            McpServer("deepwiki", "https://mcp.deepwiki.com/mcp", "t", ("ask",)),
+        ),
+        (
+            {"type": "url", "name": "a", "url": "https://a", "tool_configuration": {"enabled": False}},
+            McpServer("a", "https://a", allowed_tools=()),
+        ),
+        (
             {"type": "computer_20241022", "function": {"name": "computer", "parameters": {"display_height_px": 1}}},
             HostedTool(
                 "computer_20241022",
@@ -248,6 +262,7 @@ def test_extra_headers_are_carried_without_credentials_and_betas_are_joined() ->
         ({"tools": [{"type": "function"}]}, "tools.0"),
         ({"tools": [{"type": "function", "function": {"name": 5}}]}, "tools.0.function.name"),
         ({"tools": [{"type": "mcp", "server_label": "a"}]}, "tools.0"),
+        ({"tools": [{"type": "url", "name": "a"}]}, "tools.0"),
         (
             {"tools": [{"type": "mcp", "server_label": "a", "server_url": "b", "require_approval": "always"}]},
             "tools.0.require_approval",
