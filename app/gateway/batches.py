@@ -203,6 +203,14 @@ class Batches:
                     f'provider "{place.provider}" gave the new batch no name', provider=place.provider
                 )
             await self._keep(call, grant, order, batch_id)
+            self._log.info(
+                "batch made",
+                request_id=call.request_id,
+                key_id=grant.principal.key.key_id,
+                batch_id=batch_id,
+                requests=len(order.batch.items),
+                most_nanousd=order.most_nanousd,
+            )
             return Reply(reply.status, headers, with_own_results_url(body))
         finally:
             self._settlement.release(call)

@@ -98,7 +98,16 @@ class Custody:
 
     async def ask(self, call: Call, principal: Principal, place: Deployment) -> tuple[Grant, UpstreamReply]:
         grant = Grant(principal, None, None, place, Verbatim(call, None, place, None))
-        return grant, await dispatch(call, grant, self._upstream)
+        reply = await dispatch(call, grant, self._upstream)
+        self._log.info(
+            "forwarded",
+            request_id=call.request_id,
+            route=call.route,
+            key_id=principal.key.key_id,
+            provider=place.provider,
+            status=reply.status,
+        )
+        return grant, reply
 
     async def ask_whole(
         self, call: Call, principal: Principal, place: Deployment, change: Change | None = None
@@ -209,30 +218,21 @@ class Files:
         self._custody = custody
 
     async def serve(self, call: Call, principal: Principal) -> Reply:
+        custody = self._custody
         match call.method, path_below(call, "/v1/files"):
             case "POST", []:
-                place = self._custody.place_of(call, principal, None)
+                place = custody.place_of(call, principal, None)
                 return await finish_anyway(self._upload(call, principal, place))
+            case "GET", [] if not principal.is_admin:
+                return await custody.list_page(call, principal, "file", None)
             case "GET", []:
-                if principal.is_admin:
-                    reply, _ = await self._custody.ask_whole(
-                        call, principal, self._custody.place_of(call, principal, None)
-                    )
-                    return reply
-                return await self._custody.list_page(call, principal, "file", None)
-            case "GET", [file_id]:
-                record = await self._custody.find(principal, "file", file_id)
-                reply, _ = await self._custody.ask_whole(
-                    call, principal, self._custody.place_of(call, principal, record)
-                )
+                reply, _ = await custody.ask_whole(call, principal, custody.place_of(call, principal, None))
                 return reply
+            case ("GET", [file_id]) | ("GET", [file_id, "content"]):
+                record = await custody.find(principal, "file", file_id)
+                return await custody.ask_streamed(call, principal, custody.place_of(call, principal, record))
             case "DELETE", [file_id]:
-                return await self._custody.delete(call, principal, await self._custody.find(principal, "file", file_id))
-            case "GET", [file_id, "content"]:
-                record = await self._custody.find(principal, "file", file_id)
-                return await self._custody.ask_streamed(
-                    call, principal, self._custody.place_of(call, principal, record)
-                )
+                return await custody.delete(call, principal, await custody.find(principal, "file", file_id))
             case _:
                 raise no_such_route(call)
 
