@@ -28,7 +28,7 @@ from app.base.metrics import Metrics
 from app.domain.catalog import Catalog
 from app.domain.spend import Receipt
 from app.gateway.admit import Admission, AdmissionRules
-from app.gateway.authenticate import Authenticator
+from app.gateway.authenticate import Authenticator, anyone_here
 from app.gateway.batches import Batches
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
@@ -119,7 +119,9 @@ class House:
             RelayRules(ping_after_s=settings.ping_after_s),
             {"batches": Batches(custody, kept, admission, upstreams, self.settlement), "files": Files(custody)},
         )
-        self.authenticator = Authenticator(self.principals, pepper, settings.master_key.reveal(), clock.now())
+        anyone = anyone_here(settings.claude_code_owner, clock.now()) if settings.open_mode else None
+        master_key = settings.master_key.reveal()
+        self.authenticator = Authenticator(self.principals, pepper, master_key, clock.now(), anyone)
         self.discovery = Discovery(self.catalog)
         self.worker = Worker(self.books, self.settlement, self.principals, self.metrics, settings.lease_s)
 

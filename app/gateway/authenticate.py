@@ -13,17 +13,29 @@ from app.gateway.call import Knock
 from app.gateway.ports import Principals
 
 MASTER_KEY_ID = "key_master"
+OPEN_KEY_ID = "key_open"
 WRONG_KEYS_PER_MINUTE = 60
 _ADDRESSES_REMEMBERED = 10_000
 _DIGESTS_REMEMBERED = 10_000
+# Of web pages, which can reach a port of this machine too, and of proxies: whoever sends them may be elsewhere.
+_FROM_ELSEWHERE = frozenset({b"origin", b"sec-fetch-site", b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
 
 
 class Authenticator:
     """Knows the master key and asks the Principals port for all others."""
 
-    def __init__(self, principals: Principals, pepper: bytes, master_key: str, started_at: datetime) -> None:
+    def __init__(
+        self,
+        principals: Principals,
+        pepper: bytes,
+        master_key: str,
+        started_at: datetime,
+        anyone: Principal | None = None,
+    ) -> None:
+        """``anyone`` is, in open mode, who sends no key of ours."""
         self._principals = principals
         self._pepper = pepper
+        self._anyone = anyone
         self._master_digest = digest_key(pepper, master_key)
         self._master = Principal(
             VirtualKey(key_id=MASTER_KEY_ID, last_four=master_key[-4:], created_at=started_at, alias="master key"),  # type: ignore[arg-type]  # an id that new_id cannot make
@@ -45,6 +57,8 @@ class Authenticator:
                 refused = refused or credential
             else:
                 found[digest] = principal
+        if not found and self._anyone is not None and _FROM_ELSEWHERE.isdisjoint(name for name, _ in knock.headers):
+            return self._anyone
         if not found:
             raise self._unknown(refused, knock)
         if len(found) > 1:
@@ -65,7 +79,7 @@ class Authenticator:
             return principal, digest
         if not may_be_key(credential):
             return None, digest
-        if self._has_tried_many(knock) and not self._principals.remembers(digest):
+        if self._anyone is None and self._has_tried_many(knock) and not self._principals.remembers(digest):
             # Keys that are in use behind the same address go on working.
             raise RateLimited(
                 f"more than {WRONG_KEYS_PER_MINUTE} unknown keys in a minute from {knock.client_address}; "
@@ -136,3 +150,16 @@ class Authenticator:
         self._wrong_keys[knock.client_address] = (this_minute, count + 1 if minute == this_minute else 1)
         if len(self._wrong_keys) > _ADDRESSES_REMEMBERED:
             self._wrong_keys.popitem(last=False)
+
+
+def anyone_here(owner_user_id: str | None, started_at: datetime) -> Principal:
+    """Who calls without a key in open mode: the person at this machine, whose the personal token is too."""
+    return Principal(
+        VirtualKey(
+            key_id=OPEN_KEY_ID,  # type: ignore[arg-type]  # an id that new_id cannot make
+            last_four="open",
+            created_at=started_at,
+            alias="open mode",
+            user_id=owner_user_id,  # type: ignore[arg-type]  # as the operator wrote it
+        )
+    )

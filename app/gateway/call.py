@@ -18,12 +18,16 @@ Operation = Literal["generate", "count_tokens", "opaque", "embeddings", "images"
 
 
 class Knock(msgspec.Struct, frozen=True):
-    """Who wants in, and where: all that authentication needs, before a byte of the body is read."""
+    """Who wants in, and where: all that authentication needs, before a byte of the body is read.
+
+    ``headers`` are the request's own, for open mode.
+    """
 
     credentials: Sequence[str]
     route: str
     client_address: str
     at: datetime
+    headers: Sequence[Header] = ()
 
 
 class Call(msgspec.Struct, frozen=True):

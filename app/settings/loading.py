@@ -16,7 +16,7 @@ from app.providers.known_elsewhere import NOT_BUILT
 from app.settings import litellm_names
 from app.settings.errors import SettingsError
 from app.settings.model_list import checked_base, read_entry, with_suffix_rule
-from app.settings.parsing import is_network, nearest_names, parse_boolean, parse_fraction, parse_integer
+from app.settings.parsing import is_loopback, is_network, nearest_names, parse_boolean, parse_fraction, parse_integer
 from app.settings.settings import DEFAULT_HOME, NAMES, Name, Settings
 from app.settings.yaml_reading import Item, Problems, Reader
 
@@ -313,9 +313,25 @@ def _check(problems: Problems, values: Mapping[str, Any]) -> None:
         for proxy in values.get("trusted_proxies", ())
         if not is_network(proxy)
     ]
+    _check_open_mode(problems, values)
     model = values.get("model")
     if model is None:
         return
     provider, _, upstream_model = model.partition("/")
     if (provider not in HOSTS or not upstream_model) and family_of(model) is None:
         problems.errors.append(f'--model: "{model}" is not provider/name with a provider of: {", ".join(HOSTS)}')
+
+
+def _check_open_mode(problems: Problems, values: Mapping[str, Any]) -> None:
+    """It is for the one person at this machine: nothing else may be able to reach the port."""
+    if not values.get("open_mode"):
+        return
+    host = values.get("host", Settings().host)
+    if not is_loopback(host) or values.get("trusted_proxies"):
+        why = "proxies are trusted" if is_loopback(host) else f'host is "{host}"'
+        problems.errors.append(
+            f"KEYHOUSE_OPEN_MODE: open mode is for this machine alone, and {why}; issue keys, or listen on 127.0.0.1"
+        )
+    problems.notice(
+        "open mode: whoever is on this machine may call every model without a key; it is for local development alone"
+    )

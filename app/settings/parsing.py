@@ -53,6 +53,14 @@ def parse_seconds(text: str) -> int:
     return int(seconds.to_integral_value("ROUND_CEILING"))
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def is_network(text: str) -> bool:
     """Whether it is an IP address, or a network in CIDR form without bits beyond its prefix; or ``*``, for all."""
     if text == "*":

@@ -24,8 +24,8 @@ class Settings:
     ``model`` is the one ``provider/model`` to serve; ``demo_models`` None lists them where there is no other model;
     ``discounts`` are fractions off by provider; ``allowed_upstreams`` are hosts and networks in CIDR form;
     ``claude_code_native_enabled``: entries of that provider are served, each to the keys of one user: its own, or
-    ``claude_code_owner``. ``trusted_proxies`` are addresses and networks whose ``x-forwarded-for`` is believed, or
-    ``*`` for all.
+    ``claude_code_owner``. ``open_mode``: on this machine, models are called without a key. ``trusted_proxies`` are
+    addresses and networks whose ``x-forwarded-for`` is believed, or ``*`` for all.
     """
 
     host: str = "127.0.0.1"
@@ -44,6 +44,7 @@ class Settings:
     demo_models: bool | None = None
     claude_code_native_enabled: bool = False
     claude_code_owner: str | None = None
+    open_mode: bool = False
     model_list_format: Literal["auto", "anthropic"] = "auto"
     unpriced_models: Literal["charge", "refuse"] = "charge"
     discounts: Mapping[str, Decimal] = field(default_factory=dict)
@@ -102,6 +103,7 @@ NAMES: dict[str, Name] = {
         Name("demo_models", "boolean"),
         Name("claude_code_native_enabled", "boolean", in_file=False),
         Name("claude_code_owner", "text", in_file=False),
+        Name("open_mode", "boolean"),
         Name("model_list_format", "text", choices=("auto", "anthropic")),
         Name("unpriced_models", "text", choices=("charge", "refuse")),
         Name("budget_exceeded_status", "integer", least=400, most=499),

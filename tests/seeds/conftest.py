@@ -80,6 +80,7 @@ model_list:
 litellm_settings:
   cost_discount_config: {anthropic: 0.5}
 model_list_format: anthropic
+open_mode: true
 claude_code_native: {enabled: true, owner_user_id: %(owner)s}
 """
 

@@ -465,3 +465,25 @@ async def test_b30_openais_paths_are_served_with_and_without_v1(
     ) as client:
         assert (await ask(client, "claude-4")).choices[0].message.content
     assert PROVIDER_KEY in str(upstream.requests[-1].headers)
+
+
+@pytest.mark.parametrize("credential", [{}, {"authorization": "Bearer anything"}], ids=["none", "anything"])
+async def test_b31_in_open_mode_nobody_needs_a_key(
+    second_gateway: SecondGateway, http: httpx.AsyncClient, upstream: RecordingUpstream, credential: dict[str, str]
+) -> None:
+    """``open_mode: true`` in the second gateway's file; without it the same call is refused."""
+    body = {"model": "claude-code-sonnet-4", "messages": [{"role": "user", "content": "what llm are you"}]}
+    answer = await second_gateway.http.post("/chat/completions", json=body, headers=credential)
+    assert answer.status_code == 200
+    assert upstream.requests[-1].header("authorization") == f"Bearer {CLAUDE_CODE_TOKEN}"
+    assert (await http.post("/chat/completions", json=body, headers=credential)).status_code == 401
+
+
+async def test_b31_openais_client_says_anything(second_gateway: SecondGateway) -> None:
+    client = openai.AsyncOpenAI(
+        api_key="anything",
+        base_url=second_gateway.process.base_url,
+        http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
+    )
+    async with client:
+        assert (await ask(client, "claude-code-sonnet-4")).choices[0].message.content

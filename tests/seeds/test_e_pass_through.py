@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.settings import Settings
+from app.settings import Settings, SettingsError, load_settings
 from tests.fakes.gateway_process import Admin, GatewayProcess
 from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream
-from tests.seeds.conftest import PROVIDER_KEY, environment_of
+from tests.seeds.conftest import PROVIDER_KEY, SecondGateway, environment_of
 
 pytestmark = [pytest.mark.services, pytest.mark.contract]
 
@@ -191,6 +191,33 @@ async def test_e09_e11_without_a_file_a_key_made_with_the_master_key_works_below
             assert (await client.post("/key/generate", json={}, headers=bearer)).status_code == 403
     finally:
         await asyncio.to_thread(bare.stop)
+
+
+async def test_e10_in_open_mode_bearer_anything_works_and_a_web_page_or_a_proxy_still_needs_a_key(
+    second_gateway: SecondGateway, upstream: RecordingUpstream
+) -> None:
+    """``open_mode: true`` in the second gateway's file."""
+    body = {**HELLO, "model": "claude-3-5-haiku-20241022"}
+    bearer = {"authorization": "bearer sk-anything", "accept": "application/json"}
+    for _ in range(70):  # more than the wrong keys of a minute
+        answer = await second_gateway.http.post("/anthropic/v1/messages", json=body, headers=bearer)
+        assert answer.status_code == 200
+    assert upstream.requests[-1].header("x-api-key") == PROVIDER_KEY
+    for header in ("origin", "x-forwarded-for"):
+        refused = await second_gateway.http.post(
+            "/anthropic/v1/messages", json=body, headers={**bearer, header: "http://elsewhere.example"}
+        )
+        assert refused.status_code == 401
+    assert (await second_gateway.http.post("/key/generate", json={}, headers=bearer)).status_code == 401
+    assert "whoever is on this machine may call every model without a key" in second_gateway.process.log()
+
+
+@pytest.mark.parametrize("reachable", [{"KEYHOUSE_HOST": "0.0.0.0"}, {"KEYHOUSE_TRUSTED_PROXIES": "10.0.0.1"}])
+def test_e10_open_mode_is_for_this_machine_alone(reachable: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="open mode is for this machine alone"):
+        load_settings({"KEYHOUSE_OPEN_MODE": "true", **reachable}, {})
+    assert load_settings({"KEYHOUSE_OPEN_MODE": "true"}, {}).open_mode
+    assert not load_settings({}, {}).open_mode
 
 
 def test_e11_the_port_is_4000_where_nothing_is_said_and_the_address_is_this_machines_own() -> None:

@@ -243,6 +243,7 @@ class ModelRoutes:
                 route=scope["path"],
                 client_address=client[0] if client else "",
                 at=clock.now(),
+                headers=scope["headers"],
             )
         )
 
