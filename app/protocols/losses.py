@@ -1,5 +1,6 @@
 """What a translation could not say, and the three ways of dealing with it: refuse, drop, approximate."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -38,3 +39,10 @@ class Losses:
 def refusal(thing: str, target: str, advice: str, *, param: str | None = None) -> InvalidRequest:
     """Content that cannot be said is a 400 that names it: never sent half, never left out silently."""
     return InvalidRequest(f"{thing} cannot be said to a model behind {target}; {advice}", param=param)
+
+
+def refuse_suffix(extras: Mapping[str, str], target: str) -> None:
+    """A text that the answer must lead to is content, which only completions of a text have a place for."""
+    if extras.get("suffix", '""') not in {'""', "null"}:
+        advice = "say in the prompt what must follow, or ask for a model behind the text completions API"
+        raise refusal("a suffix", target, advice, param="suffix")

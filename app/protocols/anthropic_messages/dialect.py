@@ -21,3 +21,8 @@ class MessagesDialect(Dialect):
     betas: tuple[str, ...] = ()
     system_head: str | None = None
     takes_system_turns: bool = True
+
+    @property
+    def searches(self) -> bool:
+        """Whether the host offers the web search: Bedrock does not."""
+        return not (self.version_in_body or "").startswith("bedrock")

@@ -206,7 +206,13 @@ def _parse_reasoning(thinking: msgspec.Raw, effort: msgspec.Raw, extras: dict[st
 
 
 def _keep_metadata(fields: Mapping[str, msgspec.Raw], end_user: str | None, extras: dict[str, str]) -> None:
-    """Metadata stays an extra unless the end user is all that it says."""
+    """Metadata stays an extra, without the user: an id of Anthropic's field is not for other vendors' metadata."""
     metadata = read_loosely(fields, "metadata")
-    if metadata is not None and metadata != {"user_id": end_user}:
-        extras["metadata"] = text_of(fields["metadata"])
+    if not isinstance(metadata, dict):
+        return
+    members = read(_decode_message, fields["metadata"], "metadata")
+    user = members.pop("user_id", None)
+    if user is not None and metadata["user_id"] not in {None, end_user}:
+        extras["metadata.user_id"] = text_of(user)
+    if members:
+        extras["metadata"] = encode(members).decode()

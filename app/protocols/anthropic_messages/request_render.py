@@ -11,6 +11,7 @@ from app.protocols.anthropic_messages.draft import (
     CONTEXT_MANAGEMENT,
     SKILLS,
     STRUCTURED_OUTPUTS,
+    TARGET,
     Draft,
 )
 from app.protocols.anthropic_messages.schemas import acceptable
@@ -20,6 +21,7 @@ from app.protocols.anthropic_messages.turn_render import Transcript
 from app.protocols.anthropic_messages.wire import decode_anything, encode, raw_of
 from app.protocols.codec import Header, Reading, Rendered
 from app.protocols.conversation import Conversation
+from app.protocols.losses import refuse_suffix
 from app.protocols.naming import renamed
 
 # The newest version refuses sampling parameters even at their defaults; this one takes all that we say.
@@ -55,6 +57,7 @@ _header_name = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 
 
 def render_request(conversation: Conversation, dialect: MessagesDialect) -> Rendered:
+    refuse_suffix(conversation.extras, TARGET)
     draft = Draft(conversation, dialect)
     plan = plan_thinking(draft)
     transcript = Transcript(draft)

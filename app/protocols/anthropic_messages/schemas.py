@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from app.base.errors import InvalidRequest
-from app.protocols.anthropic_messages.wire import encode, is_null, raw_of
+from app.protocols.anthropic_messages.wire import encode
 
 _REFUSED = frozenset(
     {
@@ -61,19 +61,6 @@ def acceptable(schema: str, param: str) -> dict[str, Any]:
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f'"{param}" is not a readable JSON Schema', param=param) from error
     raise InvalidRequest(f'"{param}" must be a JSON Schema, an object', param=param)
-
-
-def as_input_schema(schema: str | None, param: str) -> Json:
-    """A function's parameters as they came, but for the ``type`` that the API insists on."""
-    if schema is None or is_null(raw_of(schema)):
-        return {"type": "object", "properties": {}}
-    try:
-        members = msgspec.json.decode(schema, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(f'"{param}" must be a JSON Schema, an object', param=param) from error
-    if "type" in members:
-        return raw_of(schema)
-    return {"type": "object", **({} if "properties" in members else {"properties": {}}), **members}
 
 
 def _fit(schema: Json) -> Json:

@@ -8,10 +8,12 @@ from app.base.errors import InvalidRequest
 from app.protocols.anthropic_messages import draft as betas
 from app.protocols.anthropic_messages.block_render import LONGEST_NAME
 from app.protocols.anthropic_messages.draft import Draft
-from app.protocols.anthropic_messages.schemas import acceptable, as_input_schema
-from app.protocols.anthropic_messages.wire import UNREADABLE, decode_anything, decode_members, encode, wire_mark
+from app.protocols.anthropic_messages.schemas import acceptable
+from app.protocols.anthropic_messages.wire import UNREADABLE, decode_anything, decode_members, wire_mark
 from app.protocols.conversation import FunctionTool, HostedTool, JsonFormat, McpServer, Tool, WebSearch
+from app.protocols.losses import refusal
 from app.protocols.naming import fitting_name
+from app.protocols.tool_schemas import rooted
 
 JSON_TOOL = "json_tool_call"
 _SEARCH_USES = {"low": 1, "medium": 5, "high": 10}
@@ -102,8 +104,10 @@ def _take(draft: Draft, box: Toolbox, tool: Tool, place: str) -> None:
         case FunctionTool():
             box.names.append(tool.name)
             box.tools.append(_render_function(draft, tool, place))
-        case WebSearch():
+        case WebSearch() if draft.dialect.searches:
             box.tools.append(_render_search(draft, tool, place))
+        case WebSearch():
+            _leave_out_search(draft, place)
         case McpServer():
             box.servers.append(_render_server(tool))
         case HostedTool():
@@ -115,23 +119,42 @@ def _take(draft: Draft, box: Toolbox, tool: Tool, place: str) -> None:
 
 
 def _render_function(draft: Draft, tool: FunctionTool, place: str) -> dict[str, Any]:
-    schema = as_input_schema(tool.parameters, f"{place}.parameters")
+    schema: Any
+    schema, reworded = rooted(tool.parameters, f"{place}.parameters")
+    if reworded:
+        draft.losses.approximate(f"{place}.parameters")
     rendered: dict[str, Any] = {"name": fitting_name(tool.name, longest=LONGEST_NAME)}
     if tool.description is not None:
         rendered["description"] = tool.description
     if tool.strict and draft.traits.structured:
         draft.ask_for((betas.STRUCTURED_OUTPUTS,))
         rendered["strict"] = True
-        schema = acceptable(encode(schema).decode(), f"{place}.parameters")
+        schema = acceptable(bytes(schema).decode(), f"{place}.parameters")
     elif tool.strict:
         draft.losses.drop(f"{place}.strict")
     rendered["input_schema"] = schema
-    if tool.deferred:
+    if tool.deferred and _searches_tools(draft):
         draft.ask_for((betas.ADVANCED_TOOLS,))
         rendered["defer_loading"] = True
+    elif tool.deferred:
+        draft.losses.drop(f"{place}.defer_loading")
     if tool.cache is not None:
         rendered["cache_control"] = wire_mark(tool.cache)
     return rendered
+
+
+def _searches_tools(draft: Draft) -> bool:
+    """Without Anthropic's own search of tools the model never sees a deferred one."""
+    tools = draft.conversation.tools
+    return any(isinstance(tool, HostedTool) and tool.kind.startswith("tool_search_tool_") for tool in tools)
+
+
+def _leave_out_search(draft: Draft, place: str) -> None:
+    """Agents offer it with every request; alone it is all that was asked for."""
+    if len(draft.conversation.tools) == 1:
+        advice = "leave it out, or choose a model whose host searches"
+        raise refusal("the hosted web search", "this host", advice, param=place)
+    draft.losses.drop("tools.web_search")
 
 
 def _render_search(draft: Draft, tool: WebSearch, place: str) -> dict[str, Any]:
@@ -205,7 +228,7 @@ def _flat(tool: HostedTool, place: str) -> dict[str, Any]:
 def _json_tool(wanted: JsonFormat) -> dict[str, Any]:
     schema: Any = {"type": "object", "additionalProperties": True, "properties": {}}
     if wanted.schema is not None:
-        schema = as_input_schema(wanted.schema, "response_format.json_schema.schema")
+        schema, _ = rooted(wanted.schema, "response_format.json_schema.schema")
     return {
         "name": JSON_TOOL,
         "description": wanted.description or "Gives the answer as JSON. Call it once, with the whole answer.",

@@ -179,10 +179,11 @@ class ContentsRendering:
         for inner in block.blocks:
             if getattr(inner, "cache", None) is not None:
                 self._losses.drop("cache_control")
-            if isinstance(inner, Text):
-                texts.append(inner.text)
-            else:
-                media += self._media(inner)
+            for part in [{"text": inner.text}] if isinstance(inner, Text) else self._media(inner):
+                if isinstance(part, dict) and isinstance(text := part.get("text"), str):
+                    texts.append(text)
+                else:
+                    media.append(part)
         response: Part = {"name": name, "response": _said("\n".join(texts), is_error=block.is_error)}
         if block.call_id:
             response["id"] = block.call_id

@@ -15,7 +15,7 @@ from app.protocols.gemini.models import facts_of
 from app.protocols.gemini.parts_render import ContentsRendering
 from app.protocols.gemini.proto import find, find_value
 from app.protocols.gemini.tools_render import client_names, render_tools
-from app.protocols.losses import Losses
+from app.protocols.losses import Losses, refuse_suffix
 
 _SIGNATURES = ("thoughtSignature", "thought_signature")
 _CALLS = ("functionCall", "function_call")
@@ -29,6 +29,7 @@ def as_gemini(dialect: Dialect) -> GeminiDialect:
 
 def render_request(conversation: Conversation, dialect: GeminiDialect) -> Rendered:
     losses = Losses()
+    refuse_suffix(conversation.extras, "Gemini")
     facts = facts_of(conversation.model)
     rendering = ContentsRendering(dialect, facts, losses)
     contents = rendering.render(conversation.turns)

@@ -1,5 +1,6 @@
 """A Conversation as a request to a host that is Ollama, for either endpoint."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,12 @@ _OWN_OPTIONS = frozenset(
 )  # fmt: skip
 """Options that clients of other protocols send at the top level."""
 
+# Agents of other vendors ask every model to think; one that cannot refuses the whole request.
+_thinks = re.compile(
+    r"qwen-?3|qwq|deepseek-(r1|v3\.|v4)|gpt-oss|magistral|phi-?4.*reason|exaone-deep|cogito|smollm3|glm-?[45]|kimi-k2"
+    r"|minimax-m|nemotron|granite[34]|thinking|reason",
+    re.IGNORECASE,
+).search
 # Only these models take a level; to the others thinking is on or off.
 _MODELS_WITH_LEVELS = "gpt-oss"
 _LEVELS: Mapping[Effort, str] = {
@@ -100,6 +107,10 @@ def _tools(conversation: Conversation, losses: Losses) -> list[FunctionTool]:
     tools: list[FunctionTool] = []
     for number, tool in enumerate(conversation.tools):
         place = f"tools.{number}"
+        if isinstance(tool, WebSearch) and len(conversation.tools) > 1:
+            # Agents offer it with every request; the others are what they work with.
+            losses.drop("tools.web_search")
+            continue
         if not isinstance(tool, FunctionTool):
             kind = {WebSearch: "web search", McpServer: "an MCP server"}.get(type(tool), "a tool that the host runs")
             raise refusal(kind, TARGET, "leave it out or offer a function instead", param=place)
@@ -126,21 +137,20 @@ def _put_format(body: _Body, conversation: Conversation, losses: Losses, *, json
 
 def _put_think(body: _Body, conversation: Conversation, losses: Losses) -> None:
     reasoning = conversation.reasoning
-    if reasoning is None:
-        return
+    if reasoning is None or reasoning in {Reasoning(shown=True), Reasoning(shown=False)}:
+        return  # who only wants to see the thoughts does not ask for any
     if reasoning.budget_tokens is not None:
         losses.drop("thinking.budget_tokens")
     effort = reasoning.effort or _effort_of(reasoning)
     has_levels = _MODELS_WITH_LEVELS in conversation.model.lower()
+    if not has_levels and effort != "none" and (reasoning.adaptive or not _thinks(conversation.model)):
+        # Left out: those that can think do so unasked, and the others refuse to be asked.
+        if reasoning.effort is not None:
+            losses.drop("reasoning_effort")
+        return
     if reasoning.effort not in {None, _LEVELS[effort] if has_levels else "none"}:
         losses.approximate("reasoning_effort")
-    if has_levels:
-        body["think"] = _LEVELS[effort]
-    elif effort == "none":
-        body["think"] = False
-    elif not reasoning.adaptive:
-        # What the model decides itself is left out: those that can think do so unasked, the others would refuse.
-        body["think"] = True
+    body["think"] = _LEVELS[effort] if has_levels else effort != "none"
 
 
 def _effort_of(reasoning: Reasoning) -> Effort:

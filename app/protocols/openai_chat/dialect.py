@@ -38,6 +38,12 @@ class ChatDialect(Dialect):
     own_fields: frozenset[str] = frozenset()
 
     @property
+    def misses_thoughts(self) -> bool:
+        """Whether the host refuses a history with a call that has no thoughts before it, be they empty: DeepSeek does,
+        in all turns, and calls of other models have none."""
+        return self.takes_thoughts and self.reasoning == "switch"
+
+    @property
     def is_inventor(self) -> bool:
         """Whether this is OpenAI's own API (or Azure's of it), which has fields that no other host has."""
         return self.issuer == "openai"

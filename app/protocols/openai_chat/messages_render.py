@@ -27,6 +27,10 @@ from app.protocols.openai_chat.thoughts import details_of
 
 _LONGEST_ID = 40
 _BETWEEN = "\n\n"
+_UNSEEN: dict[type, str] = {
+    Image: "(an image, which this model cannot see)",
+    Document: "(a document, which this model cannot read)",
+}
 
 Message = dict[str, Any]
 
@@ -150,6 +154,10 @@ class _MessagesRenderer:
             marked.append(not isinstance(block, Image | Document) and self._parts.keeps(block.cache))
             if text is not None:
                 texts.append(text)
+            elif isinstance(block, Image | Document) and not self._is_seen(block):
+                # What a tool has found is no wish of the user's: refused, it would end the whole session.
+                self._losses.approximate("tool_result.content")
+                texts.append(_UNSEEN[type(block)])
             elif isinstance(block, Image | Document):
                 self._move(block, result.call_id, place)
                 texts.append("(see the next user message)")
@@ -172,6 +180,9 @@ class _MessagesRenderer:
             case _:
                 return None
 
+    def _is_seen(self, block: Image | Document) -> bool:
+        return self._dialect.images if isinstance(block, Image) else self._dialect.documents
+
     def _move(self, block: Image | Document, call_id: str, place: str) -> None:
         """A tool message takes text alone: what is none follows in the name of the user."""
         part = self._parts.render(block, place)
@@ -188,7 +199,9 @@ class _MessagesRenderer:
             message["refusal"] = "".join(refusals)
         thoughts = [block for block in blocks if isinstance(block, Thinking)]
         if thoughts:
-            self._add_thoughts(message, thoughts, in_loop=in_loop)
+            self._add_thoughts(message, thoughts, in_loop=in_loop or (bool(calls) and self._dialect.misses_thoughts))
+        if calls and self._dialect.misses_thoughts:
+            message.setdefault(self._dialect.thoughts_field, "")
         if calls:
             message["tool_calls"] = [self._call(call) for call in calls]
             message["content"] = message["content"] or None

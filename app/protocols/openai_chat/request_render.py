@@ -7,12 +7,13 @@ import msgspec
 
 from app.protocols.codec import Header, Reading, Rendered
 from app.protocols.conversation import Conversation, FunctionTool, JsonFormat, Reasoning, Sampling
-from app.protocols.losses import Losses
+from app.protocols.losses import Losses, refuse_suffix
 from app.protocols.naming import fitting_name, renamed
 from app.protocols.openai_chat.dialect import ChatDialect
 from app.protocols.openai_chat.headers import wanted_headers
 from app.protocols.openai_chat.messages_render import render_messages, schema_text, speaks_of_json
 from app.protocols.openai_chat.models import Traits, effort_of_budget, nearest_effort, traits_of
+from app.protocols.openai_chat.parts_render import TARGET
 from app.protocols.openai_chat.tools_render import render_tools
 
 _LONGEST_USER = 64
@@ -32,6 +33,7 @@ _PENALTIES = ("frequency_penalty", "presence_penalty")
 def render_request(conversation: Conversation, dialect: ChatDialect) -> Rendered:
     """Raises InvalidRequest for content that this protocol or this host cannot say."""
     losses = Losses()
+    refuse_suffix(conversation.extras, TARGET)
     traits = traits_of(conversation.model)
     output_format, system_tail = _render_format(conversation.output_format, dialect, losses)
     messages = render_messages(conversation, dialect, losses, system_tail)
@@ -91,7 +93,7 @@ def _render_sampling(sampling: Sampling, dialect: ChatDialect, traits: Traits, l
     }
     if sampling.stop:
         wanted["stop"] = list(sampling.stop[:_MOST_STOPS])
-        if len(sampling.stop) > _MOST_STOPS:
+        if len(sampling.stop) > _MOST_STOPS and traits.sampling:
             losses.approximate("stop")
     refused = set() if traits.sampling else {"temperature", "top_p", "stop", *_PENALTIES}
     refused |= {name for name, taken in (("top_k", dialect.top_k), ("seed", dialect.seed)) if not taken}
@@ -108,12 +110,10 @@ def _render_reasoning(reasoning: Reasoning, dialect: ChatDialect, traits: Traits
         case "effort":
             return _as_effort(reasoning, traits, losses)
         case "switch":
-            if reasoning.budget_tokens:
-                losses.drop("reasoning.budget_tokens")
-            off = reasoning.effort == "none" or reasoning.budget_tokens == 0
-            return {"thinking": {"type": "disabled" if off else "enabled"}}
+            return _as_switch(reasoning, losses)
         case "object":
-            return {"reasoning": _as_object(reasoning)}
+            asked = _as_object(reasoning)
+            return {"reasoning": asked} if asked else {}
         case "none":
             losses.drop("reasoning")
             return {}
@@ -138,6 +138,22 @@ def _as_effort(reasoning: Reasoning, traits: Traits, losses: Losses) -> dict[str
     return {"reasoning_effort": said}
 
 
+def _as_switch(reasoning: Reasoning, losses: Losses) -> dict[str, Any]:
+    if not _is_wish(reasoning):
+        return {}
+    if reasoning.budget_tokens:
+        losses.drop("reasoning.budget_tokens")
+    if reasoning.effort not in {None, "none"}:
+        losses.approximate("reasoning.effort")
+    off = reasoning.effort == "none" or reasoning.budget_tokens == 0
+    return {"thinking": {"type": "disabled" if off else "enabled"}}
+
+
+def _is_wish(reasoning: Reasoning) -> bool:
+    """Who only wants to see the thoughts does not ask for any."""
+    return reasoning.effort is not None or reasoning.budget_tokens is not None or reasoning.adaptive
+
+
 def _as_object(reasoning: Reasoning) -> dict[str, Any]:
     if reasoning.effort == "none" or reasoning.budget_tokens == 0:
         return {"enabled": False}
@@ -148,7 +164,7 @@ def _as_object(reasoning: Reasoning) -> dict[str, Any]:
     elif reasoning.effort is not None:
         asked = {"effort": "xhigh" if reasoning.effort == "max" else reasoning.effort}
     else:
-        asked = {"enabled": True}
+        asked = {"enabled": True} if reasoning.adaptive else {}
     if reasoning.shown is False:
         asked["exclude"] = True
     return asked

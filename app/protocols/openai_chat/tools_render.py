@@ -10,6 +10,7 @@ from app.protocols.naming import fitting_name
 from app.protocols.openai_chat.dialect import ChatDialect
 from app.protocols.openai_chat.models import Traits
 from app.protocols.openai_chat.parts_render import TARGET, cache_control
+from app.protocols.tool_schemas import rooted
 
 _MODES = {"auto": "auto", "any": "required", "none": "none"}
 
@@ -20,16 +21,18 @@ def render_tools(conversation: Conversation, dialect: ChatDialect, traits: Trait
     tools: list[dict[str, Any]] = []
     for number, tool in enumerate(conversation.tools):
         if isinstance(tool, FunctionTool):
-            tools.append(_function(tool, dialect, losses))
+            tools.append(_function(tool, dialect, losses, f"tools.{number}"))
         elif isinstance(tool, WebSearch) and (dialect.web_search or traits.search):
             fields["web_search_options"] = _search_options(tool, losses)
+        elif isinstance(tool, WebSearch) and len(conversation.tools) > 1:
+            # Agents offer it with every request; the others are what they work with.
+            losses.drop("tools.web_search")
         else:
             raise _refused(tool, number)
     if not tools:
         return fields
     fields["tools"] = tools
-    if conversation.tool_choice is not None:
-        fields["tool_choice"] = _choice(conversation.tool_choice)
+    fields |= _choice_field(conversation, losses)
     if conversation.parallel_tool_calls is not None:
         if dialect.parallel_tool_calls:
             fields["parallel_tool_calls"] = conversation.parallel_tool_calls
@@ -38,12 +41,32 @@ def render_tools(conversation: Conversation, dialect: ChatDialect, traits: Trait
     return fields
 
 
-def _function(tool: FunctionTool, dialect: ChatDialect, losses: Losses) -> dict[str, Any]:
+def _choice_field(conversation: Conversation, losses: Losses) -> dict[str, Any]:
+    choice = conversation.tool_choice
+    if choice is None:
+        return {}
+    if choice.mode == "tool" and not _is_offered(choice, conversation):
+        losses.drop("tool_choice")
+        return {}
+    return {"tool_choice": _choice(choice)}
+
+
+def _is_offered(choice: ToolChoice, conversation: Conversation) -> bool:
+    """Whether the host has the tool under this name: its own search has none."""
+    if any(isinstance(tool, FunctionTool) and tool.name == choice.name for tool in conversation.tools):
+        return True
+    searches = any(isinstance(tool, WebSearch) for tool in conversation.tools)
+    return not (searches and (choice.name or "").startswith("web_search"))
+
+
+def _function(tool: FunctionTool, dialect: ChatDialect, losses: Losses, place: str) -> dict[str, Any]:
     function: dict[str, Any] = {"name": fitting_name(tool.name)}
     if tool.description is not None:
         function["description"] = tool.description
     if tool.parameters is not None:
-        function["parameters"] = msgspec.Raw(tool.parameters.encode())
+        function["parameters"], reworded = rooted(tool.parameters, f"{place}.parameters")
+        if reworded:
+            losses.approximate(f"{place}.parameters")
     if tool.strict is not None and dialect.strict_tools:
         function["strict"] = tool.strict
     elif tool.strict:

@@ -14,7 +14,7 @@ from app.protocols.conversation import (
     Thinking,
     Turn,
 )
-from app.protocols.losses import Losses, refusal
+from app.protocols.losses import Losses, refusal, refuse_suffix
 from app.protocols.naming import fitting_name, renamed
 from app.protocols.openai_responses.input_render import TARGET, InputRenderer, holds_string_values
 from app.protocols.openai_responses.seals import digest
@@ -35,6 +35,7 @@ _HEADERS = ("openai-", "x-")
 
 def render_request(conversation: Conversation, dialect: Dialect) -> Rendered:
     losses = Losses()
+    refuse_suffix(conversation.extras, TARGET)
     traits = traits_of(conversation.model)
     fields: dict[str, object] = {"model": conversation.model}
     fields |= _render_instructions(conversation.instructions, losses)

@@ -16,6 +16,7 @@ from app.protocols.naming import fitting_name
 from app.protocols.openai_responses.input_render import TARGET
 from app.protocols.openai_responses.wire import decode_members
 from app.protocols.scanning import UNREADABLE
+from app.protocols.tool_schemas import rooted
 
 # Tools that OpenAI's hosts run, or whose schema they know.
 _OWN_KINDS = frozenset(
@@ -41,7 +42,7 @@ def render_tools(conversation: Conversation, losses: Losses) -> dict[str, object
     tools = conversation.tools
     if not tools:
         return {}
-    fields: dict[str, object] = {"tools": [_tool(tool, losses) for tool in tools]}
+    fields: dict[str, object] = {"tools": [_tool(tool, losses, f"tools.{number}") for number, tool in enumerate(tools)]}
     if conversation.tool_choice is not None:
         fields["tool_choice"] = _choice(conversation.tool_choice, tools)
     if conversation.parallel_tool_calls is not None:
@@ -49,10 +50,10 @@ def render_tools(conversation: Conversation, losses: Losses) -> dict[str, object
     return fields
 
 
-def _tool(tool: Tool, losses: Losses) -> dict[str, object] | msgspec.Raw:
+def _tool(tool: Tool, losses: Losses, place: str) -> dict[str, object] | msgspec.Raw:
     match tool:
         case FunctionTool():
-            return _function(tool, losses)
+            return _function(tool, losses, place)
         case WebSearch():
             return _search(tool, losses)
         case McpServer():
@@ -65,7 +66,7 @@ def _tool(tool: Tool, losses: Losses) -> dict[str, object] | msgspec.Raw:
             return msgspec.Raw(raw.encode())
 
 
-def _function(tool: FunctionTool, losses: Losses) -> dict[str, object]:
+def _function(tool: FunctionTool, losses: Losses, place: str) -> dict[str, object]:
     if tool.cache is not None:
         losses.drop("cache_control")
     if tool.deferred:
@@ -73,7 +74,11 @@ def _function(tool: FunctionTool, losses: Losses) -> dict[str, object]:
     fields: dict[str, object] = {"type": "function", "name": fitting_name(tool.name)}
     if tool.description is not None:
         fields["description"] = tool.description
-    fields["parameters"] = None if tool.parameters is None else msgspec.Raw(tool.parameters.encode())
+    fields["parameters"] = None
+    if tool.parameters is not None:
+        fields["parameters"], reworded = rooted(tool.parameters, f"{place}.parameters")
+        if reworded:
+            losses.approximate(f"{place}.parameters")
     fields["strict"] = bool(tool.strict)  # true where it is left out, and then most schemas are refused
     return fields
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.base.errors import InvalidRequest
+from app.protocols.anthropic_messages.dialect import MessagesDialect
 from app.protocols.anthropic_messages.models import traits_of
 from app.protocols.conversation import (
     CacheMark,
@@ -438,3 +439,22 @@ def test_a_schema_that_is_none_is_named(schema: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         rendered(tools=(FunctionTool("f", None, schema[:2]),))
     assert caught.value.param == "tools.0.parameters"
+
+
+def test_a_search_is_left_out_where_the_host_has_none_and_alone_it_is_refused() -> None:
+    bedrock = MessagesDialect(version_in_body="bedrock-2023-05-31")
+    given = rendered(dialect=bedrock, tools=(TOOL, WebSearch()))
+    assert [tool["name"] for tool in body_of(given)["tools"]] == ["get_weather"]
+    assert lost(given) == {"tools.web_search": "dropped"}
+    with pytest.raises(InvalidRequest, match="web search"):
+        rendered(dialect=bedrock, tools=(WebSearch(),))
+
+
+def test_a_deferred_tool_stays_so_only_beside_a_search_of_tools() -> None:
+    deferred = FunctionTool("f", parameters='{"type":"object","properties":{}}', deferred=True)
+    given = rendered(tools=(deferred,))
+    assert "defer_loading" not in body_of(given)["tools"][0]
+    assert lost(given) == {"tools.0.defer_loading": "dropped"}
+    kind = "tool_search_tool_regex_20251119"
+    search = HostedTool(kind, f'{{"type":"{kind}","name":"tool_search_tool_regex"}}')
+    assert body_of(rendered(tools=(deferred, search)))["tools"][0]["defer_loading"] is True

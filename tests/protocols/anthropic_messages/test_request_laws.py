@@ -88,9 +88,7 @@ TURNS = st.builds(
     USER,
 )
 SCHEMAS = OBJECTS.map(lambda members: '{"type":"object","properties":{},"x":' + members + "}")
-FUNCTIONS = st.builds(
-    FunctionTool, IDS, st.none() | WORDS, SCHEMAS, st.sampled_from([None]), MARKS, deferred=st.booleans()
-)
+FUNCTIONS = st.builds(FunctionTool, IDS, st.none() | WORDS, SCHEMAS, st.sampled_from([None]), MARKS)
 SEARCHES = st.builds(
     WebSearch, max_uses=st.none() | st.integers(1, 9), allowed_domains=st.sampled_from([(), ("a.example",)])
 )
@@ -131,7 +129,7 @@ def test_the_knobs_are_read_back_the_same() -> None:
     before = Conversation(
         model="claude-opus-4-6",
         turns=(Turn("user", (Text("Hi"),)),),
-        tools=(FunctionTool("f", None, '{"type":"object"}'),),
+        tools=(FunctionTool("f", None, '{"type":"object","properties":{}}'),),
         tool_choice=ToolChoice("auto"),
         parallel_tool_calls=False,
         max_output_tokens=5000,

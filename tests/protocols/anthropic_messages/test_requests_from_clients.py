@@ -75,7 +75,12 @@ def test_a_request_of_claude_code_is_read_whole() -> None:
     )
     assert conversation.reasoning == Reasoning("medium", adaptive=True, shown=False)
     assert (conversation.max_output_tokens, conversation.stream, conversation.end_user) == (128000, True, "acc-1")
-    assert set(conversation.extras) == {"context_management", "safeguards", "metadata", "messages.1.output_config"}
+    assert set(conversation.extras) == {
+        "context_management",
+        "safeguards",
+        "metadata.user_id",
+        "messages.1.output_config",
+    }
     assert conversation.headers == ()
 
 

@@ -127,12 +127,19 @@ def test_what_no_message_can_hold_is_refused_with_advice(block: Any, advice: str
 
 
 @pytest.mark.parametrize(
-    "tool", [WebSearch(), McpServer("a", "https://example.com"), HostedTool("bash_20250124", "{}")]
+    "tools",
+    [(WebSearch(),), (McpServer("a", "https://example.com"), LOOK), (HostedTool("bash_20250124", "{}"), LOOK)],
 )
-def test_tools_that_the_host_would_run_are_refused(tool: Any) -> None:
+def test_tools_that_the_host_would_run_are_refused(tools: Any) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        rendered(conversation(tools=(LOOK, tool)))
-    assert caught.value.param == "tools.1"
+        rendered(conversation(tools=tools))
+    assert caught.value.param == "tools.0"
+
+
+def test_the_search_of_the_host_is_dropped_beside_other_tools() -> None:
+    asked = conversation(tools=(LOOK, WebSearch()))
+    assert [tool["function"]["name"] for tool in rendered(asked)["tools"]] == [LOOK.name]
+    assert losses_of(asked) == {("dropped", "tools.web_search")}
 
 
 def test_text_documents_refusals_and_readable_foreign_blocks_are_texts() -> None:
@@ -171,6 +178,9 @@ def test_thoughts_go_back_to_whom_they_are_from() -> None:
         ("qwen3", Reasoning("none"), False),
         ("qwen3", Reasoning("low"), True),
         ("qwen3", Reasoning(budget_tokens=1024), True),
+        ("llama3.2", Reasoning("high"), None),
+        ("llama3.2", Reasoning(budget_tokens=1024), None),
+        ("llama3.2", Reasoning("none"), False),
         ("qwen3", Reasoning("high", adaptive=True), None),
         ("gpt-oss:20b", Reasoning("minimal"), "low"),
         ("gpt-oss:20b", Reasoning("medium"), "medium"),

@@ -117,6 +117,13 @@ def test_tools_that_hosts_run_are_refused_by_name(tool: Tool, named: str) -> Non
     assert named in refused(tools=(tool,))
 
 
+def test_a_search_that_the_host_lacks_is_dropped_beside_other_tools() -> None:
+    given = rendered(tools=(FunctionTool("f"), WebSearch()), tool_choice=ToolChoice("tool", "web_search"))
+    assert [tool["function"]["name"] for tool in body_of(given)["tools"]] == ["f"]
+    assert "tool_choice" not in body_of(given)
+    assert lost(given) == {"tools.web_search": "dropped", "tool_choice": "dropped"}
+
+
 def test_a_search_is_an_option_where_the_host_or_the_model_can() -> None:
     search = WebSearch("low", max_uses=3, allowed_domains=("a.com",), user_location='{"city":"Oslo"}')
     expected = {
@@ -134,7 +141,7 @@ def test_knobs_that_the_model_or_the_host_refuses_are_dropped_and_told() -> None
     assert body_of(given).keys() == {"model", "messages", "seed"}
     assert lost(given) == dict.fromkeys(
         ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty"), "dropped"
-    ) | {"stop": "approximated"}
+    ) | {"stop": "dropped"}
     given = rendered(OPENROUTER, "meta/llama", sampling=sampling)
     assert body_of(given) | {"messages": 0, "model": 0} == {
         "model": 0,
@@ -167,7 +174,14 @@ def test_knobs_that_the_model_or_the_host_refuses_are_dropped_and_told() -> None
         (OPENAI, "gpt-5", Reasoning(budget_tokens=1024), {"reasoning_effort": "low"}, {"reasoning": "approximated"}),
         (OPENAI, "gpt-5", Reasoning(budget_tokens=3000), {"reasoning_effort": "medium"}, {"reasoning": "approximated"}),
         (OPENAI, "gpt-5", Reasoning(budget_tokens=9000), {"reasoning_effort": "high"}, {"reasoning": "approximated"}),
-        (DEEPSEEK, "deepseek-chat", Reasoning("low"), {"thinking": {"type": "enabled"}}, {}),
+        (
+            DEEPSEEK,
+            "deepseek-chat",
+            Reasoning("low"),
+            {"thinking": {"type": "enabled"}},
+            {"reasoning.effort": "approximated"},
+        ),
+        (DEEPSEEK, "deepseek-chat", Reasoning(shown=True), {}, {}),
         (DEEPSEEK, "deepseek-chat", Reasoning("none"), {"thinking": {"type": "disabled"}}, {}),
         (
             DEEPSEEK,
@@ -179,6 +193,7 @@ def test_knobs_that_the_model_or_the_host_refuses_are_dropped_and_told() -> None
         (OPENROUTER, "x", Reasoning("high", shown=False), {"reasoning": {"effort": "high", "exclude": True}}, {}),
         (OPENROUTER, "x", Reasoning(budget_tokens=2000), {"reasoning": {"max_tokens": 2000}}, {}),
         (OPENROUTER, "x", Reasoning("none"), {"reasoning": {"enabled": False}}, {}),
+        (OPENROUTER, "x", Reasoning(shown=True), {}, {}),
         (OPENROUTER, "x", Reasoning(adaptive=True), {"reasoning": {"enabled": True}}, {}),
         (PLAIN, "x", Reasoning("high"), {}, {"reasoning": "dropped"}),
     ],

@@ -46,6 +46,7 @@ MARKS = st.none() | st.builds(CacheMark, st.sampled_from([None, "5m", "1h"]))
 OBJECTS = st.dictionaries(SPOKEN, st.integers() | SPOKEN, max_size=2).map(
     lambda value: json.dumps(value, ensure_ascii=False)
 )
+SCHEMAS = OBJECTS.map(lambda members: '{"type":"object","properties":{},"x":' + members + "}")
 TEXTS = st.builds(Text, SPOKEN, cache=MARKS)
 IMAGES = st.builds(
     Image,
@@ -88,7 +89,7 @@ def rounds(draw: st.DrawFn) -> list[Turn]:
     return turns
 
 
-FUNCTIONS = st.builds(FunctionTool, NAMES, st.none() | SPOKEN, st.none() | OBJECTS, st.none() | st.booleans(), MARKS)
+FUNCTIONS = st.builds(FunctionTool, NAMES, st.none() | SPOKEN, st.none() | SCHEMAS, st.none() | st.booleans(), MARKS)
 NUMBERS = st.none() | st.floats(0, 2)
 SAMPLINGS = st.builds(
     Sampling,

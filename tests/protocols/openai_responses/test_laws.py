@@ -39,6 +39,7 @@ from tests.protocols.openai_responses.room import CODEC, DIALECT, READING, asked
 WORDS = st.text(min_size=1, max_size=12)
 NAMES = st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True)
 OBJECTS = st.dictionaries(WORDS, st.integers() | st.booleans() | WORDS, max_size=3).map(json.dumps)
+SCHEMAS = OBJECTS.map(lambda members: '{"type":"object","properties":{},"x":' + members + "}")
 BASE64 = st.binary(min_size=1, max_size=8).map(lambda data: base64.b64encode(data).decode())
 TEXTS = st.builds(Text, WORDS)
 IMAGES = st.builds(
@@ -64,7 +65,7 @@ ASSISTANT_TURNS = st.builds(
     TEXTS | CALLS,
 )
 TOOLS = (
-    st.builds(FunctionTool, NAMES, st.none() | WORDS, st.none() | OBJECTS, st.booleans())
+    st.builds(FunctionTool, NAMES, st.none() | WORDS, st.none() | SCHEMAS, st.booleans())
     | st.builds(
         WebSearch, st.sampled_from([None, "low", "high"]), allowed_domains=st.lists(NAMES, max_size=2).map(tuple)
     )

@@ -1,0 +1,129 @@
+"""A function's parameters as most APIs take them: an object at the root, with no choice between schemas there.
+
+OpenAI's and Anthropic's APIs refuse a whole request for one tool whose root says ``anyOf`` or lacks its type, and
+generators and servers of tools often write such schemas.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from app.base.errors import InvalidRequest
+
+_COMPOSED = ("allOf", "anyOf", "oneOf")
+_REFUSED = ("enum", "const", "not", "if", "then", "else")
+_REFERENCE = "$ref"
+_IN_OTHER_WORDS = frozenset({*_COMPOSED, *_REFUSED, _REFERENCE})
+_NAMED = ("#/$defs/", "#/definitions/")
+_LONGEST_CHAIN = 8
+_DEEPEST = 4
+_EMPTY = msgspec.Raw(b'{"type":"object","properties":{}}')
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode = msgspec.json.Decoder().decode
+
+Schema = dict[str, Any]
+
+
+def rooted(schema: str | None, param: str) -> tuple[msgspec.Raw, bool]:
+    """(the schema with an object at its root, whether its root had to be put in other words).
+
+    Raises InvalidRequest for what is no JSON object.
+    """
+    if schema is None or schema == "null":
+        return _EMPTY, False
+    try:
+        members = _decode_members(schema)
+        if members.keys() & _IN_OTHER_WORDS:
+            decoded = _decode(schema)
+            return msgspec.Raw(msgspec.json.encode(_merged(decoded, decoded))), True
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidRequest(f'"{param}" must be a JSON Schema, an object', param=param) from error
+    kind = bytes(members.get("type", b""))
+    if kind.startswith(b'"') and (kind != b'"object"' or "properties" in members):
+        return msgspec.Raw(schema.encode()), False
+    members["type"] = msgspec.Raw(b'"object"')
+    members.setdefault("properties", msgspec.Raw(b"{}"))
+    return msgspec.Raw(msgspec.json.encode(members)), False
+
+
+def _merged(schema: Schema, root: Schema, depth: int = 0) -> Schema:
+    """One object in place of those that the root chooses between or puts together.
+
+    A property has all its schemas; what every branch requires is required. The rule itself goes into the description,
+    where the model reads it.
+    """
+    if depth > _DEEPEST or not schema.keys() & _IN_OTHER_WORDS:
+        return schema
+    merged = _without(schema)
+    properties = dict(_object(merged.get("properties")))
+    required = dict.fromkeys(_texts(merged.get("required")))
+    told: Schema = {name: schema[name] for name in _REFUSED if name in schema}
+    for keyword in _COMPOSED:
+        branches = [_merged(_resolved(branch, root), root, depth + 1) for branch in _branches(schema, keyword)]
+        for branch in branches:
+            for name, inner in _object(branch.get("properties")).items():
+                properties[name] = _either(properties[name], inner) if name in properties else inner
+            if keyword == "allOf":
+                merged = {**_without(branch), **merged}
+        required |= dict.fromkeys(_required_by(branches, each=keyword == "allOf"))
+        if branches and keyword != "allOf":
+            told[keyword] = schema[keyword]
+    merged |= {"type": "object", "properties": properties}
+    if required:
+        merged["required"] = list(required)
+    if told:
+        rule = msgspec.json.encode(told).decode()
+        described = merged.get("description")
+        merged["description"] = f"{described}\n\n{rule}" if isinstance(described, str) and described else rule
+    return merged
+
+
+def _without(schema: Schema) -> Schema:
+    return {name: value for name, value in schema.items() if name not in _IN_OTHER_WORDS}
+
+
+def _branches(schema: Schema, keyword: str) -> list[Schema]:
+    listed = _objects(schema.get(keyword))
+    if keyword == "allOf" and _REFERENCE in schema:
+        return [{_REFERENCE: schema[_REFERENCE]}, *listed]
+    return listed
+
+
+def _required_by(branches: Sequence[Schema], *, each: bool) -> list[str]:
+    """What all the branches need together, or what any of them needs where ``each`` holds."""
+    needs = [_texts(branch.get("required")) for branch in branches]
+    if each:
+        return [name for need in needs for name in need]
+    return [name for name in needs[0] if all(name in need for need in needs)] if needs else []
+
+
+def _either(known: object, another: object) -> object:
+    if known == another:
+        return known
+    if isinstance(known, dict) and known.keys() == {"anyOf"} and isinstance(known["anyOf"], list):
+        return known if another in known["anyOf"] else {"anyOf": [*known["anyOf"], another]}
+    return {"anyOf": [known, another]}
+
+
+def _resolved(branch: Schema, root: Schema) -> Schema:
+    for _ in range(_LONGEST_CHAIN):
+        reference = branch.get(_REFERENCE)
+        head = next((head for head in _NAMED if isinstance(reference, str) and reference.startswith(head)), None)
+        if head is None or not isinstance(reference, str):
+            return branch
+        branch = _object(_object(root.get(head[2:-1])).get(reference.removeprefix(head)))
+    return branch
+
+
+def _object(value: object) -> Schema:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> list[Schema]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
