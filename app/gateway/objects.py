@@ -76,7 +76,7 @@ class Custody:
                 if (deployment.provider, deployment.api_base) != (record.provider, record.api_base):
                     continue
                 # A deployment of a wildcard is named after what filled it in.
-                if record.deployment_id.partition("/")[0] == deployment.deployment_id:
+                if f"{record.deployment_id}/".startswith(f"{deployment.deployment_id}/"):
                     return deployment
                 found = found or deployment
         if found is None:
