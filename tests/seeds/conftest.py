@@ -59,6 +59,7 @@ model_list:
     model_info: {supports_function_calling: false}
   - model_name: llama-outside-the-container
     litellm_params: {model: ollama_chat/llama3, api_base: "http://localhost:%(port)s"}
+    model_info: {supports_function_calling: true}
   - model_name: router-elsewhere
     litellm_params: {model: openrouter/google/palm-2-chat-bison, base_url: "%(upstream)s/elsewhere/v1"}
 claude_code_native: {enabled: true, owner_user_id: %(owner)s}

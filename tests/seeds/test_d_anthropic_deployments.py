@@ -11,6 +11,7 @@ import pytest
 
 from app.providers.host_table import HOSTS
 from tests.fakes.gateway_process import GatewayProcess
+from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream
 from tests.seeds.asking import USER, ask
 from tests.seeds.conftest import PROVIDER_KEY, sent_body
@@ -97,6 +98,19 @@ async def test_d60_v1_messages_is_appended_to_an_address(
     assert upstream.requests[-1].path == "/v1/messages"
     await ask(openai_client, "claude-behind-a-proxy")
     assert upstream.requests[-1].path == "/api/v1/messages"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_d60_d69_a_prompt_of_the_claude_2_era_is_asked_at_v1_complete_as_it_was_written(
+    http: httpx.AsyncClient, key: str, upstream: RecordingUpstream, stream: bool
+) -> None:
+    upstream.default = Script(text=(" First,", " take a pot."))
+    prompt = "You are a snarky assistant.\n\nHuman: How do I boil water?\n\nAssistant:"
+    body = {"model": "claude-2.1", "prompt": prompt, "max_tokens_to_sample": 64, "stream": stream}
+    answer = await http.post("/anthropic/v1/complete", headers={"x-api-key": key}, json=body)
+    assert answer.status_code == 200, answer.text
+    assert (upstream.requests[-1].path, sent_body(upstream)) == ("/v1/complete", body)
+    assert answer.content == bytes(upstream.responses[-1].body)
 
 
 async def test_d59_d60_with_the_suffix_disabled_the_address_is_used_unchanged(

@@ -17,7 +17,7 @@ REASONER = "deepseek/deepseek-reasoner"
 THOUGHTS = "".join(THINKING_TEXT)
 
 
-async def test_d1_the_prefix_leads_to_deepseek_with_the_key_of_its_variable(
+async def test_d01_the_prefix_leads_to_deepseek_with_the_key_of_its_variable(
     openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream
 ) -> None:
     await ask(openai_client, "deepseek/any-model-of-theirs")
@@ -27,7 +27,7 @@ async def test_d1_the_prefix_leads_to_deepseek_with_the_key_of_its_variable(
 
 
 @pytest.mark.parametrize("model", ["deepseek-chat", "deepseek-coder", "deepseek-reasoner"])
-async def test_d2_each_of_its_models_is_asked_by_its_own_name(
+async def test_d02_each_of_its_models_is_asked_by_its_own_name(
     openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream, model: str
 ) -> None:
     completion = await ask(openai_client, f"deepseek/{model}")
@@ -35,7 +35,7 @@ async def test_d2_each_of_its_models_is_asked_by_its_own_name(
     assert sent_body(upstream)["model"] == model
 
 
-async def test_d3_an_answer_is_streamed(openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream) -> None:
+async def test_d03_an_answer_is_streamed(openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream) -> None:
     upstream.default = Script(text=("hello ", "from ", "here"))
     chunks = await hear(openai_client, "deepseek/deepseek-chat")
     assert text_of(chunks) == "hello from here"
@@ -43,14 +43,14 @@ async def test_d3_an_answer_is_streamed(openai_client: openai.AsyncOpenAI, upstr
 
 
 @pytest.mark.parametrize("thinking", [{"type": "enabled"}, {"type": "enabled", "budget_tokens": 1024}])
-async def test_d4_thinking_is_taken_and_a_budget_is_left_out(
+async def test_d04_thinking_is_taken_and_a_budget_is_left_out(
     openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream, thinking: dict[str, Any]
 ) -> None:
     await ask(openai_client, REASONER, thinking=thinking)
     assert sent_body(upstream)["thinking"] == {"type": "enabled"}
 
 
-async def test_d4_a_budget_of_a_messages_client_is_left_out_aloud(
+async def test_d04_a_budget_of_a_messages_client_is_left_out_aloud(
     http: httpx.AsyncClient, key: str, upstream: RecordingUpstream
 ) -> None:
     thinking = {"type": "enabled", "budget_tokens": 1024}
@@ -68,7 +68,7 @@ async def test_d4_a_budget_of_a_messages_client_is_left_out_aloud(
     ("effort", "kind"),
     [("none", "disabled"), *((effort, "enabled") for effort in ("minimal", "low", "medium", "high", "xhigh"))],
 )
-async def test_d5_any_effort_but_none_switches_thinking_on(
+async def test_d05_any_effort_but_none_switches_thinking_on(
     openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream, effort: str, kind: str
 ) -> None:
     await ask(openai_client, REASONER, reasoning_effort=effort)
@@ -76,7 +76,7 @@ async def test_d5_any_effort_but_none_switches_thinking_on(
     assert "reasoning_effort" not in sent_body(upstream)
 
 
-async def test_d6_thoughts_stand_beside_the_content(
+async def test_d06_thoughts_stand_beside_the_content(
     openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream
 ) -> None:
     upstream.default = Script(thinking=True, text=("It is ", "four."))
@@ -86,7 +86,7 @@ async def test_d6_thoughts_stand_beside_the_content(
     assert ("".join(member_of(chunks, "reasoning_content")), text_of(chunks)) == (THOUGHTS, "It is four.")
 
 
-async def test_d7_the_sdk_and_a_plain_request_get_the_same_answer(
+async def test_d07_the_sdk_and_a_plain_request_get_the_same_answer(
     openai_client: openai.AsyncOpenAI, http: httpx.AsyncClient, key: str, upstream: RecordingUpstream
 ) -> None:
     upstream.default = Script(thinking=True, text=("A joke.",))

@@ -76,11 +76,12 @@ async def test_d13_json_mode_is_its_format_and_the_maximum_its_option(
     assert sent_body(upstream)["format"] == "json"
 
 
-async def test_d14_a_model_that_knows_tools_is_given_them(
-    openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream
+@pytest.mark.parametrize("model", ["ollama_chat/llama3.1", "llama-outside-the-container"])
+async def test_d14_a_model_that_knows_tools_or_is_declared_so_is_given_them(
+    openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream, model: str
 ) -> None:
     upstream.default = Script(tools=1, text=("",))
-    choice = (await ask(openai_client, "ollama_chat/llama3.1", tools=[WEATHER])).choices[0]
+    choice = (await ask(openai_client, model, tools=[WEATHER])).choices[0]
     assert [tool["function"]["name"] for tool in sent_body(upstream)["tools"]] == ["get_current_weather"]
     call = choice.message.tool_calls[0]
     assert (choice.finish_reason, call.function.name) == ("tool_calls", "get_current_weather")
