@@ -76,6 +76,10 @@ async def test_e02_all_endpoints_are_there_streams_included(
     assert answer.headers["content-type"].startswith("text/event-stream")
     upstream.default = Script()
     assert (await http.get("/anthropic/v1/models", headers=headers)).json()["data"]
+    prompt = {"model": "claude-2.1", "max_tokens_to_sample": 9, "prompt": "\n\nHuman: Hello\n\nAssistant:"}
+    completed = await http.post("/anthropic/v1/complete", json=prompt, headers=headers)
+    assert completed.json()["type"] == "completion"
+    assert upstream.requests[-1].path == "/v1/complete"
     made = (await http.post("/anthropic/v1/files", files={"file": ("a.txt", b"words")}, headers=headers)).json()
     assert made["type"] == "file"
     assert (await http.get(f"/anthropic/v1/files/{made['id']}/content", headers=headers)).content == b"words"
