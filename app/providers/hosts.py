@@ -52,7 +52,7 @@ class Speech:
     inventor_only: bool = False
 
     def serves(self, upstream_model: str) -> bool:
-        return any(fnmatchcase(upstream_model, pattern) for pattern in self.models)
+        return self.models == ANY_MODEL or any(fnmatchcase(upstream_model, pattern) for pattern in self.models)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 # Members of messages that are LiteLLM's and ours, and one that is DeepSeek's.
-_FOREIGN_MEMBERS = ("thinking_blocks", "provider_specific_fields", "reasoning_content")
+_FOREIGN_MEMBERS = {
+    name: b'"%b"' % name.encode() for name in ("thinking_blocks", "provider_specific_fields", "reasoning_content")
+}
 
 
 def rewrite(envelope: Envelope, upstream_model: str, dialect: Dialect) -> Outgoing:
@@ -83,8 +85,8 @@ def _without_foreign_members(fields: Fields, dialect: ChatDialect) -> dict[str, 
     body = b"" if raw is None else bytes(raw)
     foreign = tuple(
         name
-        for name in _FOREIGN_MEMBERS
-        if b'"%b"' % name.encode() in body and not (dialect.takes_thoughts and name == dialect.thoughts_field)
+        for name, written in _FOREIGN_MEMBERS.items()
+        if written in body and not (dialect.takes_thoughts and name == dialect.thoughts_field)
     )
     if not foreign:
         return {}
