@@ -80,7 +80,7 @@ async def test_d53_stream_and_extra_headers_are_parameters_too(
     [
         "claude-sonnet-4-5", "claude-sonnet-4-5-20250929", "claude-sonnet-4.5", "claude-opus-4-1",
         "claude-opus-4-1-20250805", "claude-opus-4.1", "claude-opus-4-5", "claude-opus-4-5-20251101",
-        "claude-opus-4.5", "claude-opus-4-6", "claude-opus-4-8",
+        "claude-opus-4.5",
     ],
 )  # fmt: skip
 async def test_d55_d56_d58_a_model_that_holds_to_a_schema_is_given_it_with_its_beta(
@@ -93,6 +93,17 @@ async def test_d55_d56_d58_a_model_that_holds_to_a_schema_is_given_it_with_its_b
     assert "structured-outputs-2025-11-13" in betas_of(upstream)
     assert "tools" not in body
     assert completion.choices[0].message.content == ANSWER
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-6", "claude-opus-4-8"])
+async def test_d55_a_newer_model_is_given_the_schema_in_its_own_field(
+    openai_client: openai.AsyncOpenAI, upstream: RecordingUpstream, model: str
+) -> None:
+    upstream.default = Script(text=(ANSWER,))
+    await ask(openai_client, f"anthropic/{model}", response_format=CAPITAL)
+    body = sent_body(upstream)
+    assert body["output_config"]["format"] == {"type": "json_schema", "schema": CAPITAL_SCHEMA}
+    assert "output_format" not in body
 
 
 async def test_d56_the_newer_form_is_taken_as_it_is(

@@ -17,14 +17,16 @@ class Traits(msgspec.Struct, frozen=True):
     the model decides, ``effort`` guides it.
 
     ``budgets``: an exact ``budget_tokens`` is taken. ``structured``: an answer can be held to a schema, and so can a
-    tool's input. ``sampling``: temperature and its like may differ from their defaults. ``system_turns``: system text
-    may follow a user turn.
+    tool's input; ``format_in_config``: the schema goes into ``output_config``, not into the field of the beta.
+    ``sampling``: temperature and its like may differ from their defaults. ``system_turns``: system text may follow a
+    user turn.
     """
 
     thinking: Thinking = "none"
     budgets: bool = False
     efforts: tuple[str, ...] = ()
     structured: bool = False
+    format_in_config: bool = False
     sampling: bool = True
     system_turns: bool = False
 
@@ -34,11 +36,13 @@ _OLD = Traits()
 _THINKING = Traits(thinking="budget", budgets=True)
 _STRUCTURED = Traits(thinking="budget", budgets=True, structured=True)
 _EFFORT = Traits(thinking="effort", budgets=True, efforts=_EFFORTS, structured=True)
-_ADAPTIVE = Traits(thinking="adaptive", budgets=True, efforts=(*_EFFORTS, "max"), structured=True)
-_STRICT = Traits(thinking="adaptive", efforts=(*_EFFORTS, "xhigh", "max"), structured=True, sampling=False)
-_NEWEST = Traits(
-    thinking="adaptive", efforts=(*_EFFORTS, "xhigh", "max"), structured=True, sampling=False, system_turns=True
+_ADAPTIVE = Traits(
+    thinking="adaptive", budgets=True, efforts=(*_EFFORTS, "max"), structured=True, format_in_config=True
 )
+_STRICT = Traits(
+    thinking="adaptive", efforts=(*_EFFORTS, "xhigh", "max"), structured=True, format_in_config=True, sampling=False
+)
+_NEWEST = msgspec.structs.replace(_STRICT, system_turns=True)
 
 # From the newest to the oldest: the first generation that is not beyond the model's own.
 _GENERATIONS: tuple[tuple[tuple[int, int], Traits], ...] = (

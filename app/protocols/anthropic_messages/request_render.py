@@ -120,15 +120,18 @@ def _output_fields(draft: Draft, plan: Plan) -> dict[str, Any]:
         if not isinstance(given, dict):
             raise InvalidRequest('"output_config" must be an object', param="output_config")
         config |= given
-    if config:
-        fields["output_config"] = config
     own = draft.claim("output_format")
     wanted = draft.conversation.output_format
+    format_: Any = None if own is None else raw_of(own)
     if wanted is not None and wanted.schema is not None and draft.traits.structured:
         schema = acceptable(wanted.schema, "response_format.json_schema.schema")
-        fields["output_format"] = {"type": "json_schema", "schema": schema}
-    elif own is not None:
-        fields["output_format"] = raw_of(own)
+        format_ = {"type": "json_schema", "schema": schema}
+    if format_ is not None and draft.traits.format_in_config:
+        config.setdefault("format", format_)
+    elif format_ is not None:
+        fields["output_format"] = format_
+    if config:
+        fields["output_config"] = config
     if "output_format" in fields:
         draft.ask_for((STRUCTURED_OUTPUTS,))
     return fields

@@ -302,7 +302,7 @@ BLOCKS = st.one_of(
     ),
     st.just(Foreign("anthropic_messages", "server_tool_use", '{"type":"server_tool_use","id":"a"}')),
 )
-COUNTS = st.integers(0, 2**40)
+COUNTS = st.integers(0, 2**39)
 USAGES = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS.map(lambda count: count))
 
 

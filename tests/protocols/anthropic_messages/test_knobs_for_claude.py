@@ -367,6 +367,13 @@ def test_a_schema_is_kept_by_models_that_can() -> None:
     assert given.reading.json_tool is None
 
 
+def test_a_newer_model_has_the_schema_beside_the_effort() -> None:
+    body = body_of(rendered("claude-opus-4-8", output_format=JsonFormat(PERSON), reasoning=Reasoning("low")))
+    assert body["output_config"]["effort"] == "low"
+    assert body["output_config"]["format"]["type"] == "json_schema"
+    assert "output_format" not in body
+
+
 def test_a_schema_is_made_acceptable_to_its_depth() -> None:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
