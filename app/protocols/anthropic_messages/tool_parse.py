@@ -1,6 +1,7 @@
 """Tools, servers of tools and the choice among them, out of a Messages request."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -22,6 +23,10 @@ class _Function(msgspec.Struct):
     strict: bool | None = None
     cache_control: WireCache | None = None
     defer_loading: bool | None = None
+
+
+class _PlainFunction(_Function, forbid_unknown_fields=True):
+    type: Literal["custom"] | None = None
 
 
 class _Search(msgspec.Struct):
@@ -66,6 +71,7 @@ class _Choice(msgspec.Struct):
 _decode_tools = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
 _decode_servers = msgspec.json.Decoder(list[_Server] | None).decode
 _decode_head = msgspec.json.Decoder(_Head).decode
+_decode_plain_functions = msgspec.json.Decoder(list[_PlainFunction] | None).decode
 _decode_function = msgspec.json.Decoder(_Function).decode
 _decode_search = msgspec.json.Decoder(_Search).decode
 _decode_toolset = msgspec.json.Decoder(_Toolset).decode
@@ -76,18 +82,15 @@ def parse_tools(raw: msgspec.Raw, servers: msgspec.Raw, extras: dict[str, str]) 
     """``extras`` is told what a function has beside the usual, under its path."""
     tools: list[Tool] = []
     allowed: dict[str, tuple[str, ...] | None] = {}
-    for number, item in enumerate(read(_decode_tools, raw, "tools") or ()):
-        place = f"tools.{number}"
-        head = read(_decode_head, item, place)
-        if head.type is None or head.type == "custom":
-            tools += _parse_function(item, place, extras)
-        elif head.type.startswith(_WEB_SEARCH):
-            tools.append(_parse_search(item, place))
-        elif head.type == _TOOLSET:
-            toolset = read(_decode_toolset, item, place)
-            allowed[toolset.mcp_server_name] = _allowed_by(toolset)
-        else:
-            tools.append(HostedTool(head.type, text_of(item), as_mark(head.cache_control)))
+    try:
+        # At one go where all are functions with nothing unusual, as nearly always.
+        functions = _decode_plain_functions(raw) or ()
+    except (msgspec.DecodeError, RecursionError):
+        for number, item in enumerate(read(_decode_tools, raw, "tools") or ()):
+            _parse_tool(item, f"tools.{number}", tools, allowed, extras)
+    else:
+        for number, function in enumerate(functions):
+            tools += _as_tool(function, f"tools.{number}")
     tools += [
         McpServer(
             server.name,
@@ -98,6 +101,25 @@ def parse_tools(raw: msgspec.Raw, servers: msgspec.Raw, extras: dict[str, str]) 
         for server in read(_decode_servers, servers, "mcp_servers") or ()
     ]
     return tuple(tools)
+
+
+def _parse_tool(
+    item: msgspec.Raw,
+    place: str,
+    tools: list[Tool],
+    allowed: dict[str, tuple[str, ...] | None],
+    extras: dict[str, str],
+) -> None:
+    head = read(_decode_head, item, place)
+    if head.type is None or head.type == "custom":
+        tools += _parse_function(item, place, extras)
+    elif head.type.startswith(_WEB_SEARCH):
+        tools.append(_parse_search(item, place))
+    elif head.type == _TOOLSET:
+        toolset = read(_decode_toolset, item, place)
+        allowed[toolset.mcp_server_name] = _allowed_by(toolset)
+    else:
+        tools.append(HostedTool(head.type, text_of(item), as_mark(head.cache_control)))
 
 
 def parse_tool_choice(raw: msgspec.Raw) -> tuple[ToolChoice | None, bool | None]:
@@ -119,18 +141,25 @@ def parse_tool_choice(raw: msgspec.Raw) -> tuple[ToolChoice | None, bool | None]
 
 def _parse_function(raw: msgspec.Raw, place: str, extras: dict[str, str]) -> Sequence[FunctionTool]:
     function = read(_decode_function, raw, place)
+    tools = _as_tool(function, place)
+    if tools:
+        for name, value in read(decode_members, raw, place).items():
+            if name not in _OWN:
+                extras[f"{place}.{name}"] = text_of(value)
+    return tools
+
+
+def _as_tool(function: _Function, place: str) -> Sequence[FunctionTool]:
     if function.name == _PLACEHOLDER and function.defer_loading:
         return ()
-    if not is_null(function.input_schema) and not text_of(function.input_schema).startswith("{"):
+    schema = None if is_null(function.input_schema) else text_of(function.input_schema)
+    if schema is not None and not schema.startswith("{"):
         raise InvalidRequest(f'"{place}.input_schema" must be an object', param=f"{place}.input_schema")
-    for name, value in read(decode_members, raw, place).items():
-        if name not in _OWN:
-            extras[f"{place}.{name}"] = text_of(value)
     return (
         FunctionTool(
             function.name,
             function.description,
-            None if is_null(function.input_schema) else text_of(function.input_schema),
+            schema,
             function.strict,
             as_mark(function.cache_control),
             bool(function.defer_loading),

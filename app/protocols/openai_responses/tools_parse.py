@@ -1,5 +1,6 @@
 """A client's tools and its choice among them, and what each tool of an answer is called in the client's words."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -13,7 +14,6 @@ from app.protocols.openai_responses.wire import (
     decode_list,
     encode,
     is_given,
-    is_object,
     read,
     text_of,
 )
@@ -109,8 +109,8 @@ def parse_tools(raw: msgspec.Raw | None) -> tuple[Tool, ...]:
     tools: list[Tool] = []
     for number, one in enumerate(read(decode_list, raw, "tools")):
         tools += _parse_tool(one, f"tools[{number}]")
-    names = [tool.name for tool in tools if isinstance(tool, FunctionTool)]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    names = Counter(tool.name for tool in tools if isinstance(tool, FunctionTool))
+    twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
         raise InvalidRequest(f'two tools are called "{twice}"; give each a name of its own', param="tools")
     return tuple(tools)
@@ -187,7 +187,7 @@ def _parse_callable(raw: msgspec.Raw, param: str, namespace: str | None) -> Func
     if tool.type == "custom":
         return FunctionTool(name, _custom_description(tool), _CUSTOM_PARAMETERS, deferred=deferred)
     parameters = text_of(tool.parameters) if is_given(tool.parameters) else None
-    if parameters is not None and not is_object(parameters):
+    if parameters is not None and not parameters.startswith("{"):
         raise InvalidRequest(f'"{param}.parameters" must be an object', param=f"{param}.parameters")
     return FunctionTool(name, tool.description, parameters, tool.strict, deferred=deferred)
 
