@@ -15,7 +15,7 @@ from app.domain.budgets import Budget, parse_duration
 from app.domain.keys import VirtualKey
 from app.domain.limits import RateLimits
 from app.domain.teams import Team
-from app.storage.postgres import tables
+from app.storage.postgres.columns import TIME
 from app.storage.postgres.tables import budgets, keys, retired_key_digests, teams
 
 
@@ -156,7 +156,7 @@ async def delete_budget(connection: AsyncConnection, budget_id: str) -> None:
 
 async def retire_digest(connection: AsyncConnection, key_id: str, works_until: datetime) -> None:
     """Note the key's present digest as one that works until then; call it before the new digest is written."""
-    present = select(keys.c.digest, keys.c.key_id, keys.c.last_four, literal(works_until, tables.TIME)).where(
+    present = select(keys.c.digest, keys.c.key_id, keys.c.last_four, literal(works_until, TIME)).where(
         keys.c.key_id == key_id
     )
     columns = ["digest", "key_id", "last_four", "works_until"]
@@ -239,7 +239,7 @@ async def find_principal(
     )
     retired = retired_key_digests.c
     holders: Sequence[tuple[Any, ...]] = (
-        (joined, keys.c.digest == digest, keys.c.last_four, literal(None, tables.TIME)),
+        (joined, keys.c.digest == digest, keys.c.last_four, literal(None, TIME)),
         (
             joined.join(retired_key_digests, retired.key_id == keys.c.key_id),
             and_(retired.digest == digest, retired.works_until > at),

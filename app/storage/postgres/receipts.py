@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Row, Text, case, column, func, select, tex
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
-from app.storage.postgres.tables import TIME, keys, receipts, teams
+from app.storage.postgres.columns import TIME
+from app.storage.postgres.tables import keys, receipts, teams
 
 GroupBy = Literal["team", "customer", "api_key"]
 

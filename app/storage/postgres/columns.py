@@ -1,0 +1,58 @@
+"""What the columns of all tables are made of: one metadata, one way to write an id, a time, a flag."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, MetaData, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+TIME = DateTime(timezone=True)
+NOW = text("now()")
+NO_TEXTS = text("'{}'::text[]")
+EMPTY_MAP = text("'{}'::jsonb")
+
+
+def id_column(name: str) -> Column[str]:
+    return Column(name, Text, primary_key=True)
+
+
+def time_column(name: str) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=NOW)
+
+
+def optional_time_column(name: str) -> Column[Any]:
+    return Column(name, DateTime(timezone=True))
+
+
+def texts_column(name: str) -> Column[Any]:
+    return Column(name, ARRAY(Text), nullable=False, server_default=NO_TEXTS)
+
+
+def map_column(name: str) -> Column[Any]:
+    return Column(name, JSONB, nullable=False, server_default=EMPTY_MAP)
+
+
+def flag_column(name: str, *, default: bool = False) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=text("true" if default else "false"))
+
+
+def count_column(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+def limit_columns() -> list[Column[Any]]:
+    """Rate limits of one level; null is none."""
+    names = ("requests_per_minute", "tokens_per_minute", "max_parallel_requests")
+    return [Column(name, BigInteger) for name in names]
+
+
+def reference_column(name: str, target: str, *, required: bool = False, on_delete: str | None = None) -> Column[str]:
+    return Column(name, Text, ForeignKey(target, ondelete=on_delete), nullable=not required)
