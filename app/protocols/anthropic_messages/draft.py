@@ -6,6 +6,7 @@ from app.protocols.anthropic_messages.dialect import MessagesDialect
 from app.protocols.anthropic_messages.models import Traits, traits_of
 from app.protocols.conversation import Conversation
 from app.protocols.losses import Losses
+from app.protocols.output_limits import within_limits
 
 TARGET = "the Messages API"
 
@@ -30,10 +31,10 @@ class Draft:
     __slots__ = ("_betas", "_unclaimed", "conversation", "dialect", "losses", "traits")
 
     def __init__(self, conversation: Conversation, dialect: MessagesDialect) -> None:
-        self.conversation = conversation
+        self.losses = Losses()
+        self.conversation = within_limits(conversation, self.losses)
         self.dialect = dialect
         self.traits: Traits = traits_of(conversation.model)
-        self.losses = Losses()
         self._betas = dict.fromkeys(dialect.betas)
         self._unclaimed = dict(conversation.extras)
 

@@ -16,6 +16,7 @@ from app.protocols.gemini.parts_render import ContentsRendering
 from app.protocols.gemini.proto import find, find_value
 from app.protocols.gemini.tools_render import client_names, render_tools
 from app.protocols.losses import Losses, refuse_suffix
+from app.protocols.output_limits import within_limits
 
 _SIGNATURES = ("thoughtSignature", "thought_signature")
 _CALLS = ("functionCall", "function_call")
@@ -30,6 +31,7 @@ def as_gemini(dialect: Dialect) -> GeminiDialect:
 def render_request(conversation: Conversation, dialect: GeminiDialect) -> Rendered:
     losses = Losses()
     refuse_suffix(conversation.extras, "Gemini")
+    conversation = within_limits(conversation, losses)
     facts = facts_of(conversation.model)
     rendering = ContentsRendering(dialect, facts, losses)
     contents = rendering.render(conversation.turns)
@@ -47,7 +49,12 @@ def render_request(conversation: Conversation, dialect: GeminiDialect) -> Render
         body["generationConfig"] = config
     body |= render_extras(conversation, dialect, losses)
     reading = Reading(dialect, client_names(conversation))
-    return Rendered(msgspec.json.encode(body), reading, losses=losses.gathered())
+    return Rendered(
+        msgspec.json.encode(body),
+        reading,
+        losses=losses.gathered(),
+        max_output_tokens=conversation.max_output_tokens,
+    )
 
 
 def rewrite(envelope: Envelope, upstream_model: str, dialect: GeminiDialect) -> Outgoing:

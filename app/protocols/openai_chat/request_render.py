@@ -15,6 +15,7 @@ from app.protocols.openai_chat.messages_render import render_messages, schema_te
 from app.protocols.openai_chat.models import Traits, effort_of_budget, nearest_effort, traits_of
 from app.protocols.openai_chat.parts_render import TARGET
 from app.protocols.openai_chat.tools_render import render_tools
+from app.protocols.output_limits import within_limits
 
 _LONGEST_USER = 64
 _MOST_STOPS = 4
@@ -34,6 +35,7 @@ def render_request(conversation: Conversation, dialect: ChatDialect) -> Rendered
     """Raises InvalidRequest for content that this protocol or this host cannot say."""
     losses = Losses()
     refuse_suffix(conversation.extras, TARGET)
+    conversation = within_limits(conversation, losses)
     traits = traits_of(conversation.model)
     output_format, system_tail = _render_format(conversation.output_format, dialect, losses)
     messages = render_messages(conversation, dialect, losses, system_tail)
@@ -62,6 +64,7 @@ def render_request(conversation: Conversation, dialect: ChatDialect) -> Rendered
         Reading(dialect, names),
         _render_headers(conversation, losses),
         losses.gathered(),
+        conversation.max_output_tokens,
     )
 
 

@@ -21,6 +21,7 @@ from app.protocols.openai_responses.seals import digest
 from app.protocols.openai_responses.tools_render import render_tools
 from app.protocols.openai_responses.traits import Traits, traits_of
 from app.protocols.openai_responses.wire import encode
+from app.protocols.output_limits import within_limits
 
 LEAST_OUTPUT_TOKENS = 16
 LONGEST_USER = 64
@@ -36,6 +37,7 @@ _HEADERS = ("openai-", "x-")
 def render_request(conversation: Conversation, dialect: Dialect) -> Rendered:
     losses = Losses()
     refuse_suffix(conversation.extras, TARGET)
+    conversation = within_limits(conversation, losses)
     traits = traits_of(conversation.model)
     fields: dict[str, object] = {"model": conversation.model}
     fields |= _render_instructions(conversation.instructions, losses)
@@ -55,7 +57,13 @@ def render_request(conversation: Conversation, dialect: Dialect) -> Rendered:
     if conversation.stream:
         fields["stream"] = True
     names = renamed(tool.name for tool in conversation.tools if isinstance(tool, FunctionTool))
-    return Rendered(encode(fields), Reading(dialect, names), _render_headers(conversation, losses), losses.gathered())
+    return Rendered(
+        encode(fields),
+        Reading(dialect, names),
+        _render_headers(conversation, losses),
+        losses.gathered(),
+        conversation.max_output_tokens,
+    )
 
 
 def _render_instructions(instructions: tuple[Text, ...], losses: Losses) -> dict[str, object]:
