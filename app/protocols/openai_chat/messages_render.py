@@ -32,6 +32,9 @@ _UNSEEN: dict[type, str] = {
     Document: "(a document, which this model cannot read)",
 }
 
+# The members of a part that is a text with nothing more to it.
+_PLAIN = {"type", "text"}
+
 Message = dict[str, Any]
 
 
@@ -114,7 +117,7 @@ class _MessagesRenderer:
             else:
                 others.append(block)
         moved = self._take_moved()
-        content = self._user_content(others, place)
+        content = self._user_content(others, place) if others else ""
         if moved:
             content = [*moved, *([self._parts.text(content)] if isinstance(content, str) and content else content)]
         if content:
@@ -131,7 +134,7 @@ class _MessagesRenderer:
 
     def _user_content(self, blocks: Sequence[Block], place: str) -> str | list[dict[str, Any]]:
         parts = [part for index, block in enumerate(blocks) if (part := self._parts.render(block, f"{place}.{index}"))]
-        if any(part["type"] != "text" or "cache_control" in part for part in parts):
+        if any(part.keys() != _PLAIN for part in parts):
             return parts
         if len(parts) <= 1 or not self._dialect.images:
             # Hosts without images often take nothing but strings.
@@ -148,10 +151,12 @@ class _MessagesRenderer:
             )
         del self._unanswered[call_id]
         texts: list[str] = []
-        marked = [self._parts.keeps(result.cache)]
+        mark, marked = result.cache, self._parts.keeps(result.cache)
         for block in result.blocks:
             text = self._result_text(block, place)
-            marked.append(not isinstance(block, Image | Document) and self._parts.keeps(block.cache))
+            if block.cache is not None:
+                mark = mark or block.cache
+                marked = (not isinstance(block, Image | Document) and self._parts.keeps(block.cache)) or marked
             if text is not None:
                 texts.append(text)
             elif isinstance(block, Image | Document) and not self._is_seen(block):
@@ -165,8 +170,7 @@ class _MessagesRenderer:
         if result.is_error:
             self._losses.approximate("is_error")
             written = f"Error: {written}" if written else "Error"
-        mark = next((one for one in (result.cache, *(block.cache for block in result.blocks)) if one is not None), None)
-        content = [self._parts.text(written, mark)] if any(marked) and written else written
+        content = [self._parts.text(written, mark)] if marked and written else written
         self.messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
 
     def _result_text(self, block: Text | Image | Document | Foreign, place: str) -> str | None:
@@ -212,7 +216,7 @@ class _MessagesRenderer:
     def _spoken(self, blocks: Sequence[Block], place: str) -> str | list[dict[str, Any]]:
         """One string: texts that stand side by side are one text, those that something parts are paragraphs."""
         parts: list[dict[str, Any]] = []
-        apart = False
+        apart, plain = False, True
         for index, block in enumerate(blocks):
             if isinstance(block, Thinking | ToolCall) or (isinstance(block, Refusal) and self._dialect.is_inventor):
                 if isinstance(block, ToolCall):
@@ -225,10 +229,9 @@ class _MessagesRenderer:
             if apart and part["type"] == "text":
                 part["text"] = _BETWEEN + part["text"]
             apart = False
+            plain = plain and part.keys() == _PLAIN
             parts.append(part)
-        if any(part["type"] != "text" or "cache_control" in part for part in parts):
-            return parts
-        return "".join(part["text"] for part in parts)
+        return "".join([part["text"] for part in parts]) if plain else parts
 
     def _add_thoughts(self, message: Message, thoughts: Sequence[Thinking], *, in_loop: bool) -> None:
         """Thoughts go back to the host that thought them and wants them, and nowhere else."""
