@@ -1,6 +1,7 @@
 """Turns as Gemini's contents."""
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -46,6 +47,7 @@ _TYPES = {
 }
 _UPLOADED = ("https://", "gs://", "files/")
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_opens_object = re.compile(r"\s*\{").match
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Part = dict[str, object]
@@ -101,8 +103,10 @@ class ContentsRendering:
             self._end_content()
             content = _Content(role)
             self._contents.append(content)
-        for block, call_follows in zip(turn.blocks, _calls_follow(turn.blocks), strict=True):
-            self._call_follows = call_follows
+        # Where it matters alone: most turns have no proof.
+        sealed = self._signature is not None or any(isinstance(block, Thinking) for block in turn.blocks)
+        follows = _calls_follow(turn.blocks) if sealed else [False] * len(turn.blocks)
+        for block, self._call_follows in zip(turn.blocks, follows, strict=True):
             self._block(content, block)
 
     def _end_content(self) -> None:
@@ -264,7 +268,7 @@ def _said(text: str, *, is_error: bool) -> object:
     """A function's response must be an object: one in JSON passes as it is, another text goes into one."""
     if is_error:
         return {"error": text}
-    if text.lstrip().startswith("{"):
+    if _opens_object(text):
         try:
             _decode_object(text)
         except _UNREADABLE:
