@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.storage.postgres.tables import metadata
+from app.storage.postgres.tables import receipts
 
 
 def include_name(name: str | None, kind: str, _parents: object) -> bool:
@@ -15,7 +15,7 @@ def include_name(name: str | None, kind: str, _parents: object) -> bool:
 
 
 def migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, include_name=include_name)
+    context.configure(connection=connection, target_metadata=receipts.metadata, include_name=include_name)
     with context.begin_transaction():
         context.run_migrations()
 

@@ -143,7 +143,7 @@ async def test_a_line_of_ten_megabytes_passes(translated: bool) -> None:
     block = event("content_block_start", index=0, content_block={"type": "text", "text": ""})
     large = event("content_block_delta", index=0, delta={"type": "text_delta", "text": "z" * 10_000_000})
     pieces = [large[at : at + 65536] for at in range(0, len(large), 65536)]
-    frames = [START, block, *pieces, event("content_block_stop", index=0), DELTA, STOP]
+    frames: list[bytes | Exception | None] = [START, block, *pieces, event("content_block_stop", index=0), DELTA, STOP]
     house = Home([ScriptedReply(200, SSE, frames)])
     received, cut = await told(await house.ask(translated=translated, stream=True))
     assert received.count(b"z") >= 10_000_000
@@ -161,7 +161,7 @@ async def test_a_block_that_ends_twice_ends_once() -> None:
 
 
 async def test_a_chat_stream_without_its_end_mark_is_whole_when_it_told_its_finish() -> None:
-    frames = [chunk({"role": "assistant", "content": "Hi"}), chunk({}, "stop")]
+    frames: list[bytes | Exception | None] = [chunk({"role": "assistant", "content": "Hi"}), chunk({}, "stop")]
     house = Home([ScriptedReply(200, SSE, list(frames))])
     received, cut = await told(await house.ask_chat_host(stream=True))
     assert b"message_stop" in received

@@ -13,10 +13,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from app.base.errors import StorageUnavailable
+from app.storage.postgres.tables import receipts
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import LOCK_NUMBER, MigrationFailed, upgrade
 from app.storage.postgres.partitions import create_partitions
-from app.storage.postgres.tables import metadata
 from tests.conftest import RunningServers
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("migrations")]
@@ -37,7 +37,7 @@ def differences(connection: Connection) -> list[object]:
         return not (kind == "table" and name is not None and name.startswith("receipts_"))
 
     context = MigrationContext.configure(connection, opts={"include_name": is_schema, "compare_server_default": True})
-    return list(compare_metadata(context, metadata))
+    return list(compare_metadata(context, receipts.metadata))
 
 
 async def test_the_migrations_make_exactly_the_tables_of_the_code(empty_url: str) -> None:
