@@ -35,11 +35,12 @@ class Verbatim:
         self.protocol_out = call.codec.name
         body = call.body
         headers: tuple[Header, ...] = ()
-        version_path = HOSTS[deployment.provider].speaks[0].version_path
         if speech is not None and envelope is not None:
             outgoing = call.codec.rewrite(envelope, deployment.upstream_model, speech.dialect, call.headers)
             body, headers, self._withhold_usage = outgoing.body, outgoing.headers, outgoing.withhold_usage
             version_path = speech.version_path
+        else:
+            version_path = HOSTS[deployment.provider].speaks[0].version_path
         path = call.upstream_path
         if path is None:
             assert speech is not None
@@ -179,9 +180,10 @@ class Exchanges:
 
 
 def is_stream(reply: UpstreamReply) -> bool:
-    return any(
-        name.lower() == b"content-type" and value.lower().startswith(_STREAM_TYPES) for name, value in reply.headers
-    )
+    for name, value in reply.headers:
+        if name.lower() == b"content-type" and value.lower().startswith(_STREAM_TYPES):
+            return True
+    return False
 
 
 def _speech_path(call: Call, speech: Speech, deployment: Deployment, *, stream: bool) -> str:

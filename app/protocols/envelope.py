@@ -16,8 +16,12 @@ LARGEST_COUNT = 2**31 - 1
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_anything = msgspec.json.Decoder().decode
 _encode = msgspec.json.encode
-_space = re.compile(rb"[ \t\n\r]*").match
-_SPACE_OR_LOWER = 0x20
+_SPACE = rb"[ \t\n\r]*"
+_MEMBER = _SPACE + rb'("[^"\\]*(?:\\.[^"\\]*)*")' + _SPACE + b":" + _SPACE
+_first_member = re.compile(_SPACE + rb"\{" + _MEMBER).match
+_next_member = re.compile(_SPACE + b"," + _MEMBER).match
+_rest = re.compile(_SPACE + rb"\}" + _SPACE).fullmatch
+_nothing = re.compile(_SPACE + rb"\{" + _SPACE + rb"\}" + _SPACE).fullmatch
 _SLICE_BYTES = 16 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -174,39 +178,18 @@ def _find_members(body: bytes, fields: Mapping[str, msgspec.Raw]) -> list[tuple[
     A key's only literal and the value's own bytes must stand at each place, and nothing else between the braces. JSON
     tokens are self-delimiting (a number is followed by a comma or brace), so a body that fits has each key once.
     """
-    position = _skip_space(body, 0)
-    if not body.startswith(b"{", position):
-        return None
-    position = _skip_space(body, position + 1)
     members: list[tuple[str, int, int, int]] = []
+    position = 0
     for key, raw in fields.items():
-        if members:
-            if not body.startswith(b",", position):
-                return None
-            position = _skip_space(body, position + 1)
-        key_start, literal = position, _encode(key)
-        if not body.startswith(literal, position):
+        member = (_next_member if members else _first_member)(body, position)
+        if member is None or member[1] != _encode(key):
             return None
-        position = _skip_space(body, position + len(literal))
-        if not body.startswith(b":", position):
-            return None
-        value_start = _skip_space(body, position + 1)
-        value = memoryview(raw)
+        value, value_start = memoryview(raw), member.end()
         if not body.startswith(value, value_start):
             return None
-        value_end = value_start + value.nbytes
-        members.append((key, key_start, value_start, value_end))
-        position = _skip_space(body, value_end)
-    closed = body.startswith(b"}", position) and _skip_space(body, position + 1) == len(body)
-    return members if closed else None
-
-
-def _skip_space(body: bytes, position: int) -> int:
-    if position < len(body) and body[position] > _SPACE_OR_LOWER:
-        return position
-    match = _space(body, position)
-    assert match is not None  # the pattern matches the empty text
-    return match.end()
+        position = value_start + value.nbytes
+        members.append((key, member.start(1), value_start, position))
+    return members if (_rest if members else _nothing)(body, position) else None
 
 
 def _first_line(error: Exception) -> str:

@@ -147,6 +147,7 @@ def filled(path: str, upstream_model: str, options: Mapping[str, Secret]) -> str
     return path.format_map({**values, "model": quote(upstream_model, safe="")})
 
 
+@lru_cache(maxsize=1024)
 def endpoint_url(api_base: str, path: str, version_path: str = "/v1") -> str:
     """The URL of ``path`` (as the provider's own reference writes it) at ``api_base``, however the base was written.
 
@@ -163,7 +164,6 @@ _CALLS = ("/messages", "/chat/completions", "/responses", "/completions", "/api/
 """What a base URL may end with though it should not: the call that its writer had in mind."""
 
 
-@lru_cache(maxsize=1024)
 def _join(api_base: str, path: str, version_path: str) -> str:
     if api_base.endswith(UNCHANGED):
         return _join_unchanged(api_base.removesuffix(UNCHANGED), path)

@@ -83,11 +83,11 @@ def _without_foreign_members(fields: Fields, dialect: ChatDialect) -> dict[str, 
     not know them: most refuse a message with a member that they do not know."""
     raw = fields.get("messages")
     body = b"" if raw is None else bytes(raw)
-    foreign = tuple(
+    foreign = [
         name
         for name, written in _FOREIGN_MEMBERS.items()
         if written in body and not (dialect.takes_thoughts and name == dialect.thoughts_field)
-    )
+    ]
     if not foreign:
         return {}
     try:
