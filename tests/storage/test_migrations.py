@@ -13,10 +13,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from app.base.errors import StorageUnavailable
-from app.storage.postgres.tables import receipts
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import LOCK_NUMBER, MigrationFailed, upgrade
 from app.storage.postgres.partitions import create_partitions
+from app.storage.postgres.tables import receipts
 from tests.conftest import RunningServers
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("migrations")]
