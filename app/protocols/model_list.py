@@ -1,4 +1,4 @@
-"""The model list in Anthropic's shape and in OpenAI's: ``/v1/models`` and ``/v1/models/{id}``."""
+"""The model list in the shapes of Anthropic, OpenAI and Google: all of it, and one model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +53,15 @@ def render_anthropic(model: Model) -> bytes:
     return msgspec.json.encode(_anthropic_entry(model))
 
 
+def render_gemini_list(models: Sequence[Model]) -> bytes:
+    """All models on one page."""
+    return msgspec.json.encode({"models": [_gemini_entry(model) for model in models]})
+
+
+def render_gemini(model: Model) -> bytes:
+    return msgspec.json.encode(_gemini_entry(model))
+
+
 def render_openai_list(models: Sequence[Model]) -> bytes:
     """All models: OpenAI's list has no pages."""
     return msgspec.json.encode({"object": "list", "data": [_openai_entry(model) for model in models]})
@@ -74,6 +83,17 @@ def _anthropic_entry(model: Model) -> dict[str, Any]:
     # Claude Code shows one line of it in its picker.
     description = " ".join(model.description.split())
     return entry | ({"description": description} if description else {})
+
+
+def _gemini_entry(model: Model) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": f"models/{model.name}",
+        "displayName": model.display_name or model.name,
+        "description": model.description,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+    }
+    limits = {"inputTokenLimit": model.max_input_tokens, "outputTokenLimit": model.max_output_tokens}
+    return entry | {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _openai_entry(model: Model) -> dict[str, Any]:

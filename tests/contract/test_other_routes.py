@@ -61,3 +61,11 @@ async def test_a_whole_answer_says_what_it_cost(clients: Clients, upstream: Reco
         model="claude-sonnet-4-6", messages=[{"role": "user", "content": "Hello"}]
     )
     assert raw.headers["x-keyhouse-response-cost"] == raw.headers["x-litellm-response-cost"] == "0.004500"
+
+
+async def test_googles_sdk_lists_the_models_of_its_key(clients: Clients) -> None:
+    names = [model.name async for model in await clients.gemini.aio.models.list()]
+    assert "models/gemini-2.5-pro" in names
+    assert "models/claude-sonnet-4-6" in names
+    one = await clients.gemini.aio.models.get(model="claude-sonnet-4-6")
+    assert one.name == "models/claude-sonnet-4-6"

@@ -50,6 +50,11 @@ _PASSED_THROUGH: dict[str, Operation] = {
 _KEPT: dict[str, Operation] = {"v1/messages/batches": "batches", "v1/files": "files"}
 """What the provider keeps, and each path below."""
 # Two writings of one path would be two routes to us and one to the provider: "v1//messages", "v1/./messages", "%3F".
+_RENDER_MODEL = {
+    "anthropic_messages": model_list.render_anthropic,
+    "gemini": model_list.render_gemini,
+    "openai_chat": model_list.render_openai,
+}
 _PLAIN_PATH = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._~:@+=,-]+(/[A-Za-z0-9._~:@+=,-]+)*")
 
 
@@ -116,20 +121,21 @@ class ModelRoutes:
 
     def _models(self, prefix: str) -> ASGIRouteHandler:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-            anthropic = self._rules.always_anthropic_list or any(
-                name == b"anthropic-version" for name, _ in scope["headers"]
-            )
             below = _below(prefix, scope)
             if scope["method"] == "POST" and ":" in below:  # Google's SDK calls this version of its API too
                 await self._serve_gemini(below, scope, receive, send)
                 return
-            await self._list_models(scope, send, below, anthropic_shape=anthropic)
+            await self._list_models(scope, send, below, self._list_shape(scope))
 
         return asgi(prefix, is_mount=True, copy_scope=False)(handle)
 
     def _gemini(self, prefix: str) -> ASGIRouteHandler:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._serve_gemini(_below(prefix, scope), scope, receive, send)
+            below = _below(prefix, scope)
+            if scope["method"] in {"GET", "HEAD"}:
+                await self._list_models(scope, send, below, "gemini")
+            else:
+                await self._serve_gemini(below, scope, receive, send)
 
         return asgi(prefix, is_mount=True, copy_scope=False)(handle)
 
@@ -153,7 +159,7 @@ class ModelRoutes:
                 await self._refuse_path(scope, send)
                 return
             if path == "v1/models" or path.startswith("v1/models/"):
-                await self._list_models(scope, send, path.removeprefix("v1/models"), anthropic_shape=True)
+                await self._list_models(scope, send, path.removeprefix("v1/models"), "anthropic_messages")
                 return
             operation = _PASSED_THROUGH.get(path)
             if operation is not None:
@@ -247,30 +253,41 @@ class ModelRoutes:
             )
         )
 
-    async def _list_models(self, scope: Scope, send: Send, name: str, *, anthropic_shape: bool) -> None:
-        codec = self._anthropic if anthropic_shape else self._openai
+    def _list_shape(self, scope: Scope) -> str:
+        """Each SDK tells itself by a header of its own."""
+        names = {name for name, _ in scope["headers"]}
+        if b"anthropic-version" in names or self._rules.always_anthropic_list:
+            return "anthropic_messages"
+        return "gemini" if b"x-goog-api-key" in names else "openai_chat"
+
+    async def _list_models(self, scope: Scope, send: Send, name: str, shape: str) -> None:
+        codec = self._codecs[shape]
         request_id = new_id("req")
         try:
             _check_method(scope, "GET")
             principal = await self._authenticate(scope)
-            body = self._render_models(scope, principal, name.strip("/"), anthropic_shape=anthropic_shape)
+            body = self._render_models(scope, principal, name.strip("/"), shape)
             headers = [(b"content-type", b"application/json"), (b"request-id", request_id.encode())]
             await send_whole(200, headers, body, send)
         except GatewayError as error:
             await self.refuse(codec, error, request_id, send)
 
-    def _render_models(self, scope: Scope, principal: Principal, name: str, *, anthropic_shape: bool) -> bytes:
+    def _render_models(self, scope: Scope, principal: Principal, name: str, shape: str) -> bytes:
         if not name:
             models = self._discovery.visible(principal)
-            if anthropic_shape:
-                return model_list.render_anthropic_list(models, scope["query_string"])
-            return model_list.render_openai_list(models)
+            match shape:
+                case "anthropic_messages":
+                    return model_list.render_anthropic_list(models, scope["query_string"])
+                case "gemini":
+                    return model_list.render_gemini_list(models)
+                case _:
+                    return model_list.render_openai_list(models)
         model = self._discovery.find(principal, name)
         if model is None:
             raise ModelNotFound(
                 f'model "{name[:200]}" is not known here, or not allowed for this key; see GET /v1/models'
             )
-        return model_list.render_anthropic(model) if anthropic_shape else model_list.render_openai(model)
+        return _RENDER_MODEL[shape](model)
 
     async def refuse(self, codec: Codec, error: GatewayError, request_id: str, send: Send) -> None:
         """Answer with an error of ours, in the shape of the protocol that was called."""
