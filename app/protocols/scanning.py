@@ -1,7 +1,8 @@
 """What the usage scanners of all protocols share: frames in, the same bytes out, counts picked up on the way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,6 +12,8 @@ from app.protocols.sse import FrameSplitter
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding a provider's bytes may raise: such bytes pass on, and say nothing of usage."""
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 # Beyond any model's context by far, and safe to add up in 64 bits: a larger count is a host's mistake.
 _LARGEST_COUNT = 2**40
@@ -82,6 +85,33 @@ class FrameScanner(ABC):
     @abstractmethod
     def _see(self, frame: bytes) -> bool:
         """Take note of a frame; False for the one to withhold."""
+
+
+def lenient_reader(
+    shape: type[T], *, kept: Iterable[str], float_hook: Callable[[str], Any] | None = None
+) -> Callable[[bytes], T | None]:
+    """Reads a host's JSON as ``shape``, all of whose fields have defaults.
+
+    Of an object that is of another shape only the members ``kept`` are read, whatever they are: an error or a count
+    that stands beside something new still matters. None for what is no object.
+    """
+    decode = msgspec.json.Decoder(shape, float_hook=float_hook).decode
+    rest = msgspec.defstruct("Rest", [(name, Any, None) for name in kept])
+    decode_rest = msgspec.json.Decoder(rest, float_hook=float_hook).decode
+
+    def read(data: bytes) -> T | None:
+        try:
+            return decode(data)
+        except msgspec.ValidationError:
+            pass
+        except UNREADABLE:
+            return None
+        try:
+            return shape(**msgspec.structs.asdict(decode_rest(data)))
+        except UNREADABLE:
+            return None
+
+    return read
 
 
 def count_of(values: object, name: str) -> int | None:

@@ -32,7 +32,7 @@ from app.protocols.gemini.frames import AnswerSplitter
 from app.protocols.gemini.grounding import citations_in
 from app.protocols.gemini.usage import is_image, searches_in, usage_of
 from app.protocols.opaque import Seal
-from app.protocols.scanning import UNREADABLE
+from app.protocols.scanning import lenient_reader
 
 PROTOCOL = "gemini"
 _FINISHES: dict[str, FinishReason] = {
@@ -87,15 +87,7 @@ class _Answer(msgspec.Struct, gc=False):
     error: Any = None
 
 
-class _Rest(msgspec.Struct, gc=False):
-    """What still matters of an answer that is not of this shape."""
-
-    usageMetadata: Any = None  # noqa: N815
-    error: Any = None
-
-
-_decode_answer = msgspec.json.Decoder(_Answer).decode
-_decode_rest = msgspec.json.Decoder(_Rest).decode
+_read = lenient_reader(_Answer, kept=("usageMetadata", "error"))
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _TEXT_ENDED: tuple[Event, ...] = (BlockEnded(),)
 
@@ -145,20 +137,6 @@ class GeminiParser:
         if rest and (answer := _read(rest)) is not None:
             events += self._parsing.take(answer)
         return [*events, *self._parsing.end()]
-
-
-def _read(data: bytes) -> _Answer | None:
-    try:
-        return _decode_answer(data)
-    except msgspec.ValidationError:
-        pass
-    except UNREADABLE:
-        return None
-    try:
-        rest = _decode_rest(data)
-    except UNREADABLE:
-        return None
-    return _Answer(usageMetadata=rest.usageMetadata, error=rest.error)
 
 
 class AnswerParsing:

@@ -11,7 +11,7 @@ import msgspec
 from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
 from app.protocols.gemini.frames import AnswerSplitter
-from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, json_bytes
+from app.protocols.scanning import FrameScanner, as_word, json_bytes, lenient_reader
 
 # Beyond any model's context by far, and safe to add up in 64 bits: a larger count is a host's mistake.
 _LARGEST_COUNT = 2**40
@@ -41,15 +41,7 @@ class _Answer(msgspec.Struct, gc=False):
     error: Any = None
 
 
-class _Rest(msgspec.Struct, gc=False):
-    """What still matters of an answer whose candidates are not of this shape."""
-
-    usageMetadata: Any = None  # noqa: N815
-    error: Any = None
-
-
-_decode_answer = msgspec.json.Decoder(_Answer).decode
-_decode_rest = msgspec.json.Decoder(_Rest).decode
+_read = lenient_reader(_Answer, kept=("usageMetadata", "error"))
 
 
 def usage_of(metadata: object, *, images: int = 0, web_searches: int = 0) -> Usage | None:
@@ -186,20 +178,6 @@ class _Sight:
             self.output_bytes += json_bytes(part.functionCall.get("args") or {})
         if part.inlineData is not None:
             self._images += is_image(part.inlineData)
-
-
-def _read(data: bytes) -> _Answer | None:
-    try:
-        return _decode_answer(data)
-    except msgspec.ValidationError:
-        pass
-    except UNREADABLE:
-        return None
-    try:
-        rest = _decode_rest(data)
-    except UNREADABLE:
-        return None
-    return _Answer(usageMetadata=rest.usageMetadata, error=rest.error)
 
 
 def _audio_in(metadata: dict[str, object], name: str) -> int:

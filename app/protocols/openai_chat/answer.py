@@ -23,7 +23,8 @@ from app.protocols.openai_chat.calls import Calls
 from app.protocols.openai_chat.dialect import dialect_of
 from app.protocols.openai_chat.rejections import failure_of
 from app.protocols.openai_chat.thoughts import Details, shown_text
-from app.protocols.openai_chat.usage import cost_of, exact_number, usage_of
+from app.protocols.openai_usage import cost_of, exact_number, usage_of
+from app.protocols.scanning import lenient_reader
 
 _Kind = Literal["text", "thinking", "refusal"]
 
@@ -62,6 +63,7 @@ class Completion(msgspec.Struct, gc=False):
 
 
 decode_completion = msgspec.json.Decoder(Completion, float_hook=exact_number).decode
+read_completion = lenient_reader(Completion, kept=("usage", "error"), float_hook=exact_number)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _NEW_BLOCKS: dict[_Kind, Text | Thinking | Refusal] = {

@@ -2,25 +2,12 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from app.base.errors import UpstreamRejected, UpstreamUnreadable
 from app.protocols.codec import Reading
 from app.protocols.events import Event, Failed, Generation, GenerationFailed, Heartbeat, fold
-from app.protocols.openai_chat.answer import AnswerReader, Completion, decode_completion
-from app.protocols.openai_chat.usage import exact_number
+from app.protocols.openai_chat.answer import AnswerReader, decode_completion, read_completion
 from app.protocols.scanning import UNREADABLE
 from app.protocols.sse import FrameSplitter, data_of
-
-
-class _Rest(msgspec.Struct, gc=False):
-    """What still matters of a chunk whose choices are not of the known shape."""
-
-    usage: object = None
-    error: object = None
-
-
-_decode_rest = msgspec.json.Decoder(_Rest, float_hook=exact_number).decode
 
 
 def parse_response(body: bytes, reading: Reading) -> Generation:
@@ -108,8 +95,5 @@ class ChatStreamParser:
             return self._reader.end()
         if not data:
             return [Heartbeat()] if frame.startswith(b":") else []
-        try:
-            rest = _decode_rest(data)
-        except UNREADABLE:
-            return []
-        return self._reader.take(Completion(usage=rest.usage, error=rest.error))
+        completion = read_completion(data)
+        return [] if completion is None else self._reader.take(completion)

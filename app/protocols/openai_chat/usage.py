@@ -1,18 +1,13 @@
-"""Usage of chat completions, whole and streamed.
+"""Usage of chat completions, whole and streamed."""
 
-Source: the public API reference, ``CompletionUsage``, and those of DeepSeek, OpenRouter and xAI where they differ. The
-wire's classes overlap (the prompt holds what was cached, the completion what was reasoned); ours do not.
-"""
-
-from decimal import Decimal, DecimalException
 from typing import Any
 
 import msgspec
 
-from app.base.money import NanoUSD, parse_usd
-from app.domain.usage import Usage
+from app.base.money import NanoUSD
 from app.protocols.codec import UsageReport
-from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, count_of, json_bytes, text_bytes
+from app.protocols.openai_usage import cost_of, exact_number, usage_of
+from app.protocols.scanning import FrameScanner, as_word, json_bytes, lenient_reader, text_bytes
 from app.protocols.sse import data_of
 
 
@@ -42,87 +37,7 @@ class _Completion(msgspec.Struct, gc=False):
     error: Any = None
 
 
-class _Rest(msgspec.Struct, gc=False):
-    """What still matters of a chunk whose choices are not of this shape."""
-
-    usage: Any = None
-    error: Any = None
-
-
-def exact_number(written: str) -> Decimal:
-    """A number with decimals as it is written, since prices are told so; zero for one beyond all bounds."""
-    try:
-        return Decimal(written)
-    except DecimalException:
-        return Decimal(0)
-
-
-_decode_completion = msgspec.json.Decoder(_Completion, float_hook=exact_number).decode
-_decode_rest = msgspec.json.Decoder(_Rest, float_hook=exact_number).decode
-
-
-def usage_of(usage: object) -> Usage | None:
-    """The disjoint counts of a usage object; None for what is none."""
-    prompt, completion = count_of(usage, "prompt_tokens"), count_of(usage, "completion_tokens")
-    if not isinstance(usage, dict) or (prompt is None and completion is None):
-        return None
-    left = prompt or 0
-    details = usage.get("prompt_tokens_details")
-    # Each class is taken out of the prompt at most once, whatever a host adds up.
-    cache_read = min(left, _first(count_of(details, "cached_tokens"), count_of(usage, "prompt_cache_hit_tokens")))
-    left -= cache_read
-    cache_write = min(
-        left, _first(count_of(details, "cache_write_tokens"), count_of(usage, "cache_creation_input_tokens"))
-    )
-    left -= cache_write
-    audio_input = min(left, _first(count_of(details, "audio_tokens")))
-    output, reasoning, audio_output = _output_classes(usage, prompt or 0, completion or 0)
-    return Usage(
-        input=left - audio_input,
-        cache_read=cache_read,
-        cache_write_5m=cache_write,
-        output=output,
-        reasoning=reasoning,
-        audio_input=audio_input,
-        audio_output=audio_output,
-        web_searches=_first(count_of(usage.get("server_tool_use"), "web_search_requests")),
-    )
-
-
-def cost_of(usage: object) -> NanoUSD | None:
-    """The price that OpenRouter tells in dollars; None where there is none, or no sensible one.
-
-    With the customer's own key at the provider (``is_byok``) it is only OpenRouter's fee, and the rest beside it.
-    """
-    if not isinstance(usage, dict):
-        return None
-    cost = _dollars(usage.get("cost"))
-    details = usage.get("cost_details")
-    if cost is None or usage.get("is_byok") is not True or not isinstance(details, dict):
-        return cost
-    return cost + (_dollars(details.get("upstream_inference_cost")) or 0)
-
-
-def _dollars(value: object) -> NanoUSD | None:
-    if type(value) is not int and not isinstance(value, Decimal):
-        return None
-    try:
-        amount = parse_usd(Decimal(value))
-    except (ValueError, DecimalException):
-        return None
-    return amount if amount >= 0 else None
-
-
-def _output_classes(usage: dict[str, Any], prompt: int, completion: int) -> tuple[int, int, int]:
-    """(output with its reasoning, reasoning, audio)"""
-    details = usage.get("completion_tokens_details")
-    reasoning = _first(count_of(details, "reasoning_tokens"))
-    # xAI counts the reasoning beside the completion, which only its total tells.
-    if reasoning and count_of(usage, "total_tokens") == prompt + completion + reasoning:
-        completion += reasoning
-    audio = min(completion, _first(count_of(details, "audio_tokens")))
-    output = completion - audio
-    return output, min(reasoning, output), audio
+_read = lenient_reader(_Completion, kept=("usage", "error"), float_hook=exact_number)
 
 
 def scan_response(body: bytes) -> UsageReport:
@@ -157,10 +72,7 @@ class ChatScanner(FrameScanner):
 
     def _see(self, frame: bytes) -> bool:
         data = data_of(frame)
-        try:
-            chunk: _Completion | None = _decode_completion(data)
-        except UNREADABLE:
-            chunk = _read(data)
+        chunk = _read(data)
         if chunk is None:
             if data.strip() == b"[DONE]":
                 self.ended = True
@@ -189,20 +101,6 @@ class ChatScanner(FrameScanner):
             self._finish_reason = as_word(choice.finish_reason)
 
 
-def _read(data: bytes) -> _Completion | None:
-    try:
-        return _decode_completion(data)
-    except msgspec.ValidationError:
-        pass
-    except UNREADABLE:
-        return None
-    try:
-        rest = _decode_rest(data)
-    except UNREADABLE:
-        return None
-    return _Completion(usage=rest.usage, error=rest.error)
-
-
 def _spoken_bytes(speech: _Speech) -> int:
     total = text_bytes(speech.content)
     if speech.reasoning_content is not None or speech.reasoning is not None:
@@ -222,7 +120,3 @@ def _argument_bytes(function: object) -> int:
         return 0
     arguments = function.get("arguments")
     return text_bytes(arguments) if isinstance(arguments, str) else json_bytes(arguments) if arguments else 0
-
-
-def _first(*counts: int | None) -> int:
-    return next((count for count in counts if count is not None), 0)

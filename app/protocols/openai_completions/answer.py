@@ -21,7 +21,8 @@ from app.protocols.events import (
     fold,
 )
 from app.protocols.openai_completions.request import wants_usage
-from app.protocols.openai_completions.wire import Completion, encode, read_completion, usage_of, wire_usage
+from app.protocols.openai_completions.wire import Completion, encode, read_completion, wire_usage
+from app.protocols.openai_usage import usage_of
 from app.protocols.sse import FrameSplitter, data_of
 
 _FINISHES: dict[object, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}

@@ -4,7 +4,8 @@ Source: the public API reference, ``CompletionUsage``, which chat completions ha
 """
 
 from app.protocols.codec import UsageReport
-from app.protocols.openai_completions.wire import Completion, read_completion, usage_of
+from app.protocols.openai_completions.wire import Completion, read_completion
+from app.protocols.openai_usage import usage_of
 from app.protocols.scanning import FrameScanner, as_word, text_bytes
 from app.protocols.sse import data_of
 

@@ -1,13 +1,13 @@
 """A text completion's JSON, and readers that name the place of what cannot be read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from app.base.errors import InvalidRequest
 from app.domain.usage import Usage
-from app.protocols.scanning import UNREADABLE, count_of
+from app.protocols.scanning import lenient_reader
 
 NULL = msgspec.Raw(b"null")
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -36,46 +36,7 @@ class Completion(msgspec.Struct, gc=False):
     error: Any = None
 
 
-class _Rest(msgspec.Struct, gc=False):
-    """What still matters of a chunk whose choices are not of this shape."""
-
-    usage: Any = None
-    error: Any = None
-
-
-_decode_completion = msgspec.json.Decoder(Completion).decode
-_decode_rest = msgspec.json.Decoder(_Rest).decode
-
-
-def read_completion(data: bytes) -> Completion | None:
-    """A completion, or what can be read of it; None for what is no JSON object."""
-    try:
-        return _decode_completion(data)
-    except msgspec.ValidationError:
-        pass
-    except UNREADABLE:
-        return None
-    try:
-        rest = _decode_rest(data)
-    except UNREADABLE:
-        return None
-    return Completion(usage=rest.usage, error=rest.error)
-
-
-def usage_of(usage: object) -> Usage | None:
-    """The disjoint counts of a usage object: the wire's prompt holds what was cached, its completion the reasoning."""
-    prompt, output = count_of(usage, "prompt_tokens"), count_of(usage, "completion_tokens")
-    if not isinstance(usage, Mapping) or (prompt is None and output is None):
-        return None
-    cached = count_of(usage.get("prompt_tokens_details"), "cached_tokens") or 0
-    reasoning = count_of(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
-    cache_read = min(prompt or 0, cached)
-    return Usage(
-        input=(prompt or 0) - cache_read,
-        cache_read=cache_read,
-        output=output or 0,
-        reasoning=min(output or 0, reasoning),
-    )
+read_completion = lenient_reader(Completion, kept=("usage", "error"))
 
 
 def wire_usage(usage: Usage) -> dict[str, Any]:
