@@ -16,6 +16,7 @@ from app.protocols.conversation import (
     JsonFormat,
     McpServer,
     Reasoning,
+    Refusal,
     Sampling,
     Text,
     TextSource,
@@ -63,8 +64,45 @@ def ask(*blocks: object, **fields: object) -> Conversation:
 
 
 HELLO = Text("What is the weather in Paris?")
+CHARACTERS = Citation(
+    "anthropic_messages",
+    '{"type":"char_location","cited_text":"It rains in Paris.","document_index":0,"document_title":"Notes",'
+    '"start_char_index":0,"end_char_index":18}',
+    title="Notes",
+    cited_text="It rains in Paris.",
+)
+LONG_NAME = "mcp__plugin_weather_and_climate_of_the_world__forecast_of_the_coming_seven_days"
+LONG_TOOL = FunctionTool(LONG_NAME, "The weather of a week.", WEATHER.parameters)
+LONG = ToolCall("call_week", LONG_NAME, '{"city":"Paris"}')
+ODD = ToolCall("functions.get_weather:0", "get_weather", '{"city":"Paris"}')
+CHOICE_TOOL = FunctionTool(
+    "find_place",
+    "Finds a place.",
+    '{"type":"object","properties":{"name":{"type":"string"},"code":{"type":"string"}},'
+    '"anyOf":[{"required":["name"]},{"required":["code"]}]}',
+)
+
+
+def looped(*blocks: object, tools: tuple[FunctionTool, ...] = (WEATHER,)) -> Conversation:
+    """The answer up to its call, and what the tool has said to it."""
+    at = next(number for number, block in enumerate(blocks) if isinstance(block, ToolCall))
+    call = blocks[at]
+    assert isinstance(call, ToolCall)
+    turns = (
+        Turn("user", (HELLO,)),
+        Turn("assistant", blocks[: at + 1]),  # type: ignore[arg-type]
+        Turn("user", (ToolResult(call.call_id, blocks[at + 1 :]),)),  # type: ignore[arg-type]
+    )
+    return ask(turns=turns, tools=tools, max_output_tokens=8000)
+
+
 FEATURES: tuple[Feature, ...] = (
     Feature("text", "text, system prompt", ask(HELLO, instructions=(Text("Be brief."),))),
+    Feature(
+        "system_blocks",
+        "system prompt of several blocks",
+        ask(HELLO, instructions=(Text("You are a guide."), Text("Be brief."))),
+    ),
     Feature(
         "system_in_the_middle",
         "system text between the turns",
@@ -88,6 +126,17 @@ FEATURES: tuple[Feature, ...] = (
         "citations asked for",
         ask(HELLO, Document(TextSource("It rains in Paris."), title="Notes", cite=True)),
     ),
+    Feature(
+        "cited_history",
+        "citations in the history",
+        ask(
+            turns=(
+                Turn("user", (HELLO,)),
+                Turn("assistant", (Text("It rains.", (CHARACTERS,)),)),
+                Turn("user", (Text("And tomorrow?"),)),
+            )
+        ),
+    ),
     Feature("audio", "audio", ask(HELLO, Audio(Base64Source("audio/wav", "UklGRg==")))),
     Feature("tools", "function tools", ask(HELLO, tools=(WEATHER,), tool_choice=ToolChoice("auto"))),
     Feature(
@@ -95,6 +144,11 @@ FEATURES: tuple[Feature, ...] = (
         "a certain tool forced, one call at a time",
         ask(HELLO, tools=(WEATHER,), tool_choice=ToolChoice("tool", "get_weather"), parallel_tool_calls=False),
     ),
+    Feature("long_names", "tool names of over 64 characters", looped(LONG, Text("sun"), tools=(LONG_TOOL,))),
+    Feature("odd_ids", "ids of calls that other APIs refuse", looped(ODD, Text("sun"))),
+    Feature("choice_of_schemas", "a choice of schemas at the root of a tool", ask(HELLO, tools=(CHOICE_TOOL,))),
+    Feature("deferred_tools", "tools found by a search of the client's own", looped(PARIS, Text("rain"))),
+    Feature("custom_tools", "custom tools and namespaces", looped(PARIS, Text("rain"))),
     Feature(
         "parallel_tools",
         "parallel calls and their results",
@@ -126,6 +180,8 @@ FEATURES: tuple[Feature, ...] = (
             tools=(WEATHER,),
         ),
     ),
+    Feature("empty_result", "a tool that said nothing", looped(PARIS)),
+    Feature("result_of_parts", "a tool's result of several texts", looped(PARIS, Text("rain"), Text("and wind"))),
     Feature(
         "image_in_a_result",
         "image in a tool's result",
@@ -150,12 +206,29 @@ FEATURES: tuple[Feature, ...] = (
         ask(HELLO, reasoning=Reasoning(effort="low"), max_output_tokens=8000),
         thinks=True,
     ),
+    Feature(
+        "adaptive_thinking",
+        "thinking as the model sees fit",
+        ask(HELLO, reasoning=Reasoning("medium", adaptive=True), max_output_tokens=8000),
+        thinks=True,
+    ),
+    Feature(
+        "thoughts_of_another",
+        "reasoning of the client's own vendor in the history",
+        looped(Thinking("Where is Paris?", Seal("the client's vendor", "c2VhbA==")), PARIS, Text("rain")),
+        thinks=True,
+    ),
     Feature("temperature", "temperature", ask(HELLO, sampling=Sampling(temperature=0.5))),
     Feature("stop", "stop sequences", ask(HELLO, sampling=Sampling(stop=("END",)))),
     Feature("top_k", "top_k", ask(HELLO, sampling=Sampling(top_k=5))),
     Feature("seed", "seed", ask(HELLO, sampling=Sampling(seed=7))),
     Feature("cache_marks", "prompt cache marks", ask(Text(HELLO.text, cache=CacheMark()))),
     Feature("web_search", "the host's web search", ask(HELLO, tools=(WebSearch(context_size="medium"),))),
+    Feature(
+        "web_search_beside_tools",
+        "the host's web search beside other tools",
+        ask(HELLO, tools=(WEATHER, WebSearch())),
+    ),
     Feature(
         "mcp",
         "MCP server called by the host",
@@ -187,6 +260,18 @@ ANSWERS: dict[str, Generation] = {
     "cached": Generation(
         "gen_1", "the-model", (Text("It rains."),), "stop", Usage(input=11, cache_read=100, output=7, reasoning=3)
     ),
+    "cache_written": Generation(
+        "gen_1",
+        "the-model",
+        (Text("It rains."),),
+        "stop",
+        Usage(input=11, cache_read=100, cache_write_5m=20, cache_write_1h=30, output=7),
+    ),
+    "stopped": answer(Text("It rains "), finish="stop_sequence", stop_sequence="END"),
+    "declined": answer(Refusal("I may not say."), finish="content_filter"),
+    "call_without_arguments": answer(ToolCall("call_now", "now", "{}"), finish="tool_calls"),
+    "text_after_a_call": answer(PARIS, Text("One moment."), finish="tool_calls"),
+    "empty": answer(),
 }
 
 

@@ -7,13 +7,15 @@ import msgspec
 from app.base.errors import InvalidRequest
 from app.protocols.anthropic_messages.dialect import MessagesDialect
 from app.protocols.codec import Asked, Codec, Dialect, Envelope, PathFacts, Rendered
-from app.protocols.conversation import Conversation
+from app.protocols.conversation import Conversation, Thinking, Turn
 from app.protocols.gemini.dialect import GeminiDialect
 from app.protocols.ollama.dialect import OllamaDialect
+from app.protocols.opaque import Seal
 from app.protocols.openai_chat.dialect import ChatDialect
 from app.protocols.openai_responses.dialect import ResponsesDialect
 from app.protocols.registry import all_codecs
-from tests.translation.features import COUNTRY, HELLO, Feature
+from tests.translation.client_words import PLAINEST, SILENT, WORDS
+from tests.translation.features import Feature
 
 CODECS = all_codecs()
 NAMES = {
@@ -32,50 +34,49 @@ HOSTS: dict[str, tuple[Dialect, str]] = {
 }
 """The plainest host of each protocol, and a model of its."""
 _REASONING = {"openai_chat": "gpt-5", "openai_responses": "gpt-5", "ollama": "gpt-oss:20b"}
-_GENEROUS = {**HOSTS, "openai_chat": (ChatDialect(documents=True, cache_marks=True, top_k=True), "gpt-4.1")}
-
-_TEXT = {"type": "text", "text": HELLO.text}
-CHAT_EXTENSIONS: dict[str, dict[str, Any]] = {
-    "citations": {
-        "messages": [
-            {
-                "role": "user",
-                "content": [
-                    _TEXT,
-                    {
-                        "type": "document",
-                        "source": {"type": "text", "media_type": "text/plain", "data": "It rains in Paris."},
-                        "title": "Notes",
-                        "citations": {"enabled": True},
-                    },
-                ],
-            }
-        ]
-    },
-    "mcp": {"tools": [{"type": "mcp", "server_label": "deepwiki", "server_url": "https://mcp.example.org/mcp"}]},
-    "hosted_tool": {"tools": [{"type": "memory_20250818", "name": "memory"}]},
-    "web_search": {"web_search_options": {"search_context_size": "medium"}},
+_FRONTS: dict[str, tuple[tuple[Dialect, str], ...]] = {
+    **{front: (host,) for front, host in HOSTS.items()},
+    "openai_chat": ((ChatDialect(documents=True, cache_marks=True, top_k=True), "gpt-4.1"),),
+    "anthropic_messages": (HOSTS["anthropic_messages"], (MessagesDialect(), "claude-opus-4-8")),
 }
-"""What a chat client says in LiteLLM's extensions, since OpenAI's own protocol has no words for it."""
+"""Whose words the clients of a protocol use: the first who says a thing without any loss."""
 
 
 def client_body(front: str, feature: Feature) -> bytes | None:
     """The request of a client of ``front``; None where its protocol cannot say this."""
-    if front == "openai_chat" and feature.name in CHAT_EXTENSIONS:
-        plain = {
-            "model": "the-model",
-            "max_completion_tokens": 1000,
-            "messages": [{"role": "user", "content": [_TEXT]}],
-        }
-        return msgspec.json.encode({**plain, **CHAT_EXTENSIONS[feature.name]})
-    dialect, model = _GENEROUS[front]
-    model = _REASONING.get(front, model) if feature.thinks else model
-    conversation = msgspec.structs.replace(feature.conversation, model=model)
-    try:
-        rendered = CODECS[front].render_request(conversation, dialect)
-    except InvalidRequest:
+    if front in SILENT.get(feature.name, ()):
         return None
-    return None if rendered.losses else rendered.body
+    words = WORDS.get(front, {}).get(feature.name)
+    if words is not None:
+        return msgspec.json.encode({**PLAINEST[front], **words})
+    for dialect, model in _FRONTS[front]:
+        model = _REASONING.get(front, model) if feature.thinks else model
+        conversation = msgspec.structs.replace(feature.conversation, model=model)
+        try:
+            rendered = CODECS[front].render_request(_by_its_vendor(conversation, dialect), dialect)
+        except InvalidRequest:
+            continue
+        if not rendered.losses:
+            return rendered.body
+    return None
+
+
+def _by_its_vendor(conversation: Conversation, dialect: Dialect) -> Conversation:
+    """With the thoughts of the history sealed by who issues them in this protocol."""
+    with_id = isinstance(dialect, ResponsesDialect)
+    turns = tuple(
+        Turn(
+            turn.role,
+            tuple(
+                Thinking(block.text, Seal(dialect.issuer, f"rs_1:{block.seal.data}" if with_id else block.seal.data))
+                if isinstance(block, Thinking) and block.seal
+                else block
+                for block in turn.blocks
+            ),
+        )
+        for turn in conversation.turns
+    )
+    return msgspec.structs.replace(conversation, turns=turns)
 
 
 def envelope_of(front: str, body: bytes, *, stream: bool = False) -> Envelope:
@@ -104,4 +105,4 @@ def codec(name: str) -> Codec:
     return CODECS[name]
 
 
-__all__ = ["CODECS", "COUNTRY", "HOSTS", "NAMES", "as_heard", "asked", "client_body", "codec", "envelope_of", "to_host"]
+__all__ = ["CODECS", "HOSTS", "NAMES", "as_heard", "asked", "client_body", "codec", "envelope_of", "to_host"]

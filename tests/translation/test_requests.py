@@ -29,6 +29,16 @@ def test_each_feature_is_said_to_every_host_as_the_golden_file_has_it(
     assert path.read_bytes() == text + b"\n", f"pytest {__file__} --update-golden"
 
 
+def test_no_golden_file_is_left_over() -> None:
+    said = {
+        f"{feature.name}.{front}.json"
+        for feature in FEATURES
+        for front in NAMES
+        if client_body(front, feature) is not None
+    }
+    assert {path.name for path in GOLDEN.iterdir()} == said
+
+
 def _said(front: str, host: str, body: bytes, *, thinks: bool) -> dict[str, object]:
     try:
         rendered = to_host(as_heard(front, body), host, thinks=thinks)

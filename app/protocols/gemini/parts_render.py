@@ -87,7 +87,9 @@ class ContentsRendering:
         self._call_follows = False
 
     def render(self, turns: Iterable[Turn]) -> list[Part]:
-        for turn in turns:
+        for number, turn in enumerate(turns):
+            if turn.role == "system":
+                self._losses.approximate(f"messages.{number}")
             self._turn(turn)
         self._end_content()
         contents = [content for content in self._contents if content.parts or content.responses]

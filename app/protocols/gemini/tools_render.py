@@ -12,6 +12,7 @@ from app.protocols.gemini.proto import camel
 from app.protocols.gemini.schemas import reduced
 from app.protocols.losses import Losses, refusal
 from app.protocols.naming import fitting_name
+from app.protocols.tool_schemas import rooted
 
 _LONGEST_NAME = 64
 _fits = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}").fullmatch
@@ -72,7 +73,10 @@ def _function(tool: FunctionTool, facts: ModelFacts, losses: Losses) -> Body:
         declaration["description"] = tool.description
     if tool.parameters is not None:
         if facts.json_schema:
-            declaration["parametersJsonSchema"] = msgspec.Raw(tool.parameters.encode())
+            schema, reworded = rooted(tool.parameters, f"tools.{tool.name}.parameters")
+            if reworded:
+                losses.approximate(f"tools.{tool.name}.parameters")
+            declaration["parametersJsonSchema"] = schema if reworded else msgspec.Raw(tool.parameters.encode())
         else:
             declaration["parameters"] = reduced(tool.parameters, f"tools.{tool.name}.parameters", losses)
     if tool.strict:

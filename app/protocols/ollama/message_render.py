@@ -78,8 +78,10 @@ class Messages:
         others: list[Block] = []
         for block in turn.blocks:
             match block:
-                case Text(text):
+                case Text(text, citations):
                     texts.append(text)
+                    if citations:
+                        self._losses.drop(f"{place}.citations")
                 case Thinking():
                     thoughts += self._thought(block, place)
                 case ToolCall(_, name, arguments) if self._json_calls:

@@ -39,7 +39,9 @@ class PartsRenderer:
     def render(self, block: Block, place: str) -> dict[str, Any] | None:
         """None for what may be left out."""
         match block:
-            case Text(text):
+            case Text(text, citations):
+                if citations:
+                    self._losses.drop("citations")
                 return self._text(text, block.cache) if text else None
             case Image():
                 return self._marked({"type": "image_url", "image_url": self._image(block, place)}, block.cache)

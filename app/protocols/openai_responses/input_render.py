@@ -90,6 +90,9 @@ class InputRenderer:
             self._losses.drop("thinking")
             return
         item_id, encrypted_content = seals.taken_apart(block.seal)
+        if not encrypted_content:  # an id alone names an item that nobody has stored
+            self._losses.drop("thinking")
+            return
         item: dict[str, object] = {"type": "reasoning"}
         if item_id:
             item["id"] = item_id
