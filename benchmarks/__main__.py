@@ -1,4 +1,4 @@
-"""The benchmark's command: start, measure, print one table, end every process."""
+"""The benchmark's command: start, measure, print the tables, end every process."""
 
 import argparse
 import asyncio
@@ -14,6 +14,7 @@ import uvloop
 from benchmarks.load import CallFailedError, Target
 from benchmarks.measure import Bench, Row
 from benchmarks.servers import Gateway, ServerFailedError, choose_cores, pinned_to, running_upstream
+from benchmarks.translation import measure_translation, render_matrices
 
 WHOLE_RUN_S = 170.0
 PROFILE_LINES = 25
@@ -27,12 +28,15 @@ def main() -> None:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended then too
     try:
+        translation = measure_translation()
         rows = _run(arguments.profile)
     except (ServerFailedError, CallFailedError, ExceptionGroup, TimeoutError) as error:
         sys.exit(f"the benchmark failed: {_reason(error)}")
     print(render_table(rows))
+    print("\nTranslation, in one process alone:\n\n" + render_matrices(translation))
     if arguments.json:
-        arguments.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n")
+        written = [dataclasses.asdict(row) for row in (*rows, *translation)]
+        arguments.json.write_text(json.dumps(written, indent=1) + "\n")
     if arguments.profile:
         pstats.Stats(str(arguments.profile)).sort_stats("tottime").print_stats(PROFILE_LINES)
 

@@ -102,8 +102,8 @@ def _stream_row(host: Party, client: Party, kind: Kind, frames_a_chunk: int) -> 
     def plain() -> Callable[[], object]:
         return lambda: [_encode(_decode(data)) for data in stream.data]
 
-    through_us = _best_us(translate, STREAM_ROUNDS) / FRAMES
-    direct_us = _best_us(plain, STREAM_ROUNDS) / FRAMES
+    through_us = _best_us(translate, STREAM_ROUNDS) / FRAMES / stream.events
+    direct_us = _best_us(plain, STREAM_ROUNDS) / FRAMES / stream.events
     name = f"{kind}, {frames_a_chunk} a chunk: {host.label} to {client.label}"
     return Row(name, "µs", through_us, direct_us, _verdict(through_us, EVENT_GOAL_US))
 

@@ -8,17 +8,20 @@ Kind = Literal["text", "tools"]
 
 FRAMES = 256
 TEXT = " about twenty letters"
+_WHOLE_CALLS = ("gemini", "ollama")
 ARGUMENTS = r"{\"file_path\":\"/src/place.py\","
 _CALL = '{"file_path":"/home/dev/project/src/place.py","old_string":"return None","new_string":"return place"}'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stream:
-    """``head`` is what comes before the frames; ``data`` is the JSON of one of them."""
+    """``head`` is what comes before the frames; ``data`` is the JSON of each. ``events`` is how many a frame tells: a
+    whole call begins, has its arguments, and ends."""
 
     head: bytes
     frames: tuple[bytes, ...]
     data: tuple[bytes, ...]
+    events: int = 1
 
 
 def stream_of(protocol: str, kind: Kind) -> Stream | None:
@@ -29,7 +32,9 @@ def stream_of(protocol: str, kind: Kind) -> Stream | None:
     heads, render = written
     frame = _FRAMERS[protocol]
     data = tuple(render(number).encode() for number in range(FRAMES))
-    return Stream(b"".join(frame(head.encode()) for head in heads), tuple(map(frame, data)), data)
+    head = b"".join(frame(begun.encode()) for begun in heads)
+    whole = kind == "tools" and protocol in _WHOLE_CALLS
+    return Stream(head, tuple(map(frame, data)), data, 3 if whole else 1)
 
 
 def _event(data: bytes) -> bytes:
@@ -137,7 +142,7 @@ def _line(message: str) -> str:
     )
 
 
-# For each protocol and kind: what stands before, and the frame of each number. Google and Ollama write calls whole.
+# For each protocol and kind: what stands before, and the frame of each number.
 _WRITERS: dict[tuple[str, Kind], tuple[tuple[str, ...], Callable[[int], str]]] = {
     ("anthropic_messages", "text"): (
         (_MESSAGE, _TEXT_BLOCK),
