@@ -1,4 +1,4 @@
-"""Who a key digest names: a cache per process over Postgres, emptied over Redis when a key or team changes."""
+"""Who a key digest names: a cache per process over Postgres, emptied over Redis when a key or a level above changes."""
 
 import asyncio
 import contextlib
@@ -77,8 +77,10 @@ class Principals:
         return digest in self._entries
 
     async def announce(self, name: str) -> None:
-        """Tell every process that a key (its id), a team (``team:<id>``) or all (``*``) changed; call after commit.
+        """Tell every process that something changed that keys depend on; call after commit.
 
+        ``name`` is a key's id, ``team:<id>`` (its members and their budgets too), ``user:<id>``,
+        ``organization:<id>``, ``budget:<id>`` (for one that several owners share), or ``*`` for all.
         With Redis away the others learn it when their entries age, so this does not fail.
         """
         self._drop(name)
@@ -217,5 +219,10 @@ class Principals:
 
 
 def _names(principal: Principal) -> tuple[str, ...]:
+    """What ``announce`` may call this principal by."""
     key = principal.key
-    return (key.key_id,) if key.team_id is None else (key.key_id, f"team:{key.team_id}")
+    owners = {"team": key.team_id, "user": key.user_id, "organization": key.organization_id}
+    names = [key.key_id, *(f"{kind}:{name}" for kind, name in owners.items() if name is not None)]
+    if key.budget is not None:
+        names.append(f"budget:{key.budget.budget_id}")
+    return tuple(names)

@@ -175,6 +175,20 @@ async def test_a_change_reaches_another_process_in_well_under_a_second(house: Ho
     await redis.aclose()
 
 
+async def test_a_change_above_a_key_is_announced_by_the_name_of_its_level(house: House) -> None:
+    team = await house.teams.create(TeamTerms(), ADMIN)
+    key_id, digest = await house.new_key(KeyTerms(team_id=team.team_id, user_id="ada", limit_nanousd=5))
+    found = await house.principals.find(digest)
+    assert found is not None
+    assert found.key.budget is not None
+    for name in (key_id, f"team:{team.team_id}", "user:ada", f"budget:{found.key.budget.budget_id}"):
+        known = await house.principals.find(digest)
+        await house.principals.announce("user:bob")
+        assert await house.principals.find(digest) is known
+        await house.principals.announce(name)
+        assert await house.principals.find(digest) is not known
+
+
 async def test_a_line_that_was_cut_drops_everything_once_it_is_back(house: House, redis_url: str) -> None:
     key_id, digest = await house.new_key()
     redis = Redis.from_url(redis_url)
