@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.domain.spend import BudgetClaim, Receipt
+from app.storage.postgres import aggregates
 from app.storage.postgres.partitions import create_partitions
 from app.storage.redis.encoding import decode_receipt, without_nul
 from app.storage.redis.ledger import RedisLedger, StreamedReceipt
@@ -72,14 +73,14 @@ COLUMNS = (
 _NAMES = ", ".join(name for name, _ in COLUMNS)
 _VALUES = ", ".join("tags::text[]" if name == "tags" else name for name, _ in COLUMNS)
 _ARRAYS = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(COLUMNS, 1))
-# A key's own sums move with the receipts that were really new, in the same statement.
+# A key's own sums and those of the reports move with the receipts that were really new, in the same statement.
 _INSERT = f"""
 WITH inserted AS (
     INSERT INTO receipts ({_NAMES})
     SELECT {_VALUES} FROM unnest({_ARRAYS}) AS batch ({_NAMES})
     ON CONFLICT (request_id, attempt, started_at) DO NOTHING
-    RETURNING request_id, attempt, started_at, key_id, cost_nanousd
-), sums AS (
+    RETURNING request_id, attempt, {aggregates.SOURCE_COLUMNS}
+), {aggregates.steps("inserted")}, sums AS (
     SELECT key_id, sum(cost_nanousd)::bigint AS cost_nanousd, max(started_at) AS last_active_at
     FROM inserted GROUP BY key_id
 ), touched AS (

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import app
 from app.base.clock import now
 from app.base.errors import GatewayError, StorageUnavailable
+from app.storage.postgres import report_tables  # noqa: F401  its tables are a part of the schema
 from app.storage.postgres.engine import UNREACHABLE, create_engine
 from app.storage.postgres.partitions import create_partitions
 

@@ -1,0 +1,120 @@
+"""The sums of the reports move with the receipts: never twice, never without them, and can be written anew."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.base.ids import new_id
+from app.domain.spend import Receipt
+from app.storage.books import Books
+from app.storage.postgres.aggregates import Comparison, compare_day, days_with_spend, rebuild_day
+from app.storage.postgres.engine import create_engine
+from app.storage.postgres.migrate import upgrade
+from app.storage.postgres.report_tables import HOUR_S, SPEND, SPEND_BY_TAG
+from tests.conftest import RunningServers, fresh_database
+from tests.storage.ledger_support import make_receipt
+
+pytestmark = pytest.mark.services
+
+NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
+    """On a database of its own: the sums are of everything there is."""
+    with fresh_database(servers) as url:
+        await upgrade(url)
+        opened = create_engine(url)
+        yield opened
+        await opened.dispose()
+
+
+@pytest.fixture
+def books(engine: AsyncEngine) -> Books:
+    no_ledger: Any = None
+    return Books(engine, no_ledger)
+
+
+def at(minutes: float, cost: int, **changes: Any) -> Receipt:
+    return replace(make_receipt(new_id("req"), cost, at=NOON + timedelta(minutes=minutes)), **changes)
+
+
+async def compare(engine: AsyncEngine) -> Comparison:
+    async with engine.begin() as connection:
+        return await compare_day(connection, NOON.date())
+
+
+async def test_a_bucket_adds_up_what_was_booked_in_it_and_a_repetition_adds_nothing(
+    books: Books, engine: AsyncEngine
+) -> None:
+    batch = [at(0, 7), at(59.9, 11, status="hung_up"), at(60, 13), at(1, 17, key_id="key_beta", tags=())]
+    await books.book_directly(batch)
+    await books.book_directly([*batch, batch[0]])
+    hours = SPEND[HOUR_S]
+    query = select(hours.c.bucket, hours.c.key_id, hours.c.requests, hours.c.failures, hours.c.cost_nanousd)
+    async with engine.connect() as connection:
+        rows = sorted(tuple(row) for row in await connection.execute(query))
+    assert rows == [
+        (NOON, "key_alpha", 2, 1, 18),
+        (NOON, "key_beta", 1, 0, 17),
+        (NOON + timedelta(hours=1), "key_alpha", 1, 0, 13),
+    ]
+    assert await compare(engine) == Comparison(NOON.date(), 4, 48, 48, agrees=True)
+
+
+async def test_a_tag_that_is_named_twice_counts_once(books: Books, engine: AsyncEngine) -> None:
+    await books.book_directly([at(0, 5, tags=("a", "a", "b")), at(1, 7, tags=("b",)), at(2, 9, tags=())])
+    table = SPEND_BY_TAG[HOUR_S]
+    query = select(table.c.tag, func.sum(table.c.cost_nanousd)).group_by(table.c.tag)
+    async with engine.connect() as connection:
+        assert {tag: int(cost) for tag, cost in await connection.execute(query)} == {"a": 5, "b": 12}
+    assert (await compare(engine)).agrees
+
+
+async def test_names_of_any_length_and_content_have_buckets_of_their_own(books: Books, engine: AsyncEngine) -> None:
+    customers = ["x" * 100_000, "x" * 99_999 + "y", '","', "", None, "a,b", "ü"]
+    await books.book_directly([at(0, 1, customer_id=name, tags=(name or "none",)) for name in customers])
+    table = SPEND[HOUR_S]
+    async with engine.connect() as connection:
+        found = dict(tuple(row) for row in await connection.execute(select(table.c.customer_id, table.c.requests)))
+    assert found == {name: 1 for name in customers if name} | {"": 2}
+
+
+async def test_many_drainers_at_once_leave_the_sums_of_one(books: Books, engine: AsyncEngine) -> None:
+    no_ledger: Any = None
+    others = [Books(engine, no_ledger) for _ in range(3)]
+    batches = [[at(minute, 1) for minute in range(start, start + 40)] for start in range(0, 120, 20)]
+    await asyncio.gather(*(drainer.book_directly(batch) for drainer in (books, *others) for batch in batches))
+    found = await compare(engine)
+    assert (found.receipts, found.booked_nanousd, found.agrees) == (240, 240, True)
+
+
+async def test_what_was_changed_behind_our_back_is_found_and_written_anew(books: Books, engine: AsyncEngine) -> None:
+    await books.book_directly([at(minute, 3) for minute in range(0, 600, 7)])
+    for damage in (
+        "UPDATE spend_hours SET cost_nanousd = cost_nanousd + 1",
+        "DELETE FROM spend_tag_quarters",
+        "UPDATE receipts SET output_tokens = output_tokens + 1",
+    ):
+        async with engine.begin() as connection:
+            await connection.execute(text(damage))
+        assert not (await compare(engine)).agrees
+        async with engine.begin() as connection:
+            assert await rebuild_day(connection, NOON.date()) == 86
+        assert (await compare(engine)).agrees
+
+
+async def test_sums_outlive_their_receipts(books: Books, engine: AsyncEngine) -> None:
+    await books.book_directly([at(0, 5)])
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM receipts"))
+        assert await rebuild_day(connection, NOON.date()) == 0
+        assert await days_with_spend(connection) == (NOON.date(), NOON.date())
+    found = await compare(engine)
+    assert (found.reported_nanousd, found.receipts_are_gone) == (5, True)
