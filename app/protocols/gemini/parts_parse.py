@@ -131,7 +131,7 @@ Blocks = list[Block | _Said]
 
 
 def _whole(blocks: Blocks) -> tuple[Block, ...]:
-    return tuple(block.whole() if isinstance(block, _Said) else block for block in blocks)
+    return tuple([block.whole() if isinstance(block, _Said) else block for block in blocks])
 
 
 class _Parsing:
@@ -179,13 +179,13 @@ class _Parsing:
 
     def _block(self, part: Part, place: Place) -> Block | None:
         """The one thing that the part holds besides a text; None where it is nothing known here."""
-        path = f"{self._param}.{place[0]}.parts.{place[1]}"
         call = part.functionCall if part.functionCall is not None else part.function_call
         if call is not None:
-            return self._call(call, place, path)
+            return self._call(call, place)
         response = part.functionResponse if part.functionResponse is not None else part.function_response
         if response is not None:
-            return self._response(response, place, path)
+            return self._response(response, place)
+        path = self._path(place)
         if part.videoMetadata is not None or part.video_metadata is not None:
             return None
         detail = _detail_in(part.mediaResolution if part.mediaResolution is not None else part.media_resolution)
@@ -195,45 +195,50 @@ class _Parsing:
         file = part.fileData if part.fileData is not None else part.file_data
         return None if file is None else _file_block(file, detail, path)
 
-    def _call(self, call: Call, place: Place, path: str) -> ToolCall:
-        path += ".functionCall"
+    def _path(self, place: Place) -> str:
+        return f"{self._param}.{place[0]}.parts.{place[1]}"
+
+    def _call(self, call: Call, place: Place) -> ToolCall:
         if not call.name:
-            raise InvalidRequest(f'"{path}.name" is missing', param=f"{path}.name")
+            path = f"{self._path(place)}.functionCall.name"
+            raise InvalidRequest(f'"{path}" is missing', param=path)
         arguments = "{}" if is_null(call.args) else bytes(call.args).decode()
         if not arguments.startswith("{"):
-            raise InvalidRequest(f'"{path}.args" must be an object', param=f"{path}.args")
+            path = f"{self._path(place)}.functionCall.args"
+            raise InvalidRequest(f'"{path}" must be an object', param=path)
         call_id = call.id or _made_up_id(place, call.name)
         self._waiting.setdefault(call.name, deque()).append(call_id)
         self._known.add(call_id)
         return ToolCall(call_id, call.name, arguments)
 
-    def _response(self, response: Response, place: Place, path: str) -> ToolResult:
-        call_id = self._answered(response.id, response.name, path)
-        path += ".functionResponse"
+    def _response(self, response: Response, place: Place) -> ToolResult:
+        call_id = self._answered(response.id, response.name, place)
         blocks: list[Text | Image | Document | Foreign] = []
-        text, is_error = self._said(response.response, place, path)
+        text, is_error = self._said(response.response, place)
         if text:
             blocks.append(Text(text))
         if not is_null(response.parts):
+            path = f"{self._path(place)}.functionResponse"
             for number, element in enumerate(as_elements(response.parts, f"{path}.parts")):
                 media = _response_media(element, f"{path}.parts.{number}")
                 if media is not None:
                     blocks.append(media)
         return ToolResult(call_id, tuple(blocks), is_error)
 
-    def _said(self, said: object, place: Place, path: str) -> tuple[str, bool]:
+    def _said(self, said: object, place: Place) -> tuple[str, bool]:
         """(text, whether it is an error) of a function's response: the text within where there is just that."""
         if said is None:
             return "", False
         if not isinstance(said, dict):
-            raise InvalidRequest(f'"{path}.response" must be an object', param=f"{path}.response")
+            path = f"{self._path(place)}.functionResponse.response"
+            raise InvalidRequest(f'"{path}" must be an object', param=path)
         name, value = next(iter(said.items())) if len(said) == 1 else ("", None)
         if isinstance(value, str) and (name in _RESULT_FIELDS or name == "error"):
             return value, name == "error"
-        written = find(find_members(as_members(self._raw_part(place), path), "functionResponse"), "response")
+        written = find(find_members(as_members(self._raw_part(place), self._param), "functionResponse"), "response")
         return "{}" if written is None else bytes(written).decode(), name == "error"
 
-    def _answered(self, call_id: str | None, name: str | None, path: str) -> str:
+    def _answered(self, call_id: str | None, name: str | None, place: Place) -> str:
         """The id of the call that is answered: the one given, else the first call of the name that waits."""
         if call_id and call_id in self._known:
             self._done.add(call_id)
@@ -243,9 +248,10 @@ class _Parsing:
             waiting_id = waiting.popleft()
             if waiting_id not in self._done:
                 return waiting_id
+        path = f"{self._path(place)}.functionResponse"
         raise InvalidRequest(
-            f'"{path}.functionResponse" answers no functionCall before it; send the model\'s turn with the call too',
-            param=f"{path}.functionResponse",
+            f'"{path}" answers no functionCall before it; send the model\'s turn with the call too',
+            param=path,
         )
 
     def _foreign(self, place: Place) -> Foreign | None:
