@@ -15,11 +15,15 @@ MASTER_ACTOR = "default_user_id"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """``changed_by`` is what the ``litellm-changed-by`` header says: on whose behalf ``name`` acts."""
+    """``changed_by`` is what the ``litellm-changed-by`` header says: on whose behalf ``name`` acts.
+
+    ``key_id`` is the virtual key that was shown; None for the master key.
+    """
 
     name: str = MASTER_ACTOR
     client_address: str | None = None
     changed_by: str | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Change:
 
 
 async def record_change(connection: AsyncConnection, actor: Actor, change: Change) -> None:
-    """In the transaction of the change itself."""
+    """In the transaction of the change itself, and last in it: the end of the audit's chain is locked from here on."""
     entry = AuditEntry(
         at=now(),
         actor=actor.name,
@@ -45,5 +49,6 @@ async def record_change(connection: AsyncConnection, actor: Actor, change: Chang
         object_id=change.object_id,
         before=change.before,
         after=change.after,
+        actor_key_id=actor.key_id,
     )
     await insert_entry(connection, entry)

@@ -1,10 +1,11 @@
-"""The command line: ``keyhouse serve | migrate | keys | teams | spend | doctor``."""
+"""The command line: ``keyhouse serve | migrate | keys | teams | spend | audit | doctor``."""
 
 import sys
 
 import click
 
 from app.base.errors import GatewayError
+from app.cli.audit import audit
 from app.cli.doctor import doctor
 from app.cli.keys import keys, spend, teams
 from app.cli.serve import migrate, serve
@@ -32,5 +33,5 @@ def main() -> None:
     """
 
 
-for command in (serve, migrate, keys, teams, spend, doctor):
+for command in (serve, migrate, keys, teams, spend, audit, doctor):
     main.add_command(command)

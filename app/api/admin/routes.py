@@ -6,10 +6,12 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.admin.audit import AuditTrail
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
 from app.admin.spend import Spend
 from app.admin.teams import Teams
+from app.api.admin.audit import AuditRoutes
 from app.api.admin.keys import KeyRoutes
 from app.api.admin.teams import TeamRoutes
 from app.api.finance.spend import SpendRoutes
@@ -19,13 +21,14 @@ from app.storage.principals import Principals
 
 def admin_routes() -> list[ControllerRouterHandler]:
     """For ``route_handlers``; give the app ``admin_dependencies`` too."""
-    return [KeyRoutes, TeamRoutes, SpendRoutes]
+    return [KeyRoutes, TeamRoutes, SpendRoutes, AuditRoutes]
 
 
 def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: str) -> dict[str, Provide]:
-    """For ``dependencies``: access, keys, key_reading, teams, spend."""
+    """For ``dependencies``: access, audit_trail, keys, key_reading, teams, spend."""
     pepper = principals.pepper
     return {
+        "audit_trail": _provide(AuditTrail(engine)),
         "access": _provide(Access(principals, master_key)),
         "keys": _provide(Keys(engine, principals, pepper)),
         "key_reading": _provide(KeyReading(engine, pepper)),

@@ -368,6 +368,21 @@ audit = Table(
     Column("object_id", Text, nullable=False),
     Column("before", JSONB(none_as_null=True)),
     Column("after", JSONB(none_as_null=True)),
+    Column("actor_key_id", Text),
+    # The place in the chain; null for rows that are older than the chain.
+    Column("sequence", BigInteger),
+    Column("previous_hash", LargeBinary),
+    Column("hash", LargeBinary),
+    Index("uq_audit_sequence", "sequence", unique=True),
     Index("ix_audit_at", "at"),
     Index("ix_audit_object_type_object_id", "object_type", "object_id"),
+)
+
+# One row: where the chain ends, so that rows cannot be cut off its end unseen.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("head_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
 )
