@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from app.protocols.anthropic_messages.block_parse import parse_citation
-from app.protocols.anthropic_messages.wire import PROTOCOL, UNREADABLE, text_of
+from app.protocols.anthropic_messages.wire import PROTOCOL, UNREADABLE
 from app.protocols.codec import Reading
 from app.protocols.conversation import Block, Citation, Foreign, Text, Thinking, ToolCall
 from app.protocols.events import FinishReason
 from app.protocols.opaque import Seal
+from app.protocols.raw_json import text_of
 
 _FINISHES: Mapping[str, FinishReason] = {
     "end_turn": "stop",

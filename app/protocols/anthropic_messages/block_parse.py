@@ -6,15 +6,7 @@ from typing import Any
 import msgspec
 
 from app.base.errors import InvalidRequest
-from app.protocols.anthropic_messages.wire import (
-    NATIVE,
-    PROTOCOL,
-    WireCache,
-    as_mark,
-    decode_anything,
-    read,
-    text_of,
-)
+from app.protocols.anthropic_messages.wire import NATIVE, PROTOCOL, WireCache, as_mark, decode_anything
 from app.protocols.conversation import (
     Base64Source,
     Block,
@@ -32,6 +24,7 @@ from app.protocols.conversation import (
     UrlSource,
 )
 from app.protocols.opaque import unseal
+from app.protocols.raw_json import read, text_of
 
 _READABLE_KEYS = ("title", "url", "source", "text", "stdout", "stderr", "content")
 _READABLE_DEPTH = 5

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.base.errors import InvalidRequest
 from app.protocols.anthropic_messages.draft import FILES, TARGET, Draft
-from app.protocols.anthropic_messages.wire import PROTOCOL, is_object, raw_of, wire_mark
+from app.protocols.anthropic_messages.wire import PROTOCOL, wire_mark
 from app.protocols.conversation import (
     Audio,
     Base64Source,
@@ -27,6 +27,7 @@ from app.protocols.conversation import (
 )
 from app.protocols.losses import refusal
 from app.protocols.naming import fitting_id, fitting_name
+from app.protocols.raw_json import is_object, raw_of
 
 LONGEST_NAME = 128
 RAW_ARGUMENTS = "raw_arguments"

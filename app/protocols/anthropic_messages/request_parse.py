@@ -7,10 +7,11 @@ import msgspec
 from app.base.errors import InvalidRequest
 from app.protocols.anthropic_messages.block_parse import PlainContent, parse_content, plain_blocks
 from app.protocols.anthropic_messages.tool_parse import parse_tool_choice, parse_tools
-from app.protocols.anthropic_messages.wire import BILLING_HEAD, encode, is_null, read, text_of
+from app.protocols.anthropic_messages.wire import BILLING_HEAD, encode
 from app.protocols.codec import Envelope
 from app.protocols.conversation import Conversation, Effort, JsonFormat, Reasoning, Role, Sampling, Text, Turn
 from app.protocols.envelope import read_loosely
+from app.protocols.raw_json import is_null, read, text_of
 
 _NULL = msgspec.Raw(b"null")
 _ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}

@@ -18,11 +18,12 @@ from app.protocols.anthropic_messages.schemas import acceptable
 from app.protocols.anthropic_messages.thinking_render import Plan, plan_thinking, render_sampling, render_stop
 from app.protocols.anthropic_messages.tool_render import Toolbox, render_tool_choice, render_tools
 from app.protocols.anthropic_messages.turn_render import Transcript
-from app.protocols.anthropic_messages.wire import decode_anything, encode, raw_of
+from app.protocols.anthropic_messages.wire import decode_anything, encode
 from app.protocols.codec import Header, Reading, Rendered
 from app.protocols.conversation import Conversation
 from app.protocols.losses import refuse_suffix
 from app.protocols.naming import renamed
+from app.protocols.raw_json import raw_of
 
 # The newest version refuses sampling parameters even at their defaults; this one takes all that we say.
 VERSION = "2023-06-01"

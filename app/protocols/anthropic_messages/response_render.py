@@ -8,7 +8,7 @@ import msgspec
 from app.domain.usage import Usage
 from app.protocols.anthropic_messages.answer import STOP_REASONS
 from app.protocols.anthropic_messages.block_render import RAW_ARGUMENTS
-from app.protocols.anthropic_messages.wire import NATIVE, PROTOCOL, is_object, raw_of
+from app.protocols.anthropic_messages.wire import NATIVE, PROTOCOL
 from app.protocols.codec import Asked
 from app.protocols.conversation import (
     Base64Source,
@@ -25,6 +25,7 @@ from app.protocols.conversation import (
 from app.protocols.events import FinishReason, Generation
 from app.protocols.naming import fitting_id
 from app.protocols.opaque import Seal, seal
+from app.protocols.raw_json import is_object, raw_of
 
 Json = Any
 """A dict to be encoded, or a msgspec.Raw."""

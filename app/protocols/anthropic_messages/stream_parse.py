@@ -17,7 +17,7 @@ from app.protocols.anthropic_messages.answer import (
     word_of,
 )
 from app.protocols.anthropic_messages.usage import Tally, usage_of
-from app.protocols.anthropic_messages.wire import PROTOCOL, UNREADABLE, decode_anything, decode_members, text_of
+from app.protocols.anthropic_messages.wire import PROTOCOL, UNREADABLE, decode_anything, decode_members
 from app.protocols.codec import Reading
 from app.protocols.conversation import Foreign, Text, Thinking, ToolCall
 from app.protocols.envelope import encode_fields
@@ -34,6 +34,7 @@ from app.protocols.events import (
     UsageReported,
 )
 from app.protocols.opaque import Seal
+from app.protocols.raw_json import text_of
 from app.protocols.sse import FrameSplitter, data_of
 
 _NULL = msgspec.Raw(b"null")

@@ -6,8 +6,9 @@ from typing import Literal
 import msgspec
 
 from app.base.errors import InvalidRequest
-from app.protocols.anthropic_messages.wire import WireCache, as_mark, decode_members, encode, is_null, read, text_of
+from app.protocols.anthropic_messages.wire import WireCache, as_mark, decode_members, encode
 from app.protocols.conversation import FunctionTool, HostedTool, McpServer, Tool, ToolChoice, WebSearch
+from app.protocols.raw_json import is_null, read, text_of
 
 _PLACEHOLDER = "DeferredToolPlaceholder"
 """Claude Code's stand-in for tools that it has not loaded; it says nothing to any model."""

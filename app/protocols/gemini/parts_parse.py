@@ -27,19 +27,9 @@ from app.protocols.conversation import (
     UrlSource,
 )
 from app.protocols.gemini import seals
-from app.protocols.gemini.proto import (
-    NULL,
-    UNREADABLE,
-    as_elements,
-    as_members,
-    camel,
-    find,
-    find_members,
-    find_text,
-    is_null,
-    unreadable,
-)
+from app.protocols.gemini.proto import NULL, UNREADABLE, as_elements, as_members, camel, find, find_members, find_text
 from app.protocols.opaque import Seal
+from app.protocols.raw_json import is_null, unreadable
 
 PROTOCOL = "gemini"
 _ROLES: dict[str, Role] = {"user": "user", "model": "assistant", "function": "user", "tool": "user", "system": "system"}

@@ -11,6 +11,7 @@ import msgspec
 
 from app.base.errors import InvalidRequest
 from app.protocols.envelope import LARGEST_COUNT
+from app.protocols.raw_json import is_null
 
 Members = Mapping[str, msgspec.Raw]
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -46,17 +47,6 @@ def find(members: Members, name: str, path: str = "") -> msgspec.Raw | None:
         raise InvalidRequest(f'"{name}" is there twice, also as "{spelled}"; send one of them', param=path + name)
     found = other if written is None else written
     return None if found is None or is_null(found) else found
-
-
-def is_null(raw: msgspec.Raw) -> bool:
-    return bytes(memoryview(raw)[:5]) == b"null"
-
-
-def unreadable(error: Exception, place: str) -> InvalidRequest:
-    """What decoding said of the value at ``place``, in the words of a client."""
-    said, _, inner = str(error).partition("\n")[0].partition(" - at `$")
-    param = place + inner.rstrip("`").replace("[", ".").replace("]", "")
-    return InvalidRequest(f'"{param}" cannot be read: {said}', param=param)
 
 
 def as_members(raw: msgspec.Raw, path: str) -> dict[str, msgspec.Raw]:

@@ -15,10 +15,9 @@ from app.protocols.gemini.proto import (
     find_members,
     find_text,
     find_texts,
-    is_null,
-    unreadable,
 )
 from app.protocols.gemini.schemas import lowered
+from app.protocols.raw_json import is_null, unreadable
 
 _SEARCHES = frozenset({"googleSearch", "googleSearchRetrieval", "enterpriseWebSearch"})
 

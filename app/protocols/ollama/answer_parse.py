@@ -25,8 +25,9 @@ from app.protocols.ollama.json_tools import JsonCallReading, read_answer
 from app.protocols.ollama.lines import LineSplitter
 from app.protocols.ollama.usage import read_answer as read_line
 from app.protocols.ollama.usage import usage_of
-from app.protocols.ollama.wire import ISSUER, Answer, Call, as_object, is_null, text_of
+from app.protocols.ollama.wire import ISSUER, Answer, Call, as_object
 from app.protocols.opaque import Seal
+from app.protocols.raw_json import is_null, text_of
 
 _UNSEALED = Seal(ISSUER, "")
 _END = BlockEnded()

@@ -6,7 +6,8 @@ import msgspec
 
 from app.protocols.codec import Reading
 from app.protocols.conversation import FunctionTool, JsonFormat, Text, ToolCall
-from app.protocols.ollama.wire import NULL, as_object, decode_members, encode, is_null, text_of
+from app.protocols.ollama.wire import NULL, as_object, decode_members, encode
+from app.protocols.raw_json import is_null, text_of
 
 _OPEN_SCHEMA = msgspec.Raw(b'{"type":"object"}')
 

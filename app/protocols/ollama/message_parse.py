@@ -16,8 +16,9 @@ from app.protocols.conversation import (
     ToolResult,
     Turn,
 )
-from app.protocols.ollama.wire import ISSUER, NULL, is_null, read, text_of
+from app.protocols.ollama.wire import ISSUER, NULL
 from app.protocols.opaque import Seal
+from app.protocols.raw_json import is_null, read, text_of
 
 # What the base64 of each kind of picture that models take begins with.
 _IMAGE_HEADS = {

@@ -23,8 +23,9 @@ from app.protocols.conversation import (
 )
 from app.protocols.losses import Losses, refusal
 from app.protocols.ollama.json_tools import call_text
-from app.protocols.ollama.wire import ISSUER, as_object, is_object
+from app.protocols.ollama.wire import ISSUER, as_object
 from app.protocols.opaque import Seal
+from app.protocols.raw_json import is_object
 
 TARGET = "Ollama"
 

@@ -19,7 +19,8 @@ from app.protocols.conversation import (
     Turn,
 )
 from app.protocols.ollama.message_parse import parse_images, parse_messages
-from app.protocols.ollama.wire import FULL_OPTIONS, NULL, decode_members, encode, is_null, read, text_of
+from app.protocols.ollama.wire import FULL_OPTIONS, NULL, decode_members, encode
+from app.protocols.raw_json import is_null, read, text_of
 
 _Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _CANONICAL = frozenset(

@@ -20,7 +20,8 @@ from app.protocols.ollama.dialect import OllamaDialect
 from app.protocols.ollama.json_tools import JsonCallReading, instruction, offered
 from app.protocols.ollama.message_render import TARGET, Messages, RenderedMessage
 from app.protocols.ollama.prompt_render import render_prompt
-from app.protocols.ollama.wire import decode_members, encode, is_object
+from app.protocols.ollama.wire import decode_members, encode
+from app.protocols.raw_json import is_object
 
 _Body = dict[str, Any]
 _OWN_FIELDS = frozenset({"keep_alive", "truncate", "shift"})

@@ -9,7 +9,8 @@ import msgspec
 from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
 from app.protocols.ollama.lines import LineSplitter
-from app.protocols.ollama.wire import Answer, decode_answer, is_null
+from app.protocols.ollama.wire import Answer, decode_answer
+from app.protocols.raw_json import is_null
 from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, count_of, text_bytes
 
 

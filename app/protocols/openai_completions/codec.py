@@ -24,8 +24,9 @@ from app.protocols.envelope import as_label, encode_fields, read_fields, read_fl
 from app.protocols.events import Generation
 from app.protocols.openai_completions import answer, request, usage
 from app.protocols.openai_completions.dialect import CompletionsDialect
-from app.protocols.openai_completions.wire import NULL, decode_members, is_null
+from app.protocols.openai_completions.wire import NULL, decode_members
 from app.protocols.openai_limits import limit_headers
+from app.protocols.raw_json import is_null
 
 
 class OpenAICompletions:

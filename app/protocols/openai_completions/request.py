@@ -11,7 +11,8 @@ from app.protocols.conversation import Conversation, Sampling, Text, Turn
 from app.protocols.envelope import read_count, read_flag, read_loosely
 from app.protocols.losses import Losses, refusal
 from app.protocols.openai_completions.dialect import CompletionsDialect
-from app.protocols.openai_completions.wire import NULL, Whole, encode, is_null, read, text_of
+from app.protocols.openai_completions.wire import NULL, Whole, encode
+from app.protocols.raw_json import is_null, read, text_of
 
 _LARGEST_N = 128
 _TARGET = "text completions"

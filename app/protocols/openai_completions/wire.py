@@ -1,18 +1,14 @@
-"""A text completion's JSON, and readers that name the place of what cannot be read."""
+"""A text completion's JSON."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
-from app.base.errors import InvalidRequest
 from app.domain.usage import Usage
 from app.protocols.scanning import lenient_reader
 
 NULL = msgspec.Raw(b"null")
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-T = TypeVar("T")
 
 encode = msgspec.json.encode
 decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -51,21 +47,3 @@ def wire_usage(usage: Usage) -> dict[str, Any]:
     if usage.reasoning:
         written["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return written
-
-
-def text_of(raw: msgspec.Raw) -> str:
-    return bytes(raw).decode()
-
-
-def is_null(raw: msgspec.Raw) -> bool:
-    return bytes(raw) == b"null"
-
-
-def read(decode: Callable[[msgspec.Raw], T], raw: msgspec.Raw, place: str) -> T:
-    """The value at ``place``. Raises InvalidRequest naming the member that has the wrong type."""
-    try:
-        return decode(raw)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        said, _, inner = str(error).partition("\n")[0].partition(" - at `$")
-        param = place + inner.rstrip("`").replace("[", ".").replace("]", "")
-        raise InvalidRequest(f'"{param}" cannot be read: {said}', param=param) from error

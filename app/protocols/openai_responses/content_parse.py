@@ -22,15 +22,8 @@ from app.protocols.conversation import (
     TextSource,
     UrlSource,
 )
-from app.protocols.openai_responses.wire import (
-    PROTOCOL,
-    TEXT_TYPES,
-    citation_of,
-    decode_list,
-    decode_members,
-    read,
-    text_of,
-)
+from app.protocols.openai_responses.wire import PROTOCOL, TEXT_TYPES, citation_of, decode_list, decode_members, read
+from app.protocols.raw_json import text_of
 
 _PDF = "application/pdf"
 _MEDIA_TYPES = {".pdf": _PDF, ".txt": "text/plain", ".md": "text/plain", ".csv": "text/plain", ".json": "text/plain"}

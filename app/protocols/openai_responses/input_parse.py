@@ -20,15 +20,8 @@ from app.protocols.openai_responses import seals
 from app.protocols.openai_responses.content_parse import Part, Parts, Place, as_object, parse_content
 from app.protocols.openai_responses.foreign import readable_text
 from app.protocols.openai_responses.tools_parse import canonical_name
-from app.protocols.openai_responses.wire import (
-    PROTOCOL,
-    decode_head,
-    decode_list,
-    encode,
-    is_given,
-    read,
-    text_of,
-)
+from app.protocols.openai_responses.wire import PROTOCOL, decode_head, decode_list, encode, is_given, read
+from app.protocols.raw_json import text_of
 from app.protocols.scanning import UNREADABLE
 
 _KNOWN = frozenset(

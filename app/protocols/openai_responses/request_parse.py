@@ -11,7 +11,8 @@ from app.protocols.conversation import Conversation, Effort, JsonFormat, Reasoni
 from app.protocols.envelope import read_flag, read_loosely
 from app.protocols.openai_responses.input_parse import parse_input
 from app.protocols.openai_responses.tools_parse import parse_choice, parse_tools
-from app.protocols.openai_responses.wire import NO_RAW, decode_members, encode, is_given, is_object, read, text_of
+from app.protocols.openai_responses.wire import NO_RAW, decode_members, encode, is_given, read
+from app.protocols.raw_json import is_object, text_of
 
 _READ = frozenset(
     {

@@ -20,7 +20,8 @@ from app.protocols.events import FinishReason, Generation
 from app.protocols.opaque import Seal
 from app.protocols.openai_responses import seals
 from app.protocols.openai_responses.usage import usage_of
-from app.protocols.openai_responses.wire import NO_RAW, PROTOCOL, citation_of, encode, text_of
+from app.protocols.openai_responses.wire import NO_RAW, PROTOCOL, citation_of, encode
+from app.protocols.raw_json import text_of
 from app.protocols.scanning import UNREADABLE
 
 _FINISHES: dict[object, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}

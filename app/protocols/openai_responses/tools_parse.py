@@ -8,15 +8,8 @@ import msgspec
 from app.base.errors import InvalidRequest
 from app.protocols.conversation import FunctionTool, HostedTool, McpServer, Tool, ToolChoice, WebSearch
 from app.protocols.naming import fitting_name
-from app.protocols.openai_responses.wire import (
-    NO_RAW,
-    decode_head,
-    decode_list,
-    encode,
-    is_given,
-    read,
-    text_of,
-)
+from app.protocols.openai_responses.wire import NO_RAW, decode_head, decode_list, encode, is_given, read
+from app.protocols.raw_json import text_of
 from app.protocols.scanning import UNREADABLE
 
 _WEB_SEARCH = "web_search"

@@ -7,6 +7,7 @@ import msgspec
 
 from app.base.errors import InvalidRequest
 from app.protocols.conversation import Citation
+from app.protocols.raw_json import text_of
 from app.protocols.scanning import UNREADABLE
 
 PROTOCOL = "openai_responses"
@@ -51,19 +52,6 @@ def read(decode: Callable[[msgspec.Raw], T], raw: msgspec.Raw, param: str) -> T:
 
 def is_given(raw: msgspec.Raw | None) -> bool:
     return raw is not None and (memoryview(raw).nbytes != len(b"null") or bytes(raw) != b"null")
-
-
-def text_of(raw: msgspec.Raw) -> str:
-    """JSON as it came."""
-    return bytes(raw).decode()
-
-
-def is_object(text: str) -> bool:
-    try:
-        decode_members(text)
-    except UNREADABLE:
-        return False
-    return True
 
 
 def citation_of(raw: msgspec.Raw) -> Citation | None:
