@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.keys import VirtualKey
 from app.domain.teams import Team
+from app.domain.tenancy import Level
 
 EVERY_MODEL = {"all-proxy-models", "*"}
 TEAM_MODELS = "all-team-models"
@@ -29,19 +30,38 @@ ROUTE_GROUPS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A key and the team it belongs to. ``is_admin`` is true of the master key alone."""
+    """A key, the team it belongs to, and what the levels above it set. ``is_admin`` is true of the master key alone.
+
+    ``levels`` are those that set something, the nearest first: member, team, user, organization. ``budget_ids`` are
+    of all budgets that any of them or the key names.
+    """
 
     key: VirtualKey
     team: Team | None = None
     is_admin: bool = False
+    levels: tuple[Level, ...] = ()
+    budget_ids: tuple[str, ...] = ()
 
 
 def is_allowed(principal: Principal, model: Model) -> bool:
-    """Whether both the key's and its team's allow-list hold the model, by name, wildcard or access group."""
+    """Whether every allow-list, the key's and those above it, holds the model, by name, wildcard or access group."""
     if principal.is_admin:
         return True
+    for level in principal.levels:
+        if not _lists(level.models, model, team_models=()):
+            return False
     team_models = principal.team.models if principal.team is not None else ()
     return _lists(team_models, model, team_models=()) and _lists(principal.key.models, model, team_models=team_models)
+
+
+def blocked_above(principal: Principal) -> str | None:
+    """The title of a blocked level above the key: ``team "research"``."""
+    if principal.team is not None and principal.team.blocked:
+        return f'team "{principal.team.alias or principal.team.team_id}"'
+    for level in principal.levels:
+        if level.blocked:
+            return level.title
+    return None
 
 
 def may_use_deployment(principal: Principal, deployment: Deployment) -> bool:

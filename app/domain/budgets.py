@@ -30,7 +30,8 @@ class Budget:
     """``limit_nanousd`` per window; ``duration`` None is one window without end that begins at ``anchor``.
 
     ``counting_since`` is the instant at which this definition (limit apart) came to be: a window that began
-    before it may hold spend that no counter has seen, so its counter is rebuilt from the receipts.
+    before it may hold spend that no counter has seen, so its counter is rebuilt from the receipts. ``owned_since``,
+    where known, is the instant since which its owner has had it. One that is ``shared`` counts for each owner alone.
     """
 
     budget_id: BudgetId
@@ -38,6 +39,8 @@ class Budget:
     duration: Duration | None
     anchor: datetime
     counting_since: datetime
+    owned_since: datetime | None = None
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from datetime import datetime
 
 from app.base.errors import Forbidden, RateLimited, Unauthenticated
-from app.domain.access import Principal, may_call_route
+from app.domain.access import Principal, blocked_above, may_call_route
 from app.domain.keys import VirtualKey, digest_key, key_state, may_be_key
 from app.gateway.call import Knock
 from app.gateway.ports import Principals
@@ -118,10 +118,9 @@ class Authenticator:
                 "ask an admin for a new one",
                 code="expired_api_key",
             )
-        if principal.team is not None and principal.team.blocked:
+        if (blocked := blocked_above(principal)) is not None:
             raise Unauthenticated(
-                f'the team "{principal.team.alias or principal.team.team_id}" of key "…{key.last_four}" is blocked; '
-                "ask an admin to unblock it",
+                f'the {blocked} of key "…{key.last_four}" is blocked; ask an admin to unblock it',
                 code="blocked_api_key",
             )
         if not may_call_route(principal, knock.route):

@@ -15,7 +15,7 @@ from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.domain.access import Principal
 from app.storage.postgres.engine import reading
-from app.storage.postgres.keys import find_principal
+from app.storage.postgres.principal_rows import find_principal
 
 CHANNEL = "kh:keys"
 EVERYTHING = "*"
@@ -223,6 +223,4 @@ def _names(principal: Principal) -> tuple[str, ...]:
     key = principal.key
     owners = {"team": key.team_id, "user": key.user_id, "organization": key.organization_id}
     names = [key.key_id, *(f"{kind}:{name}" for kind, name in owners.items() if name is not None)]
-    if key.budget is not None:
-        names.append(f"budget:{key.budget.budget_id}")
-    return tuple(names)
+    return (*names, *(f"budget:{name}" for name in principal.budget_ids))

@@ -4,6 +4,7 @@ import pytest
 
 from app.domain.access import (
     Principal,
+    blocked_above,
     may_call_route,
     may_use_deployment,
     may_use_model,
@@ -11,6 +12,7 @@ from app.domain.access import (
     visible_models,
 )
 from app.domain.catalog import Catalog
+from app.domain.tenancy import Level, LevelKind
 from tests.domain.records import deployment, model, team, virtual_key
 
 OPUS = model("claude-opus-4-5", access_groups=("premium",), other_names=("anthropic/claude-opus-4-5",))
@@ -52,6 +54,42 @@ def test_both_lists_must_hold_the_model(
     principal = Principal(virtual_key(models=key_models), team(models=team_models))
 
     assert may_use_model(principal, OPUS) is allowed
+
+
+def level(kind: LevelKind, *models: str, blocked: bool = False) -> Level:
+    return Level(kind, f"{kind}:x", f'{kind} "x"', models, blocked=blocked)
+
+
+@pytest.mark.parametrize(
+    ("organization", "team_models", "user", "key_models", "allowed"),
+    [
+        (ANY, ANY, ANY, ANY, True),
+        (("claude-*",), ("premium",), ("*",), ("claude-opus-4-5",), True),
+        (("gpt-5",), ANY, ANY, ANY, False),
+        (ANY, ANY, ("gpt-5",), ("claude-opus-4-5",), False),
+        (("gpt-5",), ("*",), ("*",), ("*",), False),
+        (ANY, ("claude-*",), ("no-default-models",), ("all-team-models",), False),
+    ],
+)
+def test_every_list_above_must_hold_the_model_too(
+    organization: tuple[str, ...],
+    team_models: tuple[str, ...],
+    user: tuple[str, ...],
+    key_models: tuple[str, ...],
+    allowed: bool,
+) -> None:
+    levels = (level("team", *team_models), level("user", *user), level("organization", *organization))
+    principal = Principal(virtual_key(models=key_models), team(models=team_models), levels=levels)
+
+    assert may_use_model(principal, OPUS) is allowed
+
+
+def test_the_nearest_blocked_level_is_named() -> None:
+    user, organization = level("user", blocked=True), level("organization", blocked=True)
+
+    assert blocked_above(Principal(virtual_key(), team(), levels=(level("user", "a"),))) is None
+    assert blocked_above(Principal(virtual_key(), team(), levels=(user, organization))) == 'user "x"'
+    assert blocked_above(Principal(virtual_key(), team(alias="red", blocked=True), levels=(user,))) == 'team "red"'
 
 
 def test_a_key_without_a_team_has_its_own_list_alone() -> None:

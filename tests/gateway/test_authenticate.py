@@ -10,6 +10,7 @@ from app.base.ids import KeyId, TeamId
 from app.domain.access import Principal
 from app.domain.keys import VirtualKey, digest_key, mint_key
 from app.domain.teams import Team
+from app.domain.tenancy import Level
 from app.gateway.authenticate import WRONG_KEYS_PER_MINUTE, Authenticator
 from app.gateway.call import Knock
 from tests.fakes.ports import KnownPrincipals
@@ -88,6 +89,18 @@ async def test_an_unknown_key_is_named_by_its_last_four_alone(authenticator: Aut
         await authenticator.authenticate(knock(unknown))
     assert unknown[-4:] in caught.value.message
     assert unknown not in caught.value.message
+
+
+async def test_a_key_below_a_blocked_level_is_told_which(
+    authenticator: Authenticator, principals: KnownPrincipals
+) -> None:
+    secret = mint_key()
+    for kind in ("user", "organization"):
+        level = Level(kind, f"{kind}:x", f'{kind} "x"', blocked=True)
+        principals.by_digest[digest_key(PEPPER, secret)] = Principal(KEY, levels=(level,))
+        with pytest.raises(Unauthenticated, match=f'the {kind} "x" of key "…abcd" is blocked') as refused:
+            await authenticator.authenticate(knock(secret))
+        assert refused.value.code == "blocked_api_key"
 
 
 async def test_an_expired_a_blocked_and_a_key_of_a_blocked_team_say_which_they_are(

@@ -1,6 +1,6 @@
 """Queries on keys, their budgets and their retired digests; a row becomes a record here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,13 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, KeyId, OrganizationId, TeamId, UserId
 from app.base.money import NanoUSD
-from app.domain.access import Principal
-from app.domain.budgets import Budget, parse_duration
-from app.domain.keys import VirtualKey
-from app.domain.limits import RateLimits
-from app.domain.teams import Team
 from app.storage.postgres.columns import TIME
-from app.storage.postgres.tables import budgets, keys, retired_key_digests, teams
+from app.storage.postgres.tables import budgets, keys, retired_key_digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,82 +206,3 @@ def _state(at: datetime) -> ColumnElement[str]:
         (keys.c.expires_at <= at, "expired"),
         else_="active",
     )
-
-
-_PRINCIPAL_KEY = [
-    *(keys.c[name] for name in ("key_id", "key_alias", "organization_id", "team_id", "user_id", "created_at")),
-    *(keys.c[name] for name in ("models", "aliases", "allowed_routes", "metadata", "tags", "expires_at", "blocked")),
-    *(keys.c[name] for name in ("requests_per_minute", "tokens_per_minute", "max_parallel_requests")),
-    budgets.c.budget_id,
-    budgets.c.limit_nanousd,
-    budgets.c.duration,
-    budgets.c.anchor,
-    budgets.c.counting_since,
-    teams.c.team_alias,
-    teams.c.organization_id.label("team_organization_id"),
-    teams.c.models.label("team_models"),
-    teams.c.blocked.label("team_blocked"),
-    teams.c.metadata.label("team_metadata"),
-]
-
-
-async def find_principal(
-    connection: AsyncConnection, digest: bytes, at: datetime
-) -> tuple[Principal, datetime | None] | None:
-    """Who a digest names at this instant, and until when it does: None is until something changes."""
-    joined = keys.outerjoin(budgets, keys.c.budget_id == budgets.c.budget_id).outerjoin(
-        teams, keys.c.team_id == teams.c.team_id
-    )
-    retired = retired_key_digests.c
-    holders: Sequence[tuple[Any, ...]] = (
-        (joined, keys.c.digest == digest, keys.c.last_four, literal(None, TIME)),
-        (
-            joined.join(retired_key_digests, retired.key_id == keys.c.key_id),
-            and_(retired.digest == digest, retired.works_until > at),
-            retired.last_four,
-            retired.works_until,
-        ),
-    )
-    for source, condition, last_four, works_until in holders:
-        query = select(*_PRINCIPAL_KEY, last_four.label("last_four"), works_until.label("works_until"))
-        found = await connection.execute(query.select_from(source).where(condition, keys.c.deleted_at.is_(None)))
-        row = found.one_or_none()
-        if row is not None:
-            return _principal(row), row.works_until
-    return None
-
-
-def _principal(row: Any) -> Principal:  # noqa: ANN401  a row of a join
-    budget = None
-    if row.budget_id is not None and row.limit_nanousd is not None:
-        duration = None if row.duration is None else parse_duration(row.duration)
-        budget = Budget(row.budget_id, row.limit_nanousd, duration, row.anchor, row.counting_since)
-    key = VirtualKey(
-        key_id=row.key_id,
-        last_four=row.last_four,
-        created_at=row.created_at,
-        alias=row.key_alias,
-        organization_id=row.organization_id or row.team_organization_id,
-        team_id=row.team_id,
-        user_id=row.user_id,
-        models=tuple(row.models),
-        aliases=row.aliases,
-        allowed_routes=tuple(row.allowed_routes),
-        limits=RateLimits(row.requests_per_minute, row.tokens_per_minute, row.max_parallel_requests),
-        budget=budget,
-        expires_at=row.expires_at,
-        blocked=row.blocked,
-        metadata=row.metadata,
-        tags=tuple(row.tags),
-    )
-    if row.team_id is None:
-        return Principal(key)
-    team = Team(
-        row.team_id,
-        row.team_alias,
-        row.team_organization_id,
-        tuple(row.team_models),
-        blocked=row.team_blocked,
-        metadata=row.team_metadata,
-    )
-    return Principal(key, team)

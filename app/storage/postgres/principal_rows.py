@@ -1,0 +1,182 @@
+"""Who a digest names: the key, its team and every level above it that sets something, in one query."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import FromClause, and_, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.base.ids import BudgetId
+from app.domain.access import Principal
+from app.domain.budgets import Budget, parse_duration
+from app.domain.keys import VirtualKey
+from app.domain.limits import RateLimits
+from app.domain.teams import Team
+from app.domain.tenancy import Level, scope_of
+from app.storage.postgres.columns import TIME
+from app.storage.postgres.tables import (
+    budgets,
+    keys,
+    memberships,
+    organizations,
+    retired_key_digests,
+    teams,
+    users,
+)
+
+_LIMITS = ("requests_per_minute", "tokens_per_minute", "max_parallel_requests")
+_TERMS = ("budget_id", "limit_nanousd", "duration", "anchor", "counting_since", "shared", *_LIMITS)
+_OWNERS = {"key": keys, "member": memberships, "user": users, "team": teams, "organization": organizations}
+_BUDGETS: dict[str, Any] = {owner: budgets.alias(f"budget_of_{owner}") for owner in _OWNERS}
+# A key of a team belongs to the team's organization.
+_ORGANIZATION_ID = func.coalesce(teams.c.organization_id, keys.c.organization_id)
+
+_COLUMNS = [
+    *(keys.c[name] for name in ("key_id", "key_alias", "team_id", "user_id", "created_at", "updated_at")),
+    *(keys.c[name] for name in ("models", "aliases", "allowed_routes", "metadata", "tags", "expires_at", "blocked")),
+    _ORGANIZATION_ID.label("organization_id"),
+    teams.c.team_alias,
+    teams.c.organization_id.label("team_organization_id"),
+    teams.c.metadata.label("team_metadata"),
+    users.c.user_alias,
+    organizations.c.organization_alias,
+    *(_OWNERS[owner].c.models.label(f"{owner}_models") for owner in ("team", "user", "organization")),
+    *(_OWNERS[owner].c.blocked.label(f"{owner}_blocked") for owner in ("team", "user", "organization")),
+    *(_OWNERS[owner].c.updated_at.label(f"{owner}_since") for owner in ("key", "team", "user", "organization")),
+    # The default of all members is the team's, and as new as its row.
+    func.greatest(memberships.c.created_at, teams.c.updated_at).label("member_since"),
+    *(table.c[name].label(f"{owner}_{name}") for owner, table in _OWNERS.items() for name in _LIMITS),
+    *(table.c[name].label(f"{owner}_budget_{name}") for owner, table in _BUDGETS.items() for name in _TERMS),
+]
+
+
+def _joined() -> FromClause:
+    joined: FromClause = (
+        keys.outerjoin(teams, keys.c.team_id == teams.c.team_id)
+        .outerjoin(users, keys.c.user_id == users.c.user_id)
+        .outerjoin(organizations, organizations.c.organization_id == _ORGANIZATION_ID)
+        .outerjoin(memberships, and_(memberships.c.team_id == keys.c.team_id, memberships.c.user_id == keys.c.user_id))
+    )
+    for owner in ("key", "user", "team", "organization"):
+        joined = joined.outerjoin(_BUDGETS[owner], _BUDGETS[owner].c.budget_id == _OWNERS[owner].c.budget_id)
+    of_member = func.coalesce(memberships.c.budget_id, teams.c.member_budget_id)
+    return joined.outerjoin(
+        _BUDGETS["member"], and_(_BUDGETS["member"].c.budget_id == of_member, keys.c.user_id.is_not(None))
+    )
+
+
+_JOINED = _joined()
+
+
+async def find_principal(
+    connection: AsyncConnection, digest: bytes, at: datetime
+) -> tuple[Principal, datetime | None] | None:
+    """Who a digest names at this instant, and until when it does: None is until something changes."""
+    retired = retired_key_digests.c
+    holders: Sequence[tuple[Any, ...]] = (
+        (_JOINED, keys.c.digest == digest, keys.c.last_four, literal(None, TIME)),
+        (
+            _JOINED.join(retired_key_digests, retired.key_id == keys.c.key_id),
+            and_(retired.digest == digest, retired.works_until > at),
+            retired.last_four,
+            retired.works_until,
+        ),
+    )
+    for source, condition, last_four, works_until in holders:
+        query = select(*_COLUMNS, last_four.label("last_four"), works_until.label("works_until"))
+        found = await connection.execute(query.select_from(source).where(condition, keys.c.deleted_at.is_(None)))
+        row = found.one_or_none()
+        if row is not None:
+            return _principal(row), row.works_until
+    return None
+
+
+def _principal(row: Any) -> Principal:  # noqa: ANN401  a row of a join
+    key = VirtualKey(
+        key_id=row.key_id,
+        last_four=row.last_four,
+        created_at=row.created_at,
+        alias=row.key_alias,
+        organization_id=row.organization_id,
+        team_id=row.team_id,
+        user_id=row.user_id,
+        models=tuple(row.models),
+        aliases=row.aliases,
+        allowed_routes=tuple(row.allowed_routes),
+        limits=_limits(row, "key"),
+        budget=_budget(row, "key"),
+        expires_at=row.expires_at,
+        blocked=row.blocked,
+        metadata=row.metadata,
+        tags=tuple(row.tags),
+    )
+    levels = tuple(level for level in _levels(row) if level.sets_something)
+    named = (row._mapping[f"{owner}_budget_budget_id"] for owner in _OWNERS)
+    budget_ids = tuple(dict.fromkeys(name for name in named if name is not None))
+    return Principal(key, _team(row), levels=levels, budget_ids=budget_ids)
+
+
+def _team(row: Any) -> Team | None:  # noqa: ANN401
+    if row.team_id is None:
+        return None
+    return Team(
+        row.team_id,
+        row.team_alias,
+        row.team_organization_id,
+        tuple(row.team_models),
+        blocked=row.team_blocked,
+        metadata=row.team_metadata,
+    )
+
+
+def _levels(row: Any) -> list[Level]:  # noqa: ANN401
+    """What stands above the key, the nearest first."""
+    levels = []
+    team, user = row.team_alias or row.team_id, row.user_alias or row.user_id
+    if row.team_id is not None and row.user_id is not None:
+        scope, title = scope_of("member", row.team_id, row.user_id), f'member "{user}" of team "{team}"'
+        levels.append(Level("member", scope, title, limits=_limits(row, "member"), budget=_budget(row, "member")))
+    organization = row.organization_alias or row.organization_id
+    for kind, name, level_id in (
+        ("team", team, row.team_id),
+        ("user", user, row.user_id),
+        ("organization", organization, row.organization_id),
+    ):
+        if level_id is not None:
+            levels.append(
+                Level(
+                    kind,  # type: ignore[arg-type]  # three of its words
+                    scope_of(kind, level_id),  # type: ignore[arg-type]
+                    f'{kind} "{name}"',
+                    tuple(row._mapping[f"{kind}_models"]),
+                    _limits(row, kind),
+                    _budget(row, kind),
+                    blocked=row._mapping[f"{kind}_blocked"],
+                )
+            )
+    return levels
+
+
+def _limits(row: Any, owner: str) -> RateLimits:  # noqa: ANN401
+    """Of its own and of its budget's limits the tighter ones."""
+    limits = []
+    for name in _LIMITS:
+        set_ones = [row._mapping[f"{place}_{name}"] for place in (owner, f"{owner}_budget")]
+        limits.append(min((limit for limit in set_ones if limit is not None), default=None))
+    return RateLimits(*limits)
+
+
+def _budget(row: Any, owner: str) -> Budget | None:  # noqa: ANN401
+    terms = {name: row._mapping[f"{owner}_budget_{name}"] for name in _TERMS}
+    if terms["budget_id"] is None or terms["limit_nanousd"] is None:
+        return None
+    return Budget(
+        BudgetId(terms["budget_id"]),
+        terms["limit_nanousd"],
+        None if terms["duration"] is None else parse_duration(terms["duration"]),
+        terms["anchor"],
+        terms["counting_since"],
+        owned_since=row._mapping[f"{owner}_since"],
+        shared=terms["shared"],
+    )
