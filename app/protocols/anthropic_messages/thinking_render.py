@@ -13,8 +13,10 @@ from app.protocols.anthropic_messages.draft import EFFORT, Draft
 from app.protocols.anthropic_messages.turn_render import lacks_thinking
 from app.protocols.anthropic_messages.wire import decode_anything
 from app.protocols.conversation import Reasoning
+from app.protocols.output_limits import most_output_tokens
 
 DEFAULT_MAX_TOKENS = 4096
+_AGENTS_MAX_TOKENS = 32_000
 _SMALLEST_BUDGET = 1024
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
 _WORDS = {"minimal": "low", "xhigh": "high"}
@@ -35,7 +37,7 @@ class Plan(msgspec.Struct):
 
 def plan_thinking(draft: Draft) -> Plan:
     conversation = draft.conversation
-    plan = Plan(conversation.max_output_tokens or DEFAULT_MAX_TOKENS)
+    plan = Plan(conversation.max_output_tokens or _default_max_tokens(draft))
     written = draft.claim("thinking")
     if written is not None:
         plan.thinking = _as_written(written)
@@ -49,6 +51,13 @@ def plan_thinking(draft: Draft) -> Plan:
         else:
             _fit_budget(plan, draft, field)
     return plan
+
+
+def _default_max_tokens(draft: Draft) -> int:
+    """Agents of other protocols name no maximum, and write whole files into the arguments of their tools."""
+    if not draft.conversation.tools:
+        return DEFAULT_MAX_TOKENS
+    return min(most_output_tokens(draft.conversation.model) or _AGENTS_MAX_TOKENS, _AGENTS_MAX_TOKENS)
 
 
 def render_sampling(draft: Draft, plan: Plan) -> dict[str, Any]:

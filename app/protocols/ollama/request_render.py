@@ -119,6 +119,8 @@ def _tools(conversation: Conversation, losses: Losses) -> list[FunctionTool]:
             losses.drop(f"{place}.cache_control")
         if tool.strict:
             losses.drop(f"{place}.strict")
+        if tool.deferred:
+            losses.drop(f"{place}.defer_loading")
         tools.append(tool)
     if choice is not None and choice.mode == "tool":
         # One that must be called is the only one on offer.
