@@ -10,7 +10,7 @@ from litestar import Request
 from app.admin.actor import Actor
 from app.base.clock import now
 from app.base.errors import Forbidden, Unauthenticated
-from app.domain.access import Principal, may_call_route
+from app.domain.access import Principal, blocked_above, may_call_route
 from app.domain.keys import digest_key, key_state, may_be_key
 from app.storage.principals import Principals
 
@@ -108,10 +108,9 @@ def _check(principal: Principal, path: str) -> None:
             )
         case "active":
             pass
-    if principal.team is not None and principal.team.blocked:
+    if (blocked := blocked_above(principal)) is not None:
         raise Unauthenticated(
-            f'the team "{principal.team.team_id}" of key "…{key.last_four}" is blocked; see /team/unblock',
-            code="blocked_api_key",
+            f'the {blocked} of key "…{key.last_four}" is blocked; ask an admin to unblock it', code="blocked_api_key"
         )
     if not may_call_route(principal, path):
         raise Forbidden(f'the key "…{key.last_four}" may not call {path}; it may call: {", ".join(key.allowed_routes)}')
