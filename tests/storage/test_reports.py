@@ -1,0 +1,187 @@
+"""Whatever is asked, a report adds up to its receipts, to the last nano-dollar."""
+
+import zoneinfo
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.base.ids import new_id
+from app.domain.report_periods import Interval, Period, list_periods
+from app.domain.spend import Receipt
+from app.storage.books import Books
+from app.storage.postgres.aggregates import compare_day, rebuild_day
+from app.storage.postgres.engine import create_engine
+from app.storage.postgres.migrate import upgrade
+from app.storage.postgres.owner_spend import spend_of_owners
+from app.storage.postgres.report_tables import MEASURES, SPEND, SPEND_BY_TAG
+from app.storage.postgres.reports import Amounts, Cell, Dimension, Report, find_extent, list_cells, total_spend
+from tests.conftest import RunningServers, fresh_database
+from tests.storage.ledger_support import make_receipt
+
+pytestmark = pytest.mark.services
+
+FIRST, LAST = date(2026, 3, 27), date(2026, 4, 5)  # clocks change in Europe, Lord Howe and Chatham meanwhile
+NO_LEDGER: Any = None
+ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Chatham")
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+names = st.sampled_from((None, "a", "b"))
+
+
+@st.composite
+def receipts(draw: st.DrawFn) -> Receipt:
+    seconds = draw(
+        st.one_of(st.integers(0, 9 * 86_400 - 1), st.integers(0, 9 * 96 - 1).map(lambda quarter: quarter * 900))
+    )
+    at = datetime(2026, 3, 28, tzinfo=UTC) + timedelta(seconds=seconds)
+    return replace(
+        make_receipt(new_id("req"), draw(st.integers(0, 10**15)), at=at, key_id=draw(st.sampled_from(("k", "l")))),
+        organization_id=draw(names),
+        team_id=draw(names),
+        user_id=draw(names),
+        customer_id=draw(names),
+        model_served=draw(st.sampled_from(("m", "n"))),
+        tags=tuple(draw(st.lists(st.sampled_from(("blue", "red", 'odd "tag" \\ ,')), max_size=3))),
+        status=draw(st.sampled_from(("ok", "cut"))),
+    )
+
+
+@pytest.fixture(scope="module")
+async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
+    with fresh_database(servers) as url:
+        await upgrade(url)
+        opened = create_engine(url)
+        yield opened
+        await opened.dispose()
+
+
+async def book(engine: AsyncEngine, batch: Sequence[Receipt]) -> None:
+    """Into empty books; in two halves that overlap, so that a part is said twice."""
+    tables = ", ".join(table.name for table in (*SPEND.values(), *SPEND_BY_TAG.values()))
+    async with engine.begin() as connection:
+        await connection.execute(text(f"TRUNCATE receipts, {tables}"))
+    books = Books(engine, NO_LEDGER)
+    middle = len(batch) // 2
+    await books.book_directly(batch[: middle + 1])
+    await books.book_directly(batch[middle:])
+
+
+async def cells(engine: AsyncEngine, report: Report) -> list[Cell]:
+    async with engine.connect() as connection:
+        return await list_cells(connection, report)
+
+
+def expected(batch: Sequence[Receipt], group_by: Sequence[Dimension], periods: Sequence[Period]) -> Counter[Any]:
+    """Cost by period and group."""
+    found: Counter[Any] = Counter()
+    for receipt in batch:
+        (period,) = [place for place, one in enumerate(periods) if one.start <= receipt.started_at < one.end]
+        for tag in (set(receipt.tags) or {""}) if "tag" in group_by else {""}:
+            found[period, tuple(_value(receipt, dimension, tag) for dimension in group_by)] += receipt.cost.total
+    return found
+
+
+def _value(receipt: Receipt, dimension: Dimension, tag: str) -> str:
+    value = {
+        "organization": receipt.organization_id, "team": receipt.team_id, "user": receipt.user_id,
+        "key": receipt.key_id, "customer": receipt.customer_id, "tag": tag, "model": receipt.model_served,
+        "model_asked": receipt.model_asked, "provider": receipt.provider,
+    }[dimension]  # fmt: skip
+    return value or ""
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batch=st.lists(receipts(), min_size=1, max_size=30),
+    zone=st.sampled_from(ZONES),
+    interval=st.sampled_from(get_args(Interval)),
+    group_by=st.lists(st.sampled_from(DIMENSIONS), unique=True, max_size=4),
+)
+async def test_every_report_in_every_zone_adds_up_to_the_receipts(
+    engine: AsyncEngine, batch: list[Receipt], zone: str, interval: Interval, group_by: list[Dimension]
+) -> None:
+    await book(engine, batch)
+    periods = list_periods(FIRST - timedelta(days=2), LAST + timedelta(days=2), zoneinfo.ZoneInfo(zone), interval)
+    report = Report(periods, tuple(group_by))
+    found = await cells(engine, report)
+    assert {(cell.period, cell.group): cell.amounts.cost_nanousd for cell in found} == expected(
+        batch, group_by, periods
+    )
+    if "tag" not in group_by:
+        total = Amounts()
+        for cell in found:
+            total = total.plus(cell.amounts)
+        assert total.cost_nanousd == sum(receipt.cost.total for receipt in batch)
+        assert total.total_tokens == sum(receipt.usage.total_tokens for receipt in batch)
+        assert (total.requests, total.failures) == (len(batch), sum(receipt.status != "ok" for receipt in batch))
+    for day in {receipt.started_at.date() for receipt in batch}:
+        async with engine.begin() as connection:
+            assert (await compare_day(connection, day)).agrees
+            await rebuild_day(connection, day)
+    assert await cells(engine, report) == found
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batch=st.lists(receipts(), min_size=1, max_size=20), seconds=st.integers(0, 9 * 86_400))
+async def test_an_owner_has_spent_what_its_receipts_say_whenever_its_window_began(
+    engine: AsyncEngine, batch: list[Receipt], seconds: int
+) -> None:
+    await book(engine, batch)
+    start = datetime(2026, 3, 28, tzinfo=UTC) + timedelta(seconds=seconds)
+    async with engine.connect() as connection:
+        asked = [(("a", "b"), start), (("b", "a"), start + timedelta(days=1)), (("nobody", "a"), start)]
+        found = await spend_of_owners(connection, ("team_id", "user_id"), asked)
+        assert await total_spend(connection) == sum(receipt.cost.total for receipt in batch)
+    for (team, user), since in asked:
+        own = [receipt for receipt in batch if (receipt.team_id, receipt.user_id) == (team, user)]
+        assert found[team, user].total_nanousd == sum(receipt.cost.total for receipt in own)
+        in_window = [receipt.cost.total for receipt in own if receipt.started_at >= since]
+        assert found[team, user].window_nanousd == sum(in_window)
+
+
+async def test_pages_of_a_report_follow_on_one_another(engine: AsyncEngine) -> None:
+    at = datetime(2026, 3, 28, tzinfo=UTC)
+    batch = [
+        replace(make_receipt(new_id("req"), number, at=at + timedelta(hours=number)), team_id=f"team {number % 7}")
+        for number in range(60)
+    ]
+    await book(engine, batch)
+    periods = list_periods(FIRST, LAST, zoneinfo.ZoneInfo("Asia/Kolkata"), "day")
+    whole = await cells(engine, Report(periods, ("team", "tag")))
+    paged: list[Cell] = []
+    while page := await cells(
+        engine, Report(periods, ("team", "tag"), after=(paged[-1].period, paged[-1].group) if paged else None, most=4)
+    ):
+        assert len(page) <= 4
+        paged += page
+    assert paged == whole
+    assert len(whole) > 20
+
+
+async def test_filters_keep_what_is_named_and_leave_out_what_is_not_wanted(engine: AsyncEngine) -> None:
+    at = datetime(2026, 3, 28, tzinfo=UTC)
+    one, two, three = (make_receipt(new_id("req"), cost, at=at) for cost in (1, 2, 4))
+    await book(engine, [replace(one, team_id=None, tags=()), replace(two, team_id="t"), replace(three, team_id="u")])
+    days = list_periods(FIRST, LAST, zoneinfo.ZoneInfo("UTC"), "day")
+
+    async def cost(**filters: Any) -> int:
+        return sum(cell.amounts.cost_nanousd for cell in await cells(engine, Report(days, **filters)))
+
+    assert await cost(only={"team": ["t", ""]}) == 3
+    assert await cost(but_not={"team": ["t", ""]}) == 4
+    assert await cost(only={"tag": ["blue"]}) == 6
+    assert await cost(only={"tag": [""]}) == 1
+    assert await cost(only={"tag": ["blue"], "team": ["u"]}, group_by=("tag",)) == 4
+    async with engine.connect() as connection:
+        assert await find_extent(connection) == (at.date(), at.date())
+
+
+def test_amounts_are_the_columns_of_the_tables() -> None:
+    assert Amounts._fields == MEASURES
