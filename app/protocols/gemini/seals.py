@@ -20,9 +20,10 @@ _REDACTED = "redacted-"
 
 
 def write(thinking: Thinking) -> str | None:
-    """The signature that stands for the seal of a thought; None where it has none."""
+    """The signature that stands for the seal of a thought; None where it has none. Hosts without proofs are named
+    alone: they too want their thoughts back."""
     of = thinking.seal
-    if of is None or not of.data:
+    if of is None or (of.issuer == NATIVE and not of.data):
         return None
     if thinking.redacted:
         of = Seal(_REDACTED + of.issuer, of.data)
