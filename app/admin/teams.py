@@ -1,39 +1,59 @@
-"""Use cases of teams: create, read, block."""
+"""Use cases of teams: create, change, block, delete, read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
+from app.admin.budget_terms import BudgetTerms, BudgetWords, check_below_parent, write_budget
 from app.admin.key_reading import KeyView, views
+from app.admin.key_removal import remove_keys_of
+from app.admin.memberships import Member, MembershipView, MemberTerms, add_member, membership_views
+from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
-from app.base.ids import new_id
-from app.base.money import NanoUSD
+from app.base.ids import TeamId, new_id
 from app.storage.postgres import keys as key_rows
 from app.storage.postgres import teams as rows
+from app.storage.postgres.budgets import StoredBudget, delete_own_budgets, find_budget, find_budgets
 from app.storage.postgres.engine import transaction
+from app.storage.postgres.key_owners import forget_owner
 from app.storage.postgres.keys import KeyFilter, Page
-from app.storage.postgres.receipts import spend_of_team
-from app.storage.postgres.teams import StoredTeam
+from app.storage.postgres.memberships import StoredMembership, members_of_teams
+from app.storage.postgres.names import hold_name
+from app.storage.postgres.organizations import hold_organization, organization_budget
+from app.storage.postgres.teams import StoredTeam, TeamFilter
 from app.storage.principals import Principals
 
 MOST_KEYS_SHOWN = 1_000
+MEMBER_BUDGET_WORDS = BudgetWords("team_member_budget", "soft_budget")
 
 
 @dataclass(frozen=True, slots=True)
 class TeamTerms:
-    """``team_id`` None has one made."""
+    """``columns`` of teams that are set; ``member_budget`` is for members without an own; ``members`` of a new team."""
 
-    team_id: str | None = None
-    team_alias: str | None = None
-    organization_id: str | None = None
-    models: tuple[str, ...] = ()
-    blocked: bool = False
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    budget: BudgetTerms = field(default_factory=BudgetTerms)
+    member_budget: BudgetTerms = field(default_factory=BudgetTerms)
+    members: Sequence[Member] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TeamView:
+    """A team, where it stands, what a member may spend without a budget of its own, and its members."""
+
+    team: StoredTeam
+    standing: Standing
+    member_budget: StoredBudget | None
+    members: list[StoredMembership]
+
+    @property
+    def team_id(self) -> TeamId:
+        return self.team.team_id
 
 
 class Teams:
@@ -43,25 +63,15 @@ class Teams:
         self._engine = engine
         self._principals = principals
 
-    async def create(self, terms: TeamTerms, actor: Actor) -> StoredTeam:
-        """Raises Unprocessable: a taken ``team_id``, an unknown organization."""
-        team_id = terms.team_id or new_id("team")
-        values = {
-            "team_id": team_id,
-            "team_alias": terms.team_alias,
-            "organization_id": terms.organization_id,
-            "models": list(terms.models),
-            "blocked": terms.blocked,
-            "metadata": terms.metadata,
-            "created_by": actor.name,
-            "updated_by": actor.name,
-        }
+    async def create(self, terms: TeamTerms, actor: Actor) -> TeamView:
+        """Raises Unprocessable: a taken id or alias, an unknown organization, a budget above its."""
+        team_id = terms.columns.get("team_id") or new_id("team")
         async with transaction(self._engine) as connection:
-            organization = terms.organization_id
-            if organization is not None and not await rows.organization_exists(connection, organization):
-                raise Unprocessable(
-                    f'"organization_id" is not the id of an organization: "{organization}"', param="organization_id"
-                )
+            values = {**terms.columns, "team_id": team_id, "created_by": actor.name, "updated_by": actor.name}
+            await self._check_organization(connection, terms)
+            await _check_alias(connection, team_id, values.get("organization_id"), values.get("team_alias"))
+            values |= await self._write_budgets(connection, terms, None, values.get("organization_id"), actor)
+            values.pop("spare_ids")
             try:
                 await rows.insert_team(connection, values)
             except IntegrityError as error:
@@ -70,44 +80,173 @@ class Teams:
                 ) from error
             team = await rows.find_team(connection, team_id)
             assert team is not None
-            await record_change(connection, actor, Change("team.new", "team", team_id, None, _snapshot(team)))
-        return team
+            after = await _snapshot(connection, team)
+            await record_change(connection, actor, Change("team.new", "team", team_id, None, after))
+            for member in terms.members:
+                await add_member(connection, team, member, MemberTerms(), actor)
+            view = (await team_views(connection, [team]))[0]
+        await self._principals.announce(f"team:{team_id}")
+        return view
 
-    async def block(self, team_id: str, actor: Actor, *, blocked: bool) -> StoredTeam:
+    async def update(self, team_id: str, terms: TeamTerms, actor: Actor) -> TeamView:
+        """Raises NotFound, and Unprocessable as ``create``."""
+        async with transaction(self._engine) as connection:
+            before = await _get(connection, team_id, lock=True)
+            earlier = await _snapshot(connection, before)
+            await self._check_organization(connection, terms)
+            organization_id = terms.columns.get("organization_id", before.organization_id)
+            alias = terms.columns.get("team_alias", before.team_alias)
+            await _check_alias(connection, team_id, organization_id, alias)
+            values = {**terms.columns, "updated_at": now(), "updated_by": actor.name}
+            values |= await self._write_budgets(connection, terms, before, organization_id, actor)
+            spare_ids = values.pop("spare_ids")
+            await rows.update_team(connection, team_id, values)
+            await delete_own_budgets(connection, spare_ids)
+            if organization_id != before.organization_id:
+                await rows.move_keys(connection, team_id, organization_id)
+            team = await _get(connection, team_id)
+            after = await _snapshot(connection, team)
+            await record_change(connection, actor, Change("team.update", "team", team_id, earlier, after))
+            view = (await team_views(connection, [team]))[0]
+        await self._principals.announce(f"team:{team_id}")
+        return view
+
+    async def block(self, team_id: str, actor: Actor, *, blocked: bool) -> TeamView:
         """All keys of a blocked team are refused. Raises NotFound."""
         async with transaction(self._engine) as connection:
-            before = await rows.find_team(connection, team_id, lock=True)
-            if before is None:
-                raise _unknown(team_id)
+            before = await _get(connection, team_id, lock=True)
             values = {"blocked": blocked, "updated_at": now(), "updated_by": actor.name}
             await rows.update_team(connection, team_id, values)
-            team = await rows.find_team(connection, team_id)
-            assert team is not None
+            team = await _get(connection, team_id)
             action = "team.block" if blocked else "team.unblock"
-            await record_change(connection, actor, Change(action, "team", team_id, _snapshot(before), _snapshot(team)))
+            change = Change(
+                action, "team", team_id, await _snapshot(connection, before), await _snapshot(connection, team)
+            )
+            await record_change(connection, actor, change)
+            view = (await team_views(connection, [team]))[0]
         await self._principals.announce(f"team:{team_id}")
-        return team
+        return view
 
-    async def get(self, team_id: str) -> tuple[StoredTeam, NanoUSD, list[KeyView]]:
-        """The team, what it spent since ever, and its keys, newest first. Raises NotFound."""
+    async def delete(self, team_ids: Sequence[str], actor: Actor) -> list[StoredTeam]:
+        """All of them, with their keys and memberships, or none; receipts stay. Raises NotFound for one unknown."""
+        async with transaction(self._engine) as connection:
+            deleted = [await remove_team(connection, team_id, actor) for team_id in sorted(set(team_ids))]
+        for team in deleted:
+            await self._principals.announce(f"team:{team.team_id}")
+        return deleted
+
+    async def get(self, team_id: str, most_keys: int) -> tuple[TeamView, list[KeyView], list[MembershipView]]:
+        """The team, its keys (newest first), and where its members stand. Raises NotFound."""
         at = now()
         async with transaction(self._engine) as connection:
-            team = await rows.find_team(connection, team_id)
-            if team is None:
-                raise _unknown(team_id)
-            page = Page(1, MOST_KEYS_SHOWN, "created_at", descending=True)
+            team = await _get(connection, team_id)
+            page = Page(1, most_keys, "created_at", descending=True)
             found, _ = await key_rows.list_keys(connection, KeyFilter(team_id=team_id), page, at)
-            return team, await spend_of_team(connection, team_id), await views(connection, found, at)
+            view = (await team_views(connection, [team]))[0]
+            members = await membership_views(connection, view.members, {team_id: team.member_budget_id})
+            return view, await views(connection, found, at), members
 
-    async def list(self, organization_id: str | None = None) -> list[StoredTeam]:
-        """Newest first."""
+    async def list(self, wanted: TeamFilter, number: int, size: int) -> tuple[list[TeamView], int]:
+        """One page, newest first, and how many there are on all pages."""
         async with transaction(self._engine) as connection:
-            return await rows.list_teams(connection, organization_id)
+            found, total = await rows.list_teams(connection, wanted, size, (number - 1) * size)
+            return await team_views(connection, found), total
+
+    async def _check_organization(self, connection: AsyncConnection, terms: TeamTerms) -> None:
+        organization = terms.columns.get("organization_id")
+        if organization is not None and not await hold_organization(connection, organization):
+            raise Unprocessable(
+                f'"organization_id" is not the id of an organization: "{organization}"; '
+                "make it first with POST /organization/new",
+                param="organization_id",
+            )
+
+    async def _write_budgets(
+        self,
+        connection: AsyncConnection,
+        terms: TeamTerms,
+        before: StoredTeam | None,
+        organization_id: str | None,
+        actor: Actor,
+    ) -> dict[str, Any]:
+        """The columns that name the budgets, and ``spare_ids``: rows to delete once they are written."""
+        own, member = await _present(connection, before)
+        written = await write_budget(connection, terms.budget, own, actor)
+        of_member = await write_budget(connection, terms.member_budget, member, actor, MEMBER_BUDGET_WORDS)
+        budget = None if written.budget_id is None else await find_budget(connection, written.budget_id)
+        if terms.budget.is_set or "organization_id" in terms.columns:
+            above = None if organization_id is None else await organization_budget(connection, organization_id)
+            check_below_parent(budget, above, BudgetWords(), f'the organization "{organization_id}"')
+        if terms.member_budget.is_set and of_member.budget_id is not None:
+            default = await find_budget(connection, of_member.budget_id)
+            check_below_parent(default, budget, MEMBER_BUDGET_WORDS, "the team")
+        return {
+            "budget_id": written.budget_id,
+            "member_budget_id": of_member.budget_id,
+            "spare_ids": [written.spare_id, of_member.spare_id],
+        }
 
 
-def _unknown(team_id: str) -> NotFound:
-    return NotFound(f'no such team: "{team_id}"; see GET /team/list', param="team_id")
+async def team_views(connection: AsyncConnection, found: Sequence[StoredTeam]) -> list[TeamView]:
+    """The teams with what belongs to them, in four queries for all."""
+    stand = await standings(connection, "team", {(team.team_id,): team.budget_id for team in found}, now())
+    defaults = await find_budgets(connection, {team.member_budget_id for team in found if team.member_budget_id})
+    members: dict[str, list[StoredMembership]] = {team.team_id: [] for team in found}
+    for member in await members_of_teams(connection, list(members)):
+        members[member.team_id].append(member)
+    return [
+        TeamView(team, stand[(team.team_id,)], defaults.get(team.member_budget_id or ""), members[team.team_id])
+        for team in found
+    ]
 
 
-def _snapshot(team: StoredTeam) -> dict[str, Any]:
-    return {name: getattr(team, name) for name in StoredTeam.__slots__}
+async def remove_team(connection: AsyncConnection, team_id: str, actor: Actor) -> StoredTeam:
+    """In the transaction of the caller, who announces it. Raises NotFound."""
+    team = await _get(connection, team_id, lock=True)
+    before = await _snapshot(connection, team)
+    members = await members_of_teams(connection, [team_id])
+    await remove_keys_of(connection, {"team_id": team_id}, actor)
+    await forget_owner(connection, "team_id", team_id)
+    await rows.delete_team(connection, team_id)
+    await delete_own_budgets(
+        connection, [team.budget_id, team.member_budget_id, *(member.budget_id for member in members)]
+    )
+    before["members"] = [[member.user_id, member.role] for member in members]
+    await record_change(connection, actor, Change("team.delete", "team", team_id, before, None))
+    return team
+
+
+async def _get(connection: AsyncConnection, team_id: str, *, lock: bool = False) -> StoredTeam:
+    team = await rows.find_team(connection, team_id, lock=lock)
+    if team is None:
+        raise NotFound(f'no such team: "{team_id}"; see GET /team/list', param="team_id")
+    return team
+
+
+async def _check_alias(
+    connection: AsyncConnection, team_id: str, organization_id: str | None, alias: str | None
+) -> None:
+    if alias is None:
+        return
+    await hold_name(connection, "team_alias", f"{organization_id or ''}:{alias}")
+    holder = await rows.find_team_id_by_alias(connection, organization_id, alias)
+    if holder is not None and holder != team_id:
+        raise Unprocessable(
+            f'"team_alias" is taken: "{alias}" names the team "{holder}"; choose another', param="team_alias"
+        )
+
+
+async def _present(
+    connection: AsyncConnection, team: StoredTeam | None
+) -> tuple[StoredBudget | None, StoredBudget | None]:
+    """The team's budget and its members' default."""
+    if team is None:
+        return None, None
+    named = [budget_id for budget_id in (team.budget_id, team.member_budget_id) if budget_id is not None]
+    found = await find_budgets(connection, named)
+    return found.get(team.budget_id or ""), found.get(team.member_budget_id or "")
+
+
+async def _snapshot(connection: AsyncConnection, team: StoredTeam) -> dict[str, Any]:
+    budget, member_budget = await _present(connection, team)
+    return snapshot(team, budget=budget, member_budget=member_budget)

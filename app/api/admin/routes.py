@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.admin.audit import AuditTrail
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
+from app.admin.memberships import TeamMembers
 from app.admin.spend import Spend
 from app.admin.teams import Teams
 from app.api.admin.audit import AuditRoutes
 from app.api.admin.keys import KeyRoutes
-from app.api.admin.teams import TeamRoutes
+from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
 from app.api.finance.spend import SpendRoutes
 from app.api.security import Access
 from app.storage.principals import Principals
@@ -21,7 +22,7 @@ from app.storage.principals import Principals
 
 def admin_routes() -> list[ControllerRouterHandler]:
     """For ``route_handlers``; give the app ``admin_dependencies`` too."""
-    return [KeyRoutes, TeamRoutes, SpendRoutes, AuditRoutes]
+    return [KeyRoutes, TeamRoutes, TeamMemberRoutes, SpendRoutes, AuditRoutes]
 
 
 def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: str) -> dict[str, Provide]:
@@ -33,6 +34,7 @@ def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: 
         "keys": _provide(Keys(engine, principals, pepper)),
         "key_reading": _provide(KeyReading(engine, pepper)),
         "teams": _provide(Teams(engine, principals)),
+        "team_members": _provide(TeamMembers(engine, principals)),
         "spend": _provide(Spend(engine)),
     }
 

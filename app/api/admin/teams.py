@@ -5,64 +5,34 @@ from typing import Any
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 
-from app.admin.teams import Teams, TeamTerms
-from app.api.admin import fields
-from app.api.admin.answers import answer, number
-from app.api.admin.fields import MOST_BODY_BYTES, Body, is_null, read_body
+from app.admin.memberships import TeamMembers
+from app.admin.teams import MOST_KEYS_SHOWN, Teams, TeamView
+from app.api.admin.answers import answer
+from app.api.admin.fields import MOST_BODY_BYTES, Body, check_names, read_body
 from app.api.admin.key_answers import render_row
-from app.api.admin.queries import read_query
+from app.api.admin.queries import Query, read_number, read_query
+from app.api.admin.team_answers import render_member, render_team
+from app.api.admin.team_fields import (
+    HINT,
+    read_member_add,
+    read_member_delete,
+    read_member_update,
+    read_new_team,
+    read_team_update,
+)
+from app.api.admin.tenancy_answers import paged, render_membership, total_pages
+from app.api.admin.term_fields import PAGE, read_page, require_text, require_texts
 from app.api.security import Access
 from app.base.errors import Unprocessable
-from app.storage.postgres.teams import StoredTeam
+from app.storage.postgres.teams import TeamFilter
 
 AnyRequest = Request[Any, Any, Any]
-
-_READERS = {
-    "team_id": fields.read_text,
-    "team_alias": fields.read_text,
-    "organization_id": fields.read_text,
-    "models": fields.read_texts,
-    "blocked": fields.read_flag,
-    "metadata": fields.read_metadata,
-}
-_NOT_ENFORCED = frozenset(
-    {
-        "access_group_ids", "admins", "allowed_passthrough_routes", "allowed_vector_store_indexes", "budget_duration",
-        "budget_limits", "default_estimated_output_tokens", "default_estimated_output_tokens_per_model",
-        "default_team_member_models", "denied_passthrough_routes", "disable_global_guardrails",
-        "enforced_batch_output_expires_after", "enforced_file_expires_after", "guardrails", "max_budget",
-        "mcp_rpm_limit", "members", "members_with_roles", "model_aliases", "model_max_budget", "model_rpm_limit",
-        "model_tpm_limit", "object_permission", "policies", "prompts", "require_trace_id", "router_settings",
-        "rpm_limit", "rpm_limit_type", "secret_manager_settings", "soft_budget", "tags", "team_member_budget",
-        "team_member_budget_duration", "team_member_key_duration", "team_member_model_max_budget",
-        "team_member_permissions", "team_member_rpm_limit", "team_member_tpm_limit", "tpd_limit", "tpm_limit",
-        "tpm_limit_type",
-    }
-)  # fmt: skip
-_UNUSED = (
-    "team_member_permissions",
-    "tpm_limit",
-    "rpm_limit",
-    "tpd_limit",
-    "max_budget",
-    "soft_budget",
-    "budget_duration",
-    "budget_limits",
-    "router_settings",
-    "access_group_ids",
-    "default_team_member_models",
-    "max_parallel_requests",
-    "budget_reset_at",
-    "model_id",
-    "policies",
-    "litellm_model_table",
-    "object_permission",
-    "object_permission_id",
-)
+_DEFAULT_PAGE = 100
+_FILTERS = ("organization_id", "user_id", "team_id", "team_alias")
 
 
 class TeamRoutes(Controller):
-    """The master key's alone."""
+    """Admins alone change teams and read them."""
 
     request_max_body_size = MOST_BODY_BYTES
 
@@ -71,73 +41,143 @@ class TeamRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        body = await read_body(request)
-        fields.check_names(body, _READERS, _NOT_ENFORCED)
-        terms: dict[str, Any] = {
-            name: read(name, body[name]) for name, read in _READERS.items() if name in body and not is_null(body[name])
-        }
-        return answer(_render(await teams.create(TeamTerms(**terms), actor)))
+        terms = read_new_team(await read_body(request))
+        return answer(render_team(await teams.create(terms, actor)))
+
+    @post("/team/update", status_code=200)
+    async def update(
+        self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        team_id, terms = read_team_update(await read_body(request))
+        view = await teams.update(team_id, terms, actor)
+        return answer({"team_id": team_id, "data": render_team(view)})
 
     @post("/team/block", status_code=200)
     async def block(
         self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        return answer(_render(await teams.block(_read_team_id(await read_body(request)), actor, blocked=True)))
+        return answer(render_team(await teams.block(_read_team_id(await read_body(request)), actor, blocked=True)))
 
     @post("/team/unblock", status_code=200)
     async def unblock(
         self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        return answer(_render(await teams.block(_read_team_id(await read_body(request)), actor, blocked=False)))
+        return answer(render_team(await teams.block(_read_team_id(await read_body(request)), actor, blocked=False)))
+
+    @post("/team/delete", status_code=200)
+    async def delete(
+        self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        body = await read_body(request)
+        check_names(body, {"team_ids"}, ())
+        deleted = await teams.delete(require_texts(body, "team_ids", HINT), actor)
+        return answer({"deleted_teams": [team.team_id for team in deleted]})
 
     @get("/team/info")
     async def info(
         self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
     ) -> Response[bytes]:
         await access.require_admin(request)
-        team_id = read_query(request, ("team_id",)).get("team_id")
+        query = read_query(request, ("team_id", "key_limit"))
+        team_id = query.get("team_id")
         if team_id is None:
             raise Unprocessable('"team_id" is missing; see GET /team/list', param="team_id")
-        team, spent, keys = await teams.get(team_id)
-        row = _render(team)
-        row["spend"] = number(spent)
-        shown = [render_row(view) for view in keys]
-        return answer({"team_id": team.team_id, "team_info": row, "keys": shown, "team_memberships": []})
+        most_keys = read_number(query, "key_limit", MOST_KEYS_SHOWN, MOST_KEYS_SHOWN)
+        view, keys, members = await teams.get(team_id, most_keys)
+        return answer(
+            {
+                "team_id": view.team.team_id,
+                "team_info": render_team(view),
+                "keys": [render_row(key) for key in keys],
+                "team_memberships": [render_membership(member) for member in members],
+            }
+        )
 
     @get("/team/list")
     async def list_teams(
         self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
     ) -> Response[bytes]:
         await access.require_admin(request)
-        found = await teams.list(read_query(request, ("organization_id",)).get("organization_id"))
-        return answer([_render(team) for team in found])
+        found, total, number, size = await _list(teams, read_query(request, (*_FILTERS, *PAGE)), _DEFAULT_PAGE)
+        return paged([render_team(view) for view in found], total, number, size)
+
+    @get("/v2/team/list")
+    async def list_pages(
+        self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
+    ) -> Response[bytes]:
+        await access.require_admin(request)
+        found, total, number, size = await _list(teams, read_query(request, (*_FILTERS, *PAGE)), 10)
+        return answer(
+            {
+                "teams": [render_team(view) for view in found],
+                "total": total,
+                "page": number,
+                "page_size": size,
+                "total_pages": total_pages(total, size),
+            }
+        )
+
+
+class TeamMemberRoutes(Controller):
+    """Admins alone change who belongs to a team."""
+
+    request_max_body_size = MOST_BODY_BYTES
+
+    @post("/team/member_add", status_code=200)
+    async def add(
+        self,
+        request: AnyRequest,
+        access: NamedDependency[Access],
+        teams: NamedDependency[Teams],
+        team_members: NamedDependency[TeamMembers],
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        team_id, members, terms = read_member_add(await read_body(request))
+        added = await team_members.add(team_id, members, terms, actor)
+        view, _, _ = await teams.get(team_id, 1)
+        updated = {
+            "updated_users": [render_member(member.membership) for member in added],
+            "updated_team_memberships": [render_membership(member) for member in added],
+        }
+        return answer({**render_team(view), **updated})
+
+    @post("/team/member_update", status_code=200)
+    async def update(
+        self, request: AnyRequest, access: NamedDependency[Access], team_members: NamedDependency[TeamMembers]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        team_id, member, terms = read_member_update(await read_body(request))
+        row = render_membership(await team_members.update(team_id, member, terms, actor))
+        budget = row["litellm_budget_table"] or {}
+        own = {"max_budget_in_team": budget.get("max_budget"), "budget_duration": budget.get("budget_duration")}
+        return answer({**row, **own})
+
+    @post("/team/member_delete", status_code=200)
+    async def delete(
+        self,
+        request: AnyRequest,
+        access: NamedDependency[Access],
+        teams: NamedDependency[Teams],
+        team_members: NamedDependency[TeamMembers],
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        team_id, member = read_member_delete(await read_body(request))
+        await team_members.delete(team_id, member, actor)
+        view, _, _ = await teams.get(team_id, 1)
+        return answer(render_team(view))
+
+
+async def _list(teams: Teams, query: Query, default_size: int) -> tuple[list[TeamView], int, int, int]:
+    number, size = read_page(query, default_size)
+    wanted = TeamFilter(**{name: query[name] for name in _FILTERS if name in query})
+    found, total = await teams.list(wanted, number, size)
+    return found, total, number, size
 
 
 def _read_team_id(body: Body) -> str:
-    fields.check_names(body, {"team_id"}, ())
-    raw = body.get("team_id", b"null")
-    if is_null(raw):
-        raise Unprocessable('"team_id" is missing; see GET /team/list', param="team_id")
-    return fields.read_text("team_id", raw)
-
-
-def _render(team: StoredTeam) -> dict[str, Any]:
-    return {
-        **dict.fromkeys(_UNUSED),
-        "team_alias": team.team_alias,
-        "team_id": team.team_id,
-        "organization_id": team.organization_id,
-        "admins": [],
-        "members": [],
-        "members_with_roles": [],
-        "metadata": team.metadata,
-        "models": team.models,
-        "blocked": team.blocked,
-        "model_spend": {},
-        "model_max_budget": {},
-        "allow_team_guardrail_config": False,
-        "created_at": team.created_at,
-        "updated_at": team.updated_at,
-    }
+    check_names(body, {"team_id"}, ())
+    return require_text(body, "team_id", HINT)

@@ -1,20 +1,20 @@
-"""Queries on teams and organizations."""
+"""Queries on teams."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.base.ids import OrganizationId, TeamId
-from app.storage.postgres.tables import organizations, teams
+from app.base.ids import BudgetId, OrganizationId, TeamId
+from app.storage.postgres.tables import keys, memberships, teams
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTeam:
-    """One row of teams."""
+    """One row of teams; ``member_budget_id`` is for members without a budget of their own."""
 
     team_id: TeamId
     team_alias: str | None
@@ -22,10 +22,25 @@ class StoredTeam:
     models: list[str]
     blocked: bool
     metadata: dict[str, Any]
+    budget_id: BudgetId | None
+    member_budget_id: BudgetId | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    max_parallel_requests: int | None
     created_at: datetime
     created_by: str
     updated_at: datetime
     updated_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class TeamFilter:
+    """Which teams to list; None does not filter. ``user_id`` is a member."""
+
+    organization_id: str | None = None
+    user_id: str | None = None
+    team_id: str | None = None
+    team_alias: str | None = None
 
 
 _STORED = select(*(teams.c[name] for name in StoredTeam.__slots__))
@@ -37,11 +52,23 @@ async def find_team(connection: AsyncConnection, team_id: str, *, lock: bool = F
     return None if row is None else StoredTeam(**row._mapping)
 
 
-async def list_teams(connection: AsyncConnection, organization_id: str | None = None) -> list[StoredTeam]:
-    query = _STORED.order_by(teams.c.created_at.desc(), teams.c.team_id)
-    if organization_id is not None:
-        query = query.where(teams.c.organization_id == organization_id)
-    return [StoredTeam(**row._mapping) for row in await connection.execute(query)]
+async def find_team_id_by_alias(connection: AsyncConnection, organization_id: str | None, alias: str) -> str | None:
+    """The id of the team that bears this name in the organization, or among the teams without one."""
+    query = select(teams.c.team_id).where(
+        teams.c.team_alias == alias, teams.c.organization_id.is_not_distinct_from(organization_id)
+    )
+    return (await connection.execute(query.limit(1))).scalar_one_or_none()
+
+
+async def list_teams(
+    connection: AsyncConnection, wanted: TeamFilter, limit: int, offset: int
+) -> tuple[list[StoredTeam], int]:
+    """One page, newest first, and how many there are."""
+    conditions = _conditions(wanted)
+    total = (await connection.execute(select(func.count()).select_from(teams).where(*conditions))).scalar_one()
+    query = _STORED.where(*conditions).order_by(teams.c.created_at.desc(), teams.c.team_id)
+    rows = await connection.execute(query.limit(limit).offset(offset))
+    return [StoredTeam(**row._mapping) for row in rows], total
 
 
 async def insert_team(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
@@ -52,6 +79,23 @@ async def update_team(connection: AsyncConnection, team_id: str, values: Mapping
     await connection.execute(update(teams).where(teams.c.team_id == team_id).values(**values))
 
 
-async def organization_exists(connection: AsyncConnection, organization_id: str) -> bool:
-    query = select(organizations.c.organization_id).where(organizations.c.organization_id == organization_id)
-    return (await connection.execute(query)).one_or_none() is not None
+async def move_keys(connection: AsyncConnection, team_id: str, organization_id: str | None) -> None:
+    """Let the team's keys belong to its organization."""
+    await connection.execute(update(keys).where(keys.c.team_id == team_id).values(organization_id=organization_id))
+
+
+async def delete_team(connection: AsyncConnection, team_id: str) -> None:
+    """With its memberships; no key may name it any more."""
+    await connection.execute(delete(teams).where(teams.c.team_id == team_id))
+
+
+def _conditions(wanted: TeamFilter) -> list[ColumnElement[bool]]:
+    conditions = [
+        teams.c[name] == value
+        for name in ("organization_id", "team_id", "team_alias")
+        if (value := getattr(wanted, name)) is not None
+    ]
+    if wanted.user_id is not None:
+        of_user = select(memberships.c.team_id).where(memberships.c.user_id == wanted.user_id)
+        conditions.append(teams.c.team_id.in_(of_user))
+    return conditions

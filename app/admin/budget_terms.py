@@ -1,0 +1,185 @@
+"""The budget of a team, a user, a member, an organization or a customer: made, changed, and held below its parent's."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.admin.actor import Actor
+from app.base.clock import now
+from app.base.errors import Unprocessable
+from app.base.ids import new_id
+from app.base.money import NanoUSD, format_usd
+from app.domain.budgets import Duration, after, parse_duration
+from app.storage.postgres import budgets as rows
+from app.storage.postgres.budgets import StoredBudget
+
+# A day on which durations are measured against one another.
+_MEASURED_FROM = datetime(2026, 1, 1)  # noqa: DTZ001  only differences count
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetTerms:
+    """UNSET leaves a term as it is, None clears it; ``budget_id`` names a shared budget in place of an own one."""
+
+    limit_nanousd: NanoUSD | UnsetType | None = UNSET
+    duration: Duration | UnsetType | None = UNSET
+    soft_limit_nanousd: NanoUSD | UnsetType | None = UNSET
+    budget_id: str | UnsetType | None = UNSET
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The columns of budgets that are set."""
+        columns: dict[str, Any] = {}
+        for name in ("limit_nanousd", "soft_limit_nanousd"):
+            if getattr(self, name) is not UNSET:
+                columns[name] = getattr(self, name)
+        if self.duration is not UNSET:
+            columns["duration"] = None if self.duration is None else str(self.duration)
+        return columns
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self.own) or self.budget_id is not UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetWords:
+    """What the fields of a budget are called where it is set, for the errors."""
+
+    limit: str = "max_budget"
+    soft: str = "soft_budget"
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBudget:
+    """``budget_id`` is what the owner's row must name; ``spare_id`` a row to delete once it does."""
+
+    budget_id: str | None
+    spare_id: str | None = None
+
+
+async def write_budget(
+    connection: AsyncConnection,
+    terms: BudgetTerms,
+    present: StoredBudget | None,
+    actor: Actor,
+    words: BudgetWords = BudgetWords(),
+) -> WrittenBudget:
+    """Make or change the budget of an owner that has ``present``.
+
+    Raises Unprocessable: an unknown shared budget, one beside an own, a soft limit above the limit.
+    """
+    own = terms.own
+    named = present is not None and terms.budget_id == present.budget_id  # as a client writes back what it read
+    if isinstance(terms.budget_id, str) and not named:
+        return await _refer(connection, terms.budget_id, present, own)
+    if present is not None and present.shared:
+        if terms.budget_id is None:
+            present = None
+        elif own:
+            raise Unprocessable(
+                f'"{words.limit}" belongs to the shared budget "{present.budget_id}"; change it with /budget/update, '
+                'or send "budget_id": null with it to leave that budget',
+                param=words.limit,
+            )
+    spare = None if present is None or present.shared else present.budget_id
+    if present is None and not own and terms.budget_id is None:
+        return WrittenBudget(None)
+    if not own:
+        return WrittenBudget(None if present is None else present.budget_id)
+    return await _write_own(connection, own, present, actor, words, spare)
+
+
+async def _refer(
+    connection: AsyncConnection, budget_id: str, present: StoredBudget | None, own: dict[str, Any]
+) -> WrittenBudget:
+    if any(value is not None for value in own.values()):
+        raise Unprocessable(
+            '"budget_id" names a shared budget, so no own budget may stand beside it; leave one of them out',
+            param="budget_id",
+        )
+    await find_shared(connection, budget_id)
+    spare = None if present is None or present.shared else present.budget_id
+    return WrittenBudget(budget_id, spare)
+
+
+async def find_shared(connection: AsyncConnection, budget_id: str) -> StoredBudget:
+    """A budget made by /budget/new, held until the transaction ends. Raises Unprocessable."""
+    found = await rows.find_budget(connection, budget_id, lock=True)
+    if found is None or not found.shared:
+        raise Unprocessable(
+            f'"budget_id" is not the id of a shared budget: "{budget_id}"; make it first with POST /budget/new',
+            param="budget_id",
+        )
+    return found
+
+
+async def _write_own(
+    connection: AsyncConnection,
+    own: dict[str, Any],
+    present: StoredBudget | None,
+    actor: Actor,
+    words: BudgetWords,
+    spare: str | None,
+) -> WrittenBudget:
+    names = ("limit_nanousd", "soft_limit_nanousd", "duration")
+    before = {name: None if present is None else getattr(present, name) for name in names}
+    values = before | own
+    check_soft_limit(values["limit_nanousd"], values["soft_limit_nanousd"], words)
+    if all(value is None for value in values.values()):
+        return WrittenBudget(None, spare)
+    if values == before and present is not None:
+        return WrittenBudget(present.budget_id)
+    at = now()
+    values |= {"updated_at": at, "updated_by": actor.name}
+    if present is not None:
+        await rows.update_budget(connection, present.budget_id, values | recount(values, present, at))
+        return WrittenBudget(present.budget_id)
+    budget_id = new_id("bud")
+    values |= {"budget_id": budget_id, "anchor": at, "counting_since": at, "created_at": at, "created_by": actor.name}
+    await rows.insert_budget(connection, values)
+    return WrittenBudget(budget_id)
+
+
+def recount(values: dict[str, Any], present: StoredBudget, at: datetime) -> dict[str, Any]:
+    """A definition that counts differently, or begins to count, makes its counters be rebuilt from the receipts."""
+    changed = values.get("duration", present.duration) != present.duration
+    return {"counting_since": at} if changed or present.limit_nanousd is None else {}
+
+
+def check_soft_limit(limit: NanoUSD | None, soft: NanoUSD | None, words: BudgetWords) -> None:
+    """Raises Unprocessable for a soft limit above the limit."""
+    if limit is not None and soft is not None and soft > limit:
+        raise Unprocessable(
+            f'"{words.soft}" is {format_usd(soft)} and "{words.limit}" {format_usd(limit)}: the soft one may not be '
+            "higher",
+            param=words.soft,
+        )
+
+
+def check_below_parent(child: StoredBudget | None, parent: StoredBudget | None, words: BudgetWords, of: str) -> None:
+    """Raises Unprocessable when ``child`` allows more than ``parent`` does, the budget ``of`` a level above.
+
+    A child with a longer window than its parent's may have a higher limit: it spans several of the parent's.
+    """
+    if child is None or child.limit_nanousd is None or parent is None or parent.limit_nanousd is None:
+        return
+    if child.limit_nanousd <= parent.limit_nanousd or _is_longer(child.duration, parent.duration):
+        return
+    raise Unprocessable(
+        f'"{words.limit}" is {_shown(child)}, above the {_shown(parent)} of {of}; give at most that', param=words.limit
+    )
+
+
+def _is_longer(duration: str | None, than: str | None) -> bool:
+    if duration is None or than is None:
+        return False
+    return after(parse_duration(duration), _MEASURED_FROM) > after(parse_duration(than), _MEASURED_FROM)
+
+
+def _shown(budget: StoredBudget) -> str:
+    amount = format_usd(budget.limit_nanousd or 0)
+    return amount if budget.duration is None else f"{amount} per {budget.duration}"

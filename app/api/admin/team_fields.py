@@ -1,0 +1,113 @@
+"""The fields of the team requests: which are enforced, which are known, and how each becomes a term."""
+
+from collections.abc import Collection
+from typing import Any
+
+from msgspec import UNSET
+
+from app.admin.memberships import Member, MemberTerms
+from app.admin.teams import TeamTerms
+from app.api.admin import fields
+from app.api.admin.fields import Body, is_null
+from app.api.admin.term_fields import (
+    BUDGET,
+    LIMITS,
+    Readers,
+    read_budget,
+    read_member,
+    read_members,
+    read_terms,
+    require_text,
+)
+from app.base.errors import Unprocessable
+
+TEAM_ROLES = ("user", "admin")
+HINT = "see GET /team/list"
+
+_COLUMNS: Readers = {
+    "team_alias": ("team_alias", fields.read_text, None),
+    "organization_id": ("organization_id", fields.read_text, None),
+    "models": ("models", fields.read_texts, ()),
+    "blocked": ("blocked", fields.read_flag, UNSET),
+    "metadata": ("metadata", fields.read_metadata, {}),
+    **LIMITS,
+}
+_MEMBER_BUDGET: Readers = {
+    "team_member_budget": ("limit_nanousd", fields.read_amount, None),
+    "team_member_budget_duration": ("duration", fields.read_duration, None),
+}
+_NOT_ENFORCED = frozenset(
+    {
+        "access_group_ids", "admins", "allowed_passthrough_routes", "allowed_vector_store_indexes", "budget_limits",
+        "default_estimated_output_tokens", "default_estimated_output_tokens_per_model", "default_team_member_models",
+        "denied_passthrough_routes", "disable_global_guardrails", "enforced_batch_output_expires_after",
+        "enforced_file_expires_after", "guardrails", "mcp_rpm_limit", "members", "model_aliases", "model_max_budget",
+        "model_rpm_limit", "model_tpm_limit", "object_permission", "policies", "prompts", "require_trace_id",
+        "router_settings", "rpm_limit_type", "secret_manager_settings", "tags", "team_member_key_duration",
+        "team_member_model_max_budget", "team_member_permissions", "team_member_rpm_limit", "team_member_tpm_limit",
+        "tpd_limit", "tpm_limit_type",
+    }
+)  # fmt: skip
+_MEMBER_BUDGET_FIELDS: Readers = {
+    "max_budget_in_team": ("limit_nanousd", fields.read_amount, None),
+    "budget_duration": ("duration", fields.read_duration, None),
+    "budget_id": ("budget_id", fields.read_text, None),
+}
+_MEMBER_NOT_ENFORCED = frozenset({"allowed_models", "temp_budget_increase", "temp_budget_expiry", "model_max_budget"})
+
+
+def read_new_team(body: Body) -> TeamTerms:
+    """Raises Unprocessable."""
+    further = {"team_id", "members_with_roles"}
+    fields.check_names(body, {*_COLUMNS, *BUDGET, *_MEMBER_BUDGET, *further}, _NOT_ENFORCED)
+    raw = body.get("members_with_roles", b"null")
+    members = () if raw in (b"null", b"[]") else read_members("members_with_roles", raw, TEAM_ROLES)
+    columns = _columns(body)
+    if not is_null(body.get("team_id", b"null")):
+        columns["team_id"] = fields.read_text("team_id", body["team_id"])
+    return TeamTerms(columns, read_budget(body), read_budget(body, _MEMBER_BUDGET), members)
+
+
+def read_team_update(body: Body) -> tuple[str, TeamTerms]:
+    """The team meant, and the terms that change. Raises Unprocessable."""
+    not_enforced = _NOT_ENFORCED | {"members_with_roles"}
+    fields.check_names(body, {*_COLUMNS, *BUDGET, *_MEMBER_BUDGET, "team_id"}, not_enforced)
+    terms = TeamTerms(_columns(body), read_budget(body), read_budget(body, _MEMBER_BUDGET))
+    return require_text(body, "team_id", HINT), terms
+
+
+def read_member_add(body: Body) -> tuple[str, tuple[Member, ...], MemberTerms]:
+    """Raises Unprocessable."""
+    _check_member_names(body, ("team_id", "member"))
+    raw = body.get("member", b"null")
+    members = () if is_null(raw) else read_members("member", raw, TEAM_ROLES)
+    if not members:
+        raise Unprocessable('"member" is missing: {"user_id": "…", "role": "user"}, or a list of such', param="member")
+    return require_text(body, "team_id", HINT), members, _member_terms(body)
+
+
+def read_member_update(body: Body) -> tuple[str, Member, MemberTerms]:
+    """Raises Unprocessable."""
+    _check_member_names(body, ("team_id", "user_id", "user_email", "role"))
+    return require_text(body, "team_id", HINT), read_member(body, TEAM_ROLES), _member_terms(body)
+
+
+def read_member_delete(body: Body) -> tuple[str, Member]:
+    """Raises Unprocessable."""
+    fields.check_names(body, ("team_id", "user_id", "user_email"), ())
+    return require_text(body, "team_id", HINT), read_member(body, TEAM_ROLES)
+
+
+def _check_member_names(body: Body, further: Collection[str]) -> None:
+    fields.check_names(body, {*_MEMBER_BUDGET_FIELDS, *LIMITS, *further}, _MEMBER_NOT_ENFORCED)
+
+
+def _member_terms(body: Body) -> MemberTerms:
+    return MemberTerms(read_terms(body, LIMITS), read_budget(body, _MEMBER_BUDGET_FIELDS))
+
+
+def _columns(body: Body) -> dict[str, Any]:
+    columns = read_terms(body, _COLUMNS)
+    if "models" in columns:
+        columns["models"] = list(columns["models"])
+    return columns
