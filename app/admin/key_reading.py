@@ -15,7 +15,7 @@ from app.domain.keys import digest_imported, digest_key
 from app.storage.postgres import keys as rows
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.keys import KeyFilter, Page, StoredKey
-from app.storage.postgres.receipts import spend_of_keys
+from app.storage.postgres.owner_spend import spend_of_keys
 
 KeyStatus = Literal["active", "blocked", "expired", "deleted"]
 SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,17 +1,78 @@
-"""What finance asks of the receipts."""
+"""What finance asks: reports, which read sums of receipts, and the log, which reads receipts."""
 
-from collections.abc import Sequence
-from typing import Any
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Literal
 
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.base.clock import now
 from app.base.money import NanoUSD
+from app.domain.report_periods import Interval, Period, list_periods, midnight
 from app.storage.postgres import receipts as rows
+from app.storage.postgres import reports
 from app.storage.postgres.engine import transaction
-from app.storage.postgres.receipts import GroupBy, ReceiptFilter, Sum
+from app.storage.postgres.receipts import ReceiptFilter
+from app.storage.postgres.reports import Cell, Dimension, Report
 
 MOST_LOG_ROWS = 10_000
+GroupBy = Literal["team", "customer", "api_key"]
+_DIMENSIONS: Mapping[GroupBy, Dimension] = {"team": "team", "customer": "customer", "api_key": "key"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A report to be made. Days are of the zone and both included; None is as far as there is spend.
+
+    ``interval`` None makes one period of all days. ``after`` is the label and group of the last cell known already.
+    """
+
+    first: date | None = None
+    last: date | None = None
+    timezone: str = "UTC"
+    interval: Interval | None = None
+    group_by: tuple[Dimension, ...] = ()
+    only: Mapping[Dimension, Sequence[str]] = field(default_factory=dict)
+    but_not: Mapping[Dimension, Sequence[str]] = field(default_factory=dict)
+    after: tuple[str, tuple[str, ...]] | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``cells`` by period and group; a cell's ``period`` is its place in ``periods``.
+
+    ``names`` has what people call the teams, keys, organizations and users that are in the groups.
+    """
+
+    periods: Sequence[Period]
+    group_by: tuple[Dimension, ...]
+    cells: Sequence[Cell]
+    names: Mapping[tuple[Dimension, str], str]
+
+    def label(self, cell: Cell) -> str:
+        return self.periods[cell.period].label
+
+    def of(self, cell: Cell, dimension: Dimension) -> str:
+        """The cell's value in one dimension, empty for none."""
+        return cell.group[self.group_by.index(dimension)]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """One cell of LiteLLM's reports. ``group`` is a team's name, a customer or a key id; None where there is none."""
+
+    day: str
+    group: str | None
+    model: str
+    key_id: str
+    user_id: str | None
+    cost_nanousd: NanoUSD
+    prompt_tokens: int
+    completion_tokens: int
 
 
 class Spend:
@@ -25,11 +86,72 @@ class Spend:
         async with transaction(self._engine) as connection:
             return await rows.list_receipts(connection, wanted, MOST_LOG_ROWS)
 
-    async def sums(self, wanted: ReceiptFilter, group_by: GroupBy, timezone: str = "UTC") -> list[Sum]:
-        """By day of the time zone, group, model, key and user, in that order."""
+    async def report(self, ask: Ask) -> Found:
         async with transaction(self._engine) as connection:
-            return await rows.sum_receipts(connection, wanted, group_by, timezone)
+            periods = await _periods(connection, ask)
+            after = None if ask.after is None else (_place(periods, ask.after[0]), ask.after[1])
+            report = Report(periods, ask.group_by, ask.only, ask.but_not, after, ask.most)
+            cells = await reports.list_cells(connection, report)
+            return Found(periods, ask.group_by, cells, await _names(connection, ask.group_by, cells))
+
+    async def sums(self, ask: Ask, group_by: GroupBy) -> list[Sum]:
+        """By day, group, model, key and user, in that order; groups without a name come last."""
+        dimension = _DIMENSIONS[group_by]
+        wanted: tuple[Dimension, ...] = tuple(dict.fromkeys((dimension, "model", "key", "user")))
+        found = await self.report(Ask(ask.first, ask.last, ask.timezone, "day", wanted, ask.only))
+        sums = [
+            Sum(
+                found.label(cell),
+                found.names.get((dimension, found.of(cell, dimension)), found.of(cell, dimension)) or None,
+                found.of(cell, "model"),
+                found.of(cell, "key"),
+                found.of(cell, "user") or None,
+                cell.amounts.cost_nanousd,
+                cell.amounts.prompt_tokens,
+                cell.amounts.completion_tokens,
+            )
+            for cell in found.cells
+        ]
+        return sorted(
+            sums,
+            key=lambda one: (one.day, one.group is None, one.group or "", one.model, one.key_id, one.user_id or ""),
+        )
 
     async def total(self) -> NanoUSD:
         async with transaction(self._engine) as connection:
-            return await rows.total_spend(connection)
+            return await reports.total_spend(connection)
+
+
+async def _periods(connection: AsyncConnection, ask: Ask) -> list[Period]:
+    """Of the days that were asked about only those between the first and last spend."""
+    extent = await reports.find_extent(connection)
+    # Where nothing was spent, today is as good as any day.
+    earliest, latest = extent or (now().date(), now().date())
+    day = timedelta(days=1)  # the spend of a day of UTC is in the one before or after it elsewhere
+    first = max(ask.first or earliest, earliest - day)
+    last = min(ask.last or latest + day, latest + day)
+    if first > last:
+        return []
+    zone = zoneinfo.ZoneInfo(ask.timezone)
+    if ask.interval is not None:
+        return list_periods(first, last, zone, ask.interval)
+    if ask.first is None and ask.last is None:
+        zone = zoneinfo.ZoneInfo("UTC")
+    return [Period((ask.first or first).isoformat(), midnight(first, zone), midnight(last + day, zone))]
+
+
+def _place(periods: Sequence[Period], label: str) -> int:
+    """Where a label stands; of one that is there no more, the place of what came before it."""
+    places = [place for place, period in enumerate(periods) if period.label <= label]
+    return places[-1] if places else -1
+
+
+async def _names(
+    connection: AsyncConnection, group_by: Sequence[Dimension], cells: Sequence[Cell]
+) -> dict[tuple[Dimension, str], str]:
+    found: dict[tuple[Dimension, str], str] = {}
+    for place, dimension in enumerate(group_by):
+        ids = {cell.group[place] for cell in cells} - {""}
+        named = await reports.find_names(connection, dimension, ids)
+        found |= {(dimension, one): name for one, name in named.items()}
+    return found

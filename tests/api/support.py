@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.api.errors import error_handler
 from app.base.ids import new_id
 from app.protocols.registry import all_codecs
 from app.storage.postgres import tables
+from app.storage.postgres.aggregates import rebuild_day
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
 from app.storage.principals import Principals
@@ -87,6 +88,7 @@ class Door:
             await connection.execute(
                 update(tables.keys).where(tables.keys.c.key_id == key_id).values(spend_nanousd=spent)
             )
+            await rebuild_day(connection, started_at.astimezone(UTC).date())
         request_id: str = values["request_id"]
         return request_id
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from app.admin.spend import GroupBy, Sum
 from app.api.admin.answers import number
 from app.api.finance.dates import Days
-from app.storage.postgres.receipts import GroupBy, Sum
 
 _CALL_TYPES = {"anthropic_messages": "anthropic_messages", "openai_chat": "acompletion"}
 _GROUPS = {"team": ("teams", "team_name"), "customer": ("customers", "customer")}

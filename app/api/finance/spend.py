@@ -1,22 +1,30 @@
 """The spend routes, with LiteLLM's paths, parameters and answers."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 
 from app.admin.key_reading import KeyReading
-from app.admin.spend import Spend
+from app.admin.spend import Ask, GroupBy, Spend
 from app.api.admin.answers import answer, number
 from app.api.admin.queries import read_choice, read_query, read_query_flag
 from app.api.finance.answers import render_days, render_groups, render_keys, render_log
 from app.api.finance.dates import read_days, read_required_days
 from app.api.security import Access
-from app.storage.postgres.receipts import GroupBy, ReceiptFilter
+from app.storage.postgres.receipts import ReceiptFilter
+from app.storage.postgres.reports import COLUMN_NAMES, Dimension
 
 AnyRequest = Request[Any, Any, Any]
 _DAYS = ("start_date", "end_date", "timezone")
 _GROUPS: dict[str, GroupBy] = {"team": "team", "customer": "customer", "api_key": "api_key"}
+
+
+def filters(**values: str | None) -> dict[Dimension, Sequence[str]]:
+    """By dimension, of the values that are given."""
+    names: Mapping[str, Dimension] = {name: name for name in COLUMN_NAMES}
+    return {names[name]: (value,) for name, value in values.items() if value is not None}
 
 
 class SpendRoutes(Controller):
@@ -40,15 +48,11 @@ class SpendRoutes(Controller):
             key_id = caller.principal.key.key_id
         elif "api_key" in query:
             key_id = await key_reading.find_id(query["api_key"])
-        wanted = ReceiptFilter(
-            since=days.since,
-            until=days.until,
-            key_id=key_id,
-            user_id=query.get("user_id"),
-            request_id=query.get("request_id"),
-        )
-        if summarize and days.first is not None and days.last is not None:
-            return answer(render_days(await spend.sums(wanted, "api_key", days.timezone), days))
+        user_id, request_id = query.get("user_id"), query.get("request_id")
+        if summarize and request_id is None and days.first is not None and days.last is not None:
+            ask = Ask(days.first, days.last, days.timezone, only=filters(key=key_id, user=user_id))
+            return answer(render_days(await spend.sums(ask, "api_key"), days))
+        wanted = ReceiptFilter(days.since, days.until, key_id=key_id, user_id=user_id, request_id=request_id)
         return answer([render_log(row) for row in await spend.logs(wanted)])
 
     @get("/global/spend/report")
@@ -60,21 +64,19 @@ class SpendRoutes(Controller):
         key_reading: NamedDependency[KeyReading],
     ) -> Response[bytes]:
         await access.require_admin(request)
-        filters = ("api_key", "internal_user_id", "team_id", "customer_id")
-        query = read_query(request, ("group_by", *filters, *_DAYS))
+        query = read_query(request, ("group_by", "api_key", "internal_user_id", "team_id", "customer_id", *_DAYS))
         days = read_required_days(query)
         group_by = _GROUPS[read_choice(query, "group_by", _GROUPS) or "team"]
-        wanted = ReceiptFilter(
-            since=days.since,
-            until=days.until,
-            key_id=await key_reading.find_id(query["api_key"]) if "api_key" in query else None,
-            user_id=query.get("internal_user_id"),
-            team_id=query.get("team_id"),
-            customer_id=query.get("customer_id"),
+        only = filters(
+            key=await key_reading.find_id(query["api_key"]) if "api_key" in query else None,
+            user=query.get("internal_user_id"),
+            team=query.get("team_id"),
+            customer=query.get("customer_id"),
         )
+        ask = Ask(days.first, days.last, days.timezone, only=only)
         if group_by == "api_key" or "api_key" in query or "internal_user_id" in query:
-            return answer(render_keys(await spend.sums(wanted, "api_key", days.timezone)))
-        return answer(render_groups(await spend.sums(wanted, group_by, days.timezone), group_by))
+            return answer(render_keys(await spend.sums(ask, "api_key")))
+        return answer(render_groups(await spend.sums(ask, group_by), group_by))
 
     @get("/global/spend")
     async def total(

@@ -1,27 +1,15 @@
-"""What is asked of the receipts: sums per key, rows for the log, groups for the reports."""
+"""What is asked of the receipts themselves: rows for the log."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, case, column, func, select, text, values
+from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
-from app.storage.postgres.columns import TIME
+from app.storage.postgres.report_tables import DAY_S, SPEND
 from app.storage.postgres.tables import keys, receipts, teams
-
-GroupBy = Literal["team", "customer", "api_key"]
-
-PROMPT_TOKENS = (
-    receipts.c.input_tokens
-    + receipts.c.cache_read_tokens
-    + receipts.c.cache_write_5m_tokens
-    + receipts.c.cache_write_1h_tokens
-    + receipts.c.audio_input_tokens
-)
-COMPLETION_TOKENS = receipts.c.output_tokens + receipts.c.audio_output_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,44 +33,10 @@ class KeySpend:
     total_nanousd: NanoUSD
 
 
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """One cell of a report. ``group`` is a team's name, a customer or a key id; None where there is none."""
-
-    day: str
-    group: str | None
-    model: str
-    key_id: str
-    user_id: str | None
-    cost_nanousd: NanoUSD
-    prompt_tokens: int
-    completion_tokens: int
-
-
-async def spend_of_keys(connection: AsyncConnection, windows: Iterable[tuple[str, datetime]]) -> dict[str, KeySpend]:
-    """Spend by key id, for each pair of key id and start of its window."""
-    pairs = list(windows)
-    if not pairs:
-        return {}
-    asked = values(column("key_id", Text), column("start", TIME), name="asked").data(pairs)
-    in_window = case((receipts.c.started_at >= asked.c.start, receipts.c.cost_nanousd), else_=0)
-    query = (
-        select(asked.c.key_id, func.sum(in_window), func.sum(receipts.c.cost_nanousd))
-        .select_from(asked.join(receipts, receipts.c.key_id == asked.c.key_id))
-        .group_by(asked.c.key_id)
-    )
-    spent = {key_id: KeySpend(int(window), int(total)) for key_id, window, total in await connection.execute(query)}
-    return {key_id: spent.get(key_id, KeySpend(0, 0)) for key_id, _ in pairs}
-
-
-async def total_spend(connection: AsyncConnection) -> NanoUSD:
-    """Of all receipts there are."""
-    return int((await connection.execute(select(func.coalesce(func.sum(receipts.c.cost_nanousd), 0)))).scalar_one())
-
-
 async def spend_of_team(connection: AsyncConnection, team_id: str) -> NanoUSD:
     """Since ever, also of keys that are deleted or have left the team."""
-    total = select(func.coalesce(func.sum(receipts.c.cost_nanousd), 0)).where(receipts.c.team_id == team_id)
+    days = SPEND[DAY_S]
+    total = select(func.coalesce(func.sum(days.c.cost_nanousd), 0)).where(days.c.team_id == team_id)
     return int((await connection.execute(total)).scalar_one())
 
 
@@ -95,42 +49,6 @@ async def list_receipts(connection: AsyncConnection, wanted: ReceiptFilter, limi
         .order_by(receipts.c.started_at.desc(), receipts.c.request_id.desc(), receipts.c.attempt.desc())
     )
     return list(await connection.execute(query.limit(limit)))
-
-
-async def sum_receipts(
-    connection: AsyncConnection, wanted: ReceiptFilter, group_by: GroupBy, timezone: str
-) -> list[Sum]:
-    """Sums by day (of ``timezone``, an IANA name), group, model, key and user, in that order."""
-    day = func.to_char(func.timezone(timezone, receipts.c.started_at), "YYYY-MM-DD")
-    group: ColumnElement[Any]
-    match group_by:
-        case "team":
-            group = func.coalesce(teams.c.team_alias, receipts.c.team_id)
-        case "customer":
-            group = receipts.c.customer_id
-        case "api_key":
-            group = receipts.c.key_id
-    parts = [
-        day.label("day"),
-        group.label("group"),
-        receipts.c.model_served.label("model"),
-        receipts.c.key_id,
-        receipts.c.user_id,
-    ]
-    query = (
-        select(
-            *parts,
-            func.sum(receipts.c.cost_nanousd).label("cost_nanousd"),
-            func.sum(PROMPT_TOKENS).label("prompt_tokens"),
-            func.sum(COMPLETION_TOKENS).label("completion_tokens"),
-        )
-        .select_from(_with_names())
-        .where(*_conditions(wanted))
-        .group_by(text("1, 2, 3, 4, 5"))
-        .order_by(text("1, 2, 3, 4, 5"))
-    )
-    rows = await connection.execute(query)
-    return [Sum(*row[:5], *(int(amount) for amount in row[5:])) for row in rows]
 
 
 def _with_names() -> Any:  # noqa: ANN401  a join has no public type

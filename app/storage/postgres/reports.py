@@ -1,6 +1,6 @@
 """What is asked of the sums of receipts: the cells of a report, by period and group."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, NamedTuple
@@ -27,6 +27,7 @@ from app.base.money import NanoUSD
 from app.domain.report_periods import DAY_S, Period, Piece, cut
 from app.storage.postgres.columns import TIME
 from app.storage.postgres.report_tables import MEASURES, SPEND, SPEND_BY_TAG
+from app.storage.postgres.tables import customers, keys, organizations, teams, users
 
 Dimension = Literal["organization", "team", "user", "key", "customer", "tag", "model", "model_asked", "provider"]
 COLUMN_NAMES: Mapping[Dimension, str] = {
@@ -183,3 +184,22 @@ async def total_spend(connection: AsyncConnection) -> NanoUSD:
     """Of all receipts that there ever were."""
     total = select(func.coalesce(func.sum(SPEND[DAY_S].c.cost_nanousd), 0))
     return int((await connection.execute(total)).scalar_one())
+
+
+_NAMES: Mapping[Dimension, tuple[ColumnElement[str], ColumnElement[str | None]]] = {
+    "organization": (organizations.c.organization_id, organizations.c.organization_alias),
+    "team": (teams.c.team_id, teams.c.team_alias),
+    "user": (users.c.user_id, func.coalesce(users.c.user_alias, users.c.user_email)),
+    "key": (keys.c.key_id, keys.c.key_alias),
+    "customer": (customers.c.customer_id, customers.c.customer_alias),
+}
+
+
+async def find_names(connection: AsyncConnection, dimension: Dimension, ids: Collection[str]) -> dict[str, str]:
+    """What people call them, of those that have a name."""
+    if dimension not in _NAMES or not ids:
+        return {}
+    column, name = _NAMES[dimension]
+    wanted = func.any(literal(list(ids), ARRAY(Text)))
+    found = await connection.execute(select(column, name).where(column == wanted, name.is_not(None)))
+    return {one: str(alias) for one, alias in found}
