@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+from urllib.parse import quote
 
 from app.base.ids import BudgetId
 from app.base.money import NanoUSD
@@ -100,6 +101,17 @@ def window_at(budget: Budget, at: datetime) -> BudgetWindow:
     steps = (at - first) // timedelta(seconds=length_s)
     start = first + timedelta(seconds=steps * length_s)
     return BudgetWindow(start, start + timedelta(seconds=length_s))
+
+
+def counter_name(scope: str, budget: Budget, window: BudgetWindow) -> str:
+    """The name, one word, of the counter of a window of an owner's budget; ``scope`` says whose (app.domain.tenancy).
+
+    A new definition of the budget counts afresh (from the receipts), so it has counters of its own.
+    """
+    name = quote(budget.budget_id, safe="")
+    since = f"{name}:{int(budget.counting_since.timestamp() * 1000)}:{int(window.start.timestamp())}"
+    # A key's own budget has no other owner. A key's scope has no colon.
+    return since if not budget.shared and ":" not in scope else f"{scope}:{since}"
 
 
 def _snap(anchor: datetime, duration: Duration) -> datetime:

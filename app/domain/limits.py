@@ -16,3 +16,6 @@ class RateLimits:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     max_parallel_requests: int | None = None
+
+    def without_tokens(self) -> "RateLimits":
+        return RateLimits(self.requests_per_minute, None, self.max_parallel_requests)

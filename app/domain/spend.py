@@ -61,13 +61,14 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
 class BudgetClaim(msgspec.Struct, frozen=True):
     """A window of a budget against which ``hold_nanousd`` is to be held.
 
-    ``counter`` names the counter in the store: the same for every request of the window. ``start`` and
-    ``counting_since`` tell the store whether a missing counter means nothing spent, or must be rebuilt.
+    ``counter`` names the counter in the store: the same for every request of the window. ``scope`` says whose it is
+    (app.domain.tenancy). ``start`` and ``counting_since`` tell the store whether a missing counter means nothing
+    spent, or must be rebuilt.
     """
 
     counter: str
     budget_id: BudgetId
-    key_id: str
+    scope: str
     limit_nanousd: NanoUSD
     hold_nanousd: NanoUSD
     start: datetime
@@ -75,16 +76,22 @@ class BudgetClaim(msgspec.Struct, frozen=True):
     counting_since: datetime
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """Everything one request asks of the ledger, in one atomic step.
+class RateClaim(msgspec.Struct, frozen=True):
+    """Rate limits under which a request counts; ``scope`` says whose they are (app.domain.tenancy)."""
 
-    ``scope`` names whose rate limits these are (the key id). ``if_orphaned`` is the receipt that the sweeper
-    books when our process dies: the estimate of what the call costs. ``tokens`` is the estimate for the token limit.
+    scope: str
+    limits: RateLimits
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Everything one request asks of the ledger, of its key and of every level above, in one atomic step.
+
+    ``if_orphaned`` is the receipt that the sweeper books when our process dies: the estimate of what the call costs.
+    ``tokens`` is the estimate for the token limits.
     """
 
     request_id: str
-    scope: str
-    limits: RateLimits
+    rates: tuple[RateClaim, ...]
     tokens: int
     budgets: tuple[BudgetClaim, ...]
     if_orphaned: Receipt
@@ -107,16 +114,23 @@ class BudgetStanding(msgspec.Struct, frozen=True):
 
 
 class Admitted(msgspec.Struct, frozen=True):
+    """Of several rate limits the standings are those with the least left."""
+
     requests: RateStanding | None
     tokens: RateStanding | None
     budgets: tuple[BudgetStanding, ...]
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Nothing was changed. ``budget_held``: the limit is not spent, but running requests hold what is left of it."""
+    """Nothing was changed. ``budget_held``: the limit is not spent, but running requests hold what is left of it.
+
+    ``rate`` is the claim whose rate limit is reached, ``requests`` and ``tokens`` are its standings; ``budget`` is
+    the standing of the budget that refuses.
+    """
 
     reason: Literal["requests", "tokens", "concurrency", "budget", "budget_held"]
     retry_after_s: int
     requests: RateStanding | None = None
     tokens: RateStanding | None = None
     budget: BudgetStanding | None = None
+    rate: RateClaim | None = None

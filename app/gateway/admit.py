@@ -18,10 +18,11 @@ from app.base.errors import (
 )
 from app.base.money import format_usd
 from app.domain.access import Principal, is_allowed, may_use_model, usable_deployments, visible_models
-from app.domain.budgets import window_at
+from app.domain.budgets import Budget, counter_name, window_at
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.pricing import cost_of
-from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, Receipt, Refused
+from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, RateClaim, Receipt, Refused
+from app.domain.tenancy import NO_LIMITS
 from app.domain.usage import Usage
 from app.gateway.call import Call, Grant
 from app.gateway.estimate import Estimate, estimate
@@ -63,8 +64,7 @@ class Admission:
         draft = draft_receipt(call, principal, envelope, deployment, most, exchange.protocol_out)
         claim = Claim(
             request_id=call.request_id,
-            scope=principal.key.key_id,
-            limits=principal.key.limits,
+            rates=rate_claims(principal),
             tokens=most.usage.input + most.usage.output,
             budgets=budget_claims(principal, most, call.started_at),
             if_orphaned=draft,
@@ -142,25 +142,49 @@ def _choose(model: Model) -> Deployment:
     return random.choices(model.deployments, weights)[0]  # noqa: S311  spreads load, guards nothing
 
 
+def rate_claims(principal: Principal) -> tuple[RateClaim, ...]:
+    """Of the key and of every level above it that has rate limits."""
+    key = principal.key
+    claims: tuple[RateClaim, ...] = () if key.limits == NO_LIMITS else (RateClaim(key.key_id, key.limits),)
+    for level in principal.levels:
+        if level.limits != NO_LIMITS:
+            claims += (RateClaim(level.scope, level.limits),)
+    return claims
+
+
 def budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[BudgetClaim, ...]:
-    budget = principal.key.budget
-    if budget is None:
-        return ()
+    """Of the key and of every level above it that has a budget."""
+    key = principal.key
+    claims: tuple[BudgetClaim, ...] = ()
+    if key.budget is not None:
+        claims = (_budget_claim(key.key_id, key.budget, most, at),)
+    for level in principal.levels:
+        if level.budget is not None:
+            claims += (_budget_claim(level.scope, level.budget, most, at),)
+    return claims
+
+
+def _budget_claim(scope: str, budget: Budget, most: Estimate, at: datetime) -> BudgetClaim:
     window = window_at(budget, at)
-    since = int(budget.counting_since.timestamp() * 1000)
-    return (
-        BudgetClaim(
-            # A new definition of the budget counts afresh (from the receipts), so it has counters of its own.
-            counter=f"{budget.budget_id}:{since}:{int(window.start.timestamp())}",
-            budget_id=budget.budget_id,
-            key_id=principal.key.key_id,
-            limit_nanousd=budget.limit_nanousd,
-            hold_nanousd=most.hold_nanousd,
-            start=window.start,
-            end=window.end,
-            counting_since=budget.counting_since,
-        ),
+    since = budget.counting_since
+    return BudgetClaim(
+        counter=counter_name(scope, budget, window),
+        budget_id=budget.budget_id,
+        scope=scope,
+        limit_nanousd=budget.limit_nanousd,
+        hold_nanousd=most.hold_nanousd,
+        start=window.start,
+        end=window.end,
+        counting_since=since if budget.owned_since is None else max(since, budget.owned_since),
     )
+
+
+def whose(principal: Principal, scope: str) -> str:
+    """A scope of the principal in words: ``key "…4f2a" ("laptop")``, ``team "research"``."""
+    for level in principal.levels:
+        if level.scope == scope:
+            return level.title
+    return f'key "…{principal.key.last_four}"' + (f' ("{principal.key.alias}")' if principal.key.alias else "")
 
 
 def draft_receipt(
@@ -239,27 +263,30 @@ def _enumerate(names: list[str]) -> str:
 
 
 def _refusal(call: Call, principal: Principal, refused: Refused) -> GatewayError:
-    whose = f'key "…{principal.key.last_four}"' + (f' ("{principal.key.alias}")' if principal.key.alias else "")
-    error: GatewayError
-    if refused.reason == "budget" and refused.budget is not None:
-        return _budget_refusal(whose, refused.budget, refused.retry_after_s)
-    if refused.reason == "budget_held" and refused.budget is not None:
-        claim = refused.budget.claim
-        return RateLimited(
-            f"the rest of the budget of {whose} is held by its running requests "
-            f"({format_usd(refused.budget.spent_nanousd)} of {format_usd(claim.limit_nanousd)} USD spent, "
-            f"{format_usd(refused.budget.held_nanousd)} USD held); try again when one has finished",
-            code="budget_held",
-            retry_after_s=refused.retry_after_s,
-        )
-    limits = principal.key.limits
+    if refused.rate is not None:
+        return _rate_refusal(call, principal, refused, refused.rate)
+    assert refused.budget is not None
+    owner = whose(principal, refused.budget.claim.scope)
+    if refused.reason == "budget":
+        return _budget_refusal(owner, refused.budget, refused.retry_after_s)
+    claim = refused.budget.claim
+    return RateLimited(
+        f"the rest of the budget of {owner} is held by its running requests "
+        f"({format_usd(refused.budget.spent_nanousd)} of {format_usd(claim.limit_nanousd)} USD spent, "
+        f"{format_usd(refused.budget.held_nanousd)} USD held); try again when one has finished",
+        code="budget_held",
+        retry_after_s=refused.retry_after_s,
+    )
+
+
+def _rate_refusal(call: Call, principal: Principal, refused: Refused, rate: RateClaim) -> RateLimited:
     said = {
-        "requests": f"{limits.requests_per_minute} requests per minute",
-        "tokens": f"{limits.tokens_per_minute} tokens per minute",
-        "concurrency": f"{limits.max_parallel_requests} parallel requests",
+        "requests": f"{rate.limits.requests_per_minute} requests per minute",
+        "tokens": f"{rate.limits.tokens_per_minute} tokens per minute",
+        "concurrency": f"{rate.limits.max_parallel_requests} parallel requests",
     }[refused.reason]
     error = RateLimited(
-        f"the limit of {said} of {whose} is reached; try again in {refused.retry_after_s} s",
+        f"the limit of {said} of {whose(principal, rate.scope)} is reached; try again in {refused.retry_after_s} s",
         retry_after_s=refused.retry_after_s,
     )
     standing = Admitted(requests=refused.requests, tokens=refused.tokens, budgets=())
@@ -267,12 +294,12 @@ def _refusal(call: Call, principal: Principal, refused: Refused) -> GatewayError
     return error
 
 
-def _budget_refusal(whose: str, standing: BudgetStanding, retry_after_s: int) -> BudgetExhausted:
+def _budget_refusal(owner: str, standing: BudgetStanding, retry_after_s: int) -> BudgetExhausted:
     claim = standing.claim
     resets = f"resets {claim.end:%b} {claim.end.day}" if claim.end is not None else "does not reset by itself"
     until = f" at {claim.end:%Y-%m-%d %H:%M:%S} UTC" if claim.end is not None else ""
     return BudgetExhausted(
-        f"spend limit reached · {resets}{until}: {whose} has spent {format_usd(standing.spent_nanousd)} "
+        f"spend limit reached · {resets}{until}: {owner} has spent {format_usd(standing.spent_nanousd)} "
         f"of its {format_usd(claim.limit_nanousd)} USD; ask an admin to raise max_budget",
         limit_nanousd=claim.limit_nanousd,
         spent_nanousd=standing.spent_nanousd,

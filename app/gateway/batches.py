@@ -14,12 +14,11 @@ from app.base.logs import get_logger
 from app.base.money import NanoUSD, format_usd
 from app.domain.access import Principal
 from app.domain.catalog import Deployment, Model
-from app.domain.limits import RateLimits
 from app.domain.pricing import BATCH_DIVISORS, NO_COST, batch_sheet
 from app.domain.provider_objects import ProviderObject
-from app.domain.spend import Admitted, Claim, Receipt
+from app.domain.spend import Admitted, Claim, RateClaim, Receipt
 from app.domain.usage import Usage
-from app.gateway.admit import Admission, budget_claims, draft_receipt
+from app.gateway.admit import Admission, budget_claims, draft_receipt, rate_claims, whose
 from app.gateway.batch_results import Booking, check_plain, facts_of
 from app.gateway.call import Call, Grant, Reply
 from app.gateway.dispatch import dispatch, headers_back
@@ -161,13 +160,9 @@ class Batches:
 
     async def _admit(self, call: Call, principal: Principal, draft: Receipt, most_nanousd: NanoUSD) -> Admitted:
         """One request of the minute; a budget that is spent, or is less than the batch may cost, refuses it."""
-        limits = principal.key.limits
         claim = Claim(
             request_id=call.request_id,
-            scope=principal.key.key_id,
-            limits=RateLimits(
-                requests_per_minute=limits.requests_per_minute, max_parallel_requests=limits.max_parallel_requests
-            ),
+            rates=tuple(RateClaim(rate.scope, rate.limits.without_tokens()) for rate in rate_claims(principal)),
             tokens=0,
             budgets=budget_claims(principal, Estimate(Usage(), 0), call.started_at),
             if_orphaned=draft,
@@ -177,9 +172,11 @@ class Batches:
             left_nanousd = standing.claim.limit_nanousd - standing.spent_nanousd
             if most_nanousd > left_nanousd:
                 self._settlement.release(call)
+                owner = whose(principal, standing.claim.scope)
                 raise InvalidRequest(
                     f"this batch may cost up to {format_usd(most_nanousd)} USD at the batch price, and of the budget "
-                    f"of {format_usd(standing.claim.limit_nanousd)} USD only {format_usd(left_nanousd)} USD are left; "
+                    f"of {format_usd(standing.claim.limit_nanousd)} USD of {owner} only {format_usd(left_nanousd)} USD "
+                    "are left; "
                     "send fewer requests, lower max_tokens, or ask an admin to raise max_budget",
                     code="batch_over_budget",
                     param="requests",

@@ -4,10 +4,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -15,10 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.domain.spend import BudgetClaim, Receipt
+from app.domain.tenancy import owners_in
 from app.storage.postgres import aggregates
+from app.storage.postgres.aggregates import Comparison
 from app.storage.postgres.partitions import create_partitions
 from app.storage.redis.encoding import decode_receipt, without_nul
-from app.storage.redis.ledger import RedisLedger, StreamedReceipt
+from app.storage.redis.ledger import RedisLedger, StreamedReceipt, scopes_of_receipt
 
 # One number for the one drainer among all processes on a database: "khbooks" in ASCII.
 BOOK_LOCK = 0x6B68626F6F6B73
@@ -93,7 +96,7 @@ SELECT request_id, attempt, started_at FROM inserted
 """  # noqa: S608  the names are the constants above
 _SUM = """
 SELECT coalesce(sum(cost_nanousd), 0)::bigint FROM receipts
-WHERE key_id = $1 AND started_at >= $2 AND ($3::timestamptz IS NULL OR started_at < $3)
+WHERE started_at >= $1 AND ($2::timestamptz IS NULL OR started_at < $2) AND {owners}
 """
 
 # Classes of SQLSTATE: what is wrong with the data, and what will be right later.
@@ -127,17 +130,16 @@ class Books:
             await _insert(connection, [without_nul(receipt) for receipt in receipts])
 
     async def rebuild(self, claim: BudgetClaim) -> None:
-        """Set the counter of the claim's window to what the receipts of its key add up to, and what is held."""
+        """Set the counter of the claim's window to what the receipts of its scope add up to, and what is held."""
         async with self._turn, self._locked(wait=True) as connection:
             assert connection is not None
             if await self._ledger.find_counter(claim) is not None:
                 return
             while len(await self._drain(connection, 500)) == 500:
                 pass
-            row = await connection.exec_driver_sql(_SUM, (claim.key_id, claim.start, claim.end))
-            booked_nanousd = int(row.scalar_one())
+            booked_nanousd = await _sum(connection, claim)
             await self._ledger.rebuild(claim, booked_nanousd)
-            self._log.info("counter rebuilt", counter=claim.counter, key_id=claim.key_id, booked_nanousd=booked_nanousd)
+            self._log.info("counter rebuilt", counter=claim.counter, scope=claim.scope, booked_nanousd=booked_nanousd)
 
     async def sweep_once(self) -> int:
         """Book what dead processes left behind; returns how many holds that were."""
@@ -148,6 +150,13 @@ class Books:
         with _postgres_errors():
             async with self._engine.begin() as connection:
                 await create_partitions(connection, at)
+
+    async def compare_sums(self, days: Sequence[date]) -> list[Comparison]:
+        """The days of UTC on which the sums of the reports are not what their receipts add up to."""
+        with _postgres_errors():
+            async with self._engine.begin() as connection:
+                found = [await aggregates.compare_day(connection, day) for day in days]
+        return [one for one in found if not one.agrees and not one.receipts_are_gone]
 
     async def _drain(self, connection: AsyncConnection, count: int) -> list[StreamedReceipt]:
         """Under the lock: read, insert, correct counters that have not seen a receipt, acknowledge."""
@@ -195,9 +204,10 @@ class Books:
                 # Of two in one batch the first was booked.
                 inserted.remove(name)
                 if not entry.counted:
-                    missed[receipt.key_id].append((receipt.started_at, receipt.cost.total))
-        for key_id, receipts in missed.items():
-            await self._ledger.correct(key_id, receipts)
+                    for scope in scopes_of_receipt(receipt):
+                        missed[scope].append((receipt.started_at, receipt.cost.total))
+        for scope, receipts in missed.items():
+            await self._ledger.correct(scope, receipts)
 
     async def _reject(self, entry: StreamedReceipt, error: Exception) -> None:
         reason = str(getattr(error, "orig", None) or error)[:1000]
@@ -233,6 +243,14 @@ async def _lock(connection: AsyncConnection, *, wait: bool) -> bool:
         return True
     answer = await connection.exec_driver_sql("SELECT pg_try_advisory_lock($1)", (BOOK_LOCK,))
     return bool(answer.scalar_one())
+
+
+async def _sum(connection: AsyncConnection, claim: BudgetClaim) -> int:
+    """What the receipts of the claim's scope that began in its window cost."""
+    owners = owners_in(claim.scope)
+    conditions = " AND ".join(f"{column} = ${number}" for number, column in enumerate(owners, 3))
+    found = await connection.exec_driver_sql(_SUM.format(owners=conditions), (claim.start, claim.end, *owners.values()))
+    return int(found.scalar_one())
 
 
 async def _insert(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:
@@ -316,3 +334,8 @@ def _postgres_errors() -> Iterator[None]:
         if error.connection_invalidated or not _sqlstate(error) or _sqlstate(error).startswith(_LATER):
             raise StorageUnavailable("Postgres does not answer; the receipts wait in Redis") from error
         raise
+
+
+async def hold_book(connection: AsyncConnection) -> None:
+    """Let nobody book until this transaction ends: receipts wait in Redis meanwhile."""
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": BOOK_LOCK})

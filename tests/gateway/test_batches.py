@@ -354,7 +354,7 @@ async def test_whatever_dies_while_results_are_read_each_is_booked_and_counted_o
         10**12,
         0,
         counter=record.key_id,
-        key_id=record.key_id,
+        scope=record.key_id,
         start=at - timedelta(hours=1),
         end=at + timedelta(days=1),
     )

@@ -347,7 +347,8 @@ class RefusingLedger(NotingLedger):
         self.claims.append(claim)
         budget = BudgetStanding(claim.budgets[0], 999_000_000, 1_000_000)
         standing = RateStanding(limit=10, remaining=0, reset_s=17)
-        return Refused(self.reason, 17, standing, standing, budget)
+        rate = claim.rates[0] if self.reason in ("requests", "tokens", "concurrency") else None
+        return Refused(self.reason, 17, standing, standing, None if rate else budget, rate)
 
 
 async def test_a_spent_budget_says_whose_how_much_and_until_when() -> None:

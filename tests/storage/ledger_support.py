@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from redis.asyncio import Redis
+
 from app.base import clock
 from app.base.ids import BudgetId, new_id
 from app.domain.limits import RateLimits
 from app.domain.pricing import Cost
-from app.domain.spend import BudgetClaim, Claim, Receipt
+from app.domain.spend import BudgetClaim, Claim, RateClaim, Receipt
 from app.domain.usage import Usage
 from app.embedded.binaries import find_valkey
 from app.embedded.places import Places
@@ -101,16 +103,49 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-def make_receipt(request_id: str, cost: int = 0, *, key_id: str = KEY_ID, at: datetime | None = None) -> Receipt:
+async def counter(redis: Redis, name: str = "bud_alpha:1:1") -> tuple[int, int]:
+    counted = await redis.hgetall(f"{{kh}}:budget:{name}")
+    return int(counted["spent"]), int(counted["held"])
+
+
+async def lease_s(redis: Redis, request_id: str, name: str = "{kh}:leases") -> float:
+    ends_ms = await redis.zscore(name, request_id)
+    assert ends_ms is not None
+    return ends_ms / 1000 - clock.now().timestamp()
+
+
+async def contents(redis: Redis) -> dict[str, object]:
+    contents: dict[str, object] = {}
+    async for name in redis.scan_iter("*"):
+        match await redis.type(name):
+            case "hash":
+                contents[name] = await redis.hgetall(name)
+            case "zset":
+                contents[name] = await redis.zrange(name, 0, -1, withscores=True)
+            case _:
+                contents[name] = await redis.get(name)
+    return contents
+
+
+def make_receipt(
+    request_id: str,
+    cost: int = 0,
+    *,
+    key_id: str = KEY_ID,
+    at: datetime | None = None,
+    team_id: str | None = "team_alpha",
+    user_id: str | None = None,
+    organization_id: str | None = None,
+) -> Receipt:
     return Receipt(
         request_id=request_id,
         attempt=1,
         started_at=at or clock.now(),
         duration_ms=1200,
         first_byte_ms=300,
-        organization_id=None,
-        team_id="team_alpha",
-        user_id=None,
+        organization_id=organization_id,
+        team_id=team_id,
+        user_id=user_id,
         key_id=key_id,
         customer_id=None,
         tags=("blue", 'a "quoted" \\ {one}, with comma'),
@@ -139,7 +174,7 @@ def make_budget(
     hold: int,
     *,
     counter: str = "bud_alpha:1:1",
-    key_id: str = KEY_ID,
+    scope: str = KEY_ID,
     start: datetime | None = None,
     end: datetime | None = None,
     counting_since: datetime | None = None,
@@ -148,7 +183,7 @@ def make_budget(
     return BudgetClaim(
         counter=counter,
         budget_id=BudgetId("bud_alpha"),
-        key_id=key_id,
+        scope=scope,
         limit_nanousd=limit,
         hold_nanousd=hold,
         start=begin,
@@ -161,6 +196,7 @@ def make_claim(
     *budgets: BudgetClaim,
     request_id: str | None = None,
     limits: RateLimits | None = None,
+    rates: tuple[RateClaim, ...] = (),
     tokens: int = 10,
     orphan: Receipt | None = None,
     scope: str = KEY_ID,
@@ -169,8 +205,7 @@ def make_claim(
     hold = budgets[0].hold_nanousd if budgets else 0
     return Claim(
         request_id=name,
-        scope=scope,
-        limits=limits or RateLimits(),
+        rates=rates if limits is None else (RateClaim(scope, limits), *rates),
         tokens=tokens,
         budgets=budgets,
         if_orphaned=orphan or make_receipt(name, hold, key_id=scope),

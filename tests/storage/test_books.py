@@ -85,7 +85,7 @@ async def drain(books: Books) -> None:
 
 
 def budget_of(key_id: str, limit: int, hold: int) -> BudgetClaim:
-    return make_budget(limit, hold, counter=f"bud_{key_id}:1:1", key_id=key_id, start=LONG_AGO)
+    return make_budget(limit, hold, counter=f"bud_{key_id}:1:1", scope=key_id, start=LONG_AGO)
 
 
 def test_every_column_of_the_table_is_filled() -> None:
@@ -354,8 +354,8 @@ async def test_a_reservation_whose_caller_left_holds_nothing(ledger: RedisLedger
 
 async def test_a_window_ends_and_the_next_begins_at_zero(books: Books, ledger: RedisLedger, key_id: str) -> None:
     turn = clock.now()
-    last = make_budget(100, 60, counter=f"{key_id}:1", key_id=key_id, start=turn - timedelta(hours=1), end=turn)
-    next_one = make_budget(100, 60, counter=f"{key_id}:2", key_id=key_id, start=turn, end=turn + timedelta(hours=1))
+    last = make_budget(100, 60, counter=f"{key_id}:1", scope=key_id, start=turn - timedelta(hours=1), end=turn)
+    next_one = make_budget(100, 60, counter=f"{key_id}:2", scope=key_id, start=turn, end=turn + timedelta(hours=1))
     claim = make_claim(last, orphan=make_receipt(new_id("req"), 60, key_id=key_id, at=turn - timedelta(seconds=1)))
     assert isinstance(await ledger.reserve(claim), Admitted)
     await ledger.settle(make_receipt(claim.request_id, 100, key_id=key_id, at=turn - timedelta(seconds=1)), 1)

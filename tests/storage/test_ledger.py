@@ -15,7 +15,18 @@ from app.domain.limits import RateLimits
 from app.domain.spend import Admitted, BudgetClaim, Refused
 from app.storage.redis.client import script_runner
 from app.storage.redis.ledger import NEVER_S, RedisLedger
-from tests.storage.ledger_support import KEY_ID, RedisServer, make_budget, make_claim, make_receipt, redis_server, until
+from tests.storage.ledger_support import (
+    KEY_ID,
+    RedisServer,
+    contents,
+    counter,
+    lease_s,
+    make_budget,
+    make_claim,
+    make_receipt,
+    redis_server,
+    until,
+)
 
 pytestmark = pytest.mark.services
 
@@ -48,17 +59,6 @@ async def ledger(server: RedisServer, redis: Redis) -> AsyncIterator[RedisLedger
 
 async def reserve(ledger: RedisLedger, *budgets: BudgetClaim, request_id: str | None = None) -> Admitted | Refused:
     return await ledger.reserve(make_claim(*budgets, request_id=request_id))
-
-
-async def counter(redis: Redis, name: str = "bud_alpha:1:1") -> tuple[int, int]:
-    counted = await redis.hgetall(f"{{kh}}:budget:{name}")
-    return int(counted["spent"]), int(counted["held"])
-
-
-async def lease_s(redis: Redis, request_id: str, name: str = "{kh}:leases") -> float:
-    ends_ms = await redis.zscore(name, request_id)
-    assert ends_ms is not None
-    return ends_ms / 1000 - clock.now().timestamp()
 
 
 async def test_an_unlimited_claim_is_admitted_and_leaves_a_hold_with_a_lease(ledger: RedisLedger, redis: Redis) -> None:
@@ -107,7 +107,7 @@ async def test_what_settles_in_another_minute_corrects_the_tokens_of_none(ledger
     (counted,) = [name async for name in redis.scan_iter("{kh}:minute:*")]
     minute = counted.rpartition(":")[2]
     hold = str(await redis.get("{kh}:hold:req_1"))
-    await redis.set("{kh}:hold:req_1", hold.replace(f" {minute} ", f" {int(minute) - 1} ", 1))
+    await redis.set("{kh}:hold:req_1", hold.replace(minute, f"{int(minute) - 1}", 1))
     assert await ledger.settle(make_receipt("req_1"), tokens=30)
     assert [name async for name in redis.scan_iter("{kh}:minute:*")] == [counted]
     assert await redis.hget(counted, "tokens") == "80"
@@ -213,25 +213,12 @@ async def test_one_refusal_changes_nothing_anywhere(ledger: RedisLedger, redis: 
     wide, narrow = make_budget(1_000, 10, counter="bud_wide:1:1"), make_budget(10, 10, counter="bud_narrow:1:1")
     limits = RateLimits(requests_per_minute=9, tokens_per_minute=900, max_parallel_requests=9)
     await ledger.reserve(make_claim(wide, narrow, limits=limits))
-    before = await _contents(redis)
+    before = await contents(redis)
     refused = await ledger.reserve(make_claim(wide, narrow, limits=limits))
     assert isinstance(refused, Refused)
     assert refused.budget is not None
     assert refused.budget.claim is narrow
-    assert await _contents(redis) == before
-
-
-async def _contents(redis: Redis) -> dict[str, object]:
-    contents: dict[str, object] = {}
-    async for name in redis.scan_iter("*"):
-        match await redis.type(name):
-            case "hash":
-                contents[name] = await redis.hgetall(name)
-            case "zset":
-                contents[name] = await redis.zrange(name, 0, -1, withscores=True)
-            case _:
-                contents[name] = await redis.get(name)
-    return contents
+    assert await contents(redis) == before
 
 
 async def test_settling_twice_moves_the_counters_once_and_appends_both(ledger: RedisLedger, redis: Redis) -> None:

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from app.base.errors import StorageUnavailable
-from app.domain.limits import RateLimits
-from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, RateStanding, Receipt, Refused
+from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, RateClaim, RateStanding, Receipt, Refused
+from app.domain.tenancy import scopes_of
 from app.storage.redis.encoding import encode_receipt
 from app.storage.redis.script import Answer, ScriptRunner, load_script
 
@@ -33,6 +33,7 @@ _BORN = b"{kh}:born"
 
 _ADMITTED = 0
 _MISSING = 6
+_OF_RATES = (1, 2, 3)
 _REASONS: dict[int, Any] = {1: "requests", 2: "tokens", 3: "concurrency", 4: "budget", 5: "budget_held"}
 
 Arguments = list[bytes | str | int]
@@ -96,7 +97,7 @@ class RedisLedger:
                 answer = await self._run("reserve", keys, arguments)
                 if answer[0] != _MISSING:
                     return _read_answer(claim, answer)
-                await self._rebuild_once(claim.budgets[answer[5] - 1])
+                await self._rebuild_once(claim.budgets[answer[3] - 1])
         except (StorageUnavailable, asyncio.CancelledError):
             # It may have been admitted all the same: a hold that nobody uses would be booked when its lease ends.
             self._undoing[claim.request_id] = self._start(self._undo(claim.request_id))
@@ -161,19 +162,19 @@ class RedisLedger:
         """Put aside a receipt that the book refuses, into the stream ``{kh}:rejected``."""
         await self._run("reject", [_RECEIPTS, _REJECTED], [entry.entry_id, entry.payload, error])
 
-    async def correct(self, key_id: str, receipts: Sequence[tuple[datetime, int]]) -> None:
-        """Add booked receipts (when they started, what they cost) that no counter has seen to those of their key."""
+    async def correct(self, scope: str, receipts: Sequence[tuple[datetime, int]]) -> None:
+        """Add booked receipts (when they started, what they cost) that no counter has seen to those of one scope."""
         arguments: Arguments = []
         for started_at, cost_nanousd in receipts:
             arguments += (_microseconds(started_at), cost_nanousd)
-        await self._run("correct", [b"{kh}:counters:" + key_id.encode()], arguments)
+        await self._run("correct", [b"{kh}:counters:" + scope.encode()], arguments)
 
     async def rebuild(self, claim: BudgetClaim, booked_nanousd: int) -> None:
         """Set the claim's counter from the book's sum, what is still in the stream, and the holds that live.
 
         The caller keeps the book's lock: nothing may be drained between the sum and this.
         """
-        arguments: Arguments = [claim.counter, claim.key_id, *_window(claim), booked_nanousd]
+        arguments: Arguments = [claim.counter, claim.scope, *_window(claim), booked_nanousd]
         await self._run("rebuild", [_counter_key(claim), _RECEIPTS, _LEASES], arguments)
 
     async def find_counter(self, claim: BudgetClaim) -> tuple[int, int] | None:
@@ -238,6 +239,11 @@ class RedisLedger:
         return task
 
 
+def scopes_of_receipt(receipt: Receipt) -> tuple[str, ...]:
+    """Whose counters a receipt moves, the key's first."""
+    return scopes_of(receipt.key_id, receipt.team_id, receipt.user_id, receipt.organization_id)
+
+
 def _hold_key(request_id: str) -> bytes:
     return b"{kh}:hold:" + request_id.encode()
 
@@ -248,8 +254,13 @@ def _counter_key(claim: BudgetClaim) -> bytes:
 
 def _end_of_hold(orphan: Receipt) -> bytes:
     """What a hold says of the receipt to book should we die, as ``hold.lua`` lays it out."""
-    facts = f"{orphan.key_id} {_microseconds(orphan.started_at)} {orphan.cost.total}\n"
+    facts = f"{_scopes(orphan)} {_microseconds(orphan.started_at)} {orphan.cost.total}\n"
     return facts.encode() + encode_receipt(orphan)
+
+
+def _scopes(receipt: Receipt) -> str:
+    """Where a receipt counts, as one word."""
+    return ",".join(scopes_of_receipt(receipt))
 
 
 def _microseconds(at: datetime) -> int:
@@ -272,53 +283,69 @@ def _settle_arguments(receipt: Receipt, tokens: int) -> tuple[list[bytes], Argum
         receipt.cost.total,
         tokens,
         encode_receipt(receipt),
-        receipt.key_id,
+        _scopes(receipt),
         _microseconds(receipt.started_at),
     ]
     return keys, arguments
 
 
 def _claim_arguments(claim: Claim, lease_ms: int) -> tuple[list[bytes], Arguments]:
-    orphan, limits = claim.if_orphaned, claim.limits
     keys = [_hold_key(claim.request_id), _LEASES]
     arguments: Arguments = [
         claim.request_id,
-        claim.scope,
-        _limit(limits.requests_per_minute),
-        _limit(limits.tokens_per_minute),
-        _limit(limits.max_parallel_requests),
         claim.tokens,
         lease_ms,
-        orphan.key_id,
-        _end_of_hold(orphan),
+        _end_of_hold(claim.if_orphaned),
+        len(claim.rates),
     ]
+    for rate in claim.rates:
+        limits = rate.limits
+        arguments += (
+            rate.scope,
+            _limit(limits.requests_per_minute),
+            _limit(limits.tokens_per_minute),
+            _limit(limits.max_parallel_requests),
+        )
     for budget in claim.budgets:
         keys.append(_counter_key(budget))
         counted = "1" if budget.counting_since <= budget.start else "0"
-        arguments += (budget.counter, budget.limit_nanousd, budget.hold_nanousd, *_window(budget), counted)
+        arguments += (budget.counter, budget.scope, budget.limit_nanousd, budget.hold_nanousd)
+        arguments += (*_window(budget), counted)
     return keys, arguments
 
 
 def _read_answer(claim: Claim, answer: list[int]) -> Admitted | Refused:
-    verdict, requests_used, tokens_used, reset_s, retry_s, number = answer[:6]
-    requests, tokens = _standings(claim.limits, requests_used, tokens_used, reset_s)
+    verdict, reset_s, retry_s, number = answer[:4]
+    # Two numbers of each rate claim and then of each budget claim that was looked at.
+    looked_at = list(zip(answer[4::2], answer[5::2], strict=True))
+    rates = list(zip(claim.rates, looked_at, strict=False))
+    if verdict in _OF_RATES:
+        requests, tokens = _standings(rates[number - 1 :], reset_s)
+        return Refused(_REASONS[verdict], retry_s, requests, tokens, rate=claim.rates[number - 1])
     budgets = tuple(
-        BudgetStanding(budget, answer[6 + 2 * index], answer[7 + 2 * index])
-        for index, budget in enumerate(claim.budgets[: (len(answer) - 6) // 2])
+        BudgetStanding(budget, spent, held)
+        for budget, (spent, held) in zip(claim.budgets, looked_at[len(rates) :], strict=False)
     )
+    requests, tokens = _standings(rates, reset_s) if rates else (None, None)
     if verdict == _ADMITTED:
         return Admitted(requests, tokens, budgets)
-    return Refused(_REASONS[verdict], retry_s, requests, tokens, budgets[number - 1] if number else None)
+    return Refused(_REASONS[verdict], retry_s, requests, tokens, budgets[number - 1])
 
 
 def _standings(
-    limits: RateLimits, requests_used: int, tokens_used: int, reset_s: int
+    rates: Sequence[tuple[RateClaim, tuple[int, int]]], reset_s: int
 ) -> tuple[RateStanding | None, RateStanding | None]:
-    requests = tokens = None
-    if limits.requests_per_minute is not None:
-        limit = limits.requests_per_minute
-        requests = RateStanding(limit, max(0, limit - requests_used), reset_s)
-    if limits.tokens_per_minute is not None:
-        limit = limits.tokens_per_minute
-        tokens = RateStanding(limit, max(0, limit - tokens_used), reset_s)
+    """Of requests and of tokens the limit with the least left."""
+    requests: RateStanding | None = None
+    tokens: RateStanding | None = None
+    for rate, (requests_used, tokens_used) in rates:
+        requests = _tighter(requests, rate.limits.requests_per_minute, requests_used, reset_s)
+        tokens = _tighter(tokens, rate.limits.tokens_per_minute, tokens_used, reset_s)
     return requests, tokens
+
+
+def _tighter(known: RateStanding | None, limit: int | None, used: int, reset_s: int) -> RateStanding | None:
+    if limit is None:
+        return known
+    remaining = max(0, limit - used)
+    return RateStanding(limit, remaining, reset_s) if known is None or remaining < known.remaining else known

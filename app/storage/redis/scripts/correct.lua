@@ -1,5 +1,5 @@
--- Adds receipts that no counter has seen to the counters of their key.
--- KEYS: the counters of the key. ARGV: for each receipt its time µs, its cost
+-- Adds receipts that no counter has seen to the counters of one scope.
+-- KEYS: the counters of the scope. ARGV: for each receipt its time µs, its cost
 for _, counter in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local name = '{kh}:budget:' .. counter
   local window = redis.call('HMGET', name, 'start', 'end')

@@ -1,7 +1,7 @@
 -- Put before the scripts that make counters.
 
--- Makes the counter of a window, and notes it among the counters of its key. start and ending are µs as text.
-local function open_counter(counter, key, start, ending, spent, held, now)
+-- Makes the counter of a window, and notes it among the counters of its scope. start and ending are µs as text.
+local function open_counter(counter, scope, start, ending, spent, held, now)
   local name, ends = '{kh}:budget:' .. counter, '+inf'
   redis.call('HSET', name, 'spent', spent, 'held', held, 'start', start, 'end', ending)
   if ending ~= '' then
@@ -9,7 +9,7 @@ local function open_counter(counter, key, start, ending, spent, held, now)
     ends = math.max(math.floor(tonumber(ending) / 1000), now) + 3600000
     redis.call('PEXPIREAT', name, ends)
   end
-  local counters = '{kh}:counters:' .. key
+  local counters = '{kh}:counters:' .. scope
   redis.call('ZREMRANGEBYSCORE', counters, '-inf', now)
   redis.call('ZADD', counters, ends, counter)
 end

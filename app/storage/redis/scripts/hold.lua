@@ -1,50 +1,77 @@
 -- Put before every script: what a hold is, and the one way in which it ends.
 --
--- {kh}:hold:<request>      text of three lines: what ends it, in words: scope, minute, tokens (- when they are not
---                          limited), 1 when a slot is taken or 0, then counter and nano-dollars held on it, and so on;
---                          key, time (µs) and cost of the receipt if orphaned; that receipt
+-- {kh}:hold:<request>      text of three lines: what ends it, in words: its minute, then in pairs #scope and tokens,
+--                          %scope and 1 for a slot that is taken, counter and nano-dollars held on it;
+--                          scopes, time (µs) and cost of the receipt if orphaned; that receipt
 -- {kh}:leases              sorted set: request by the end of its lease (ms)
 -- {kh}:running:<scope>     sorted set: the same, of the requests that take a slot of the scope
 -- {kh}:minute:<scope>:<minute>   hash: requests, tokens; gone at the end of the minute
 -- {kh}:budget:<counter>    hash: spent, held, start, end (µs; end is empty when there is none)
--- {kh}:counters:<key>      sorted set: the counters of a key by the end of their windows (ms)
--- {kh}:receipts            stream: receipt, key, cost, at (µs), counted (1 when counters moved with it)
+-- {kh}:counters:<scope>    sorted set: the counters of a scope by the end of their windows (ms)
+-- {kh}:receipts            stream: receipt, key (its scopes), cost, at (µs), counted (1 when counters moved with it)
 -- {kh}:born                when this data set was first seen (ms): a window begun before may have lost its counter
+--
+-- A scope is a key's id, or names a level: team:red. The scopes of a receipt are joined by commas, the key's first.
 --
 -- Amounts are integers below 2^53, which a double holds exactly and "%.17g" prints without an exponent. They are
 -- negated as 0 - x: Redis 7.0 prints the double -0 as "-0", and then refuses it as no integer. Microseconds have 16
 -- digits, which ".." would round: they are passed on as the text they came as, amounts are written with "%.0f".
+
+local TOKENS, SLOT = string.byte('#'), string.byte('%')
 
 local function words_of(hold)
   local words = {}
   for word in string.gmatch(string.match(hold, '^[^\n]*'), '%S+') do
     words[#words + 1] = word
   end
+  if not tonumber(words[1]) then
+    -- Written before levels had limits: the key's scope, minute, tokens or -, 1 or 0 for its slot, then the pairs.
+    local pairs_of_rates = {words[2]}
+    if words[3] ~= '-' then
+      pairs_of_rates = {words[2], '#' .. words[1], words[3]}
+    end
+    if words[4] == '1' then
+      pairs_of_rates[#pairs_of_rates + 1] = '%' .. words[1]
+      pairs_of_rates[#pairs_of_rates + 1] = '1'
+    end
+    for i = 5, #words do
+      pairs_of_rates[#pairs_of_rates + 1] = words[i]
+    end
+    return pairs_of_rates
+  end
   return words
+end
+
+local function has_scope(scopes, scope)
+  return scopes and string.find(',' .. scopes .. ',', ',' .. scope .. ',', 1, true) ~= nil
 end
 
 -- Exchanges a hold, which the caller has deleted, for what it came to: cost (text) and tokens (number; nil leaves the
 -- estimate). minute is the present one.
 local function end_hold(request, hold, cost, tokens, minute)
   local words = words_of(hold)
-  for i = 5, #words, 2 do
-    local key, amount = '{kh}:budget:' .. words[i], tonumber(words[i + 1])
-    local held = redis.call('HGET', key, 'held')
-    if held then
-      if amount > 0 then
-        redis.call('HINCRBY', key, 'held', 0 - math.min(amount, tonumber(held)))
+  for i = 2, #words, 2 do
+    local name, amount = words[i], words[i + 1]
+    local mark = string.byte(name)
+    if mark == TOKENS then
+      -- The counts of a minute that is over are gone with it.
+      if tokens and tonumber(words[1]) == minute then
+        redis.call('HINCRBY', '{kh}:minute:' .. string.sub(name, 2) .. ':' .. words[1], 'tokens', tokens - amount)
       end
-      if cost ~= '0' then
-        redis.call('HINCRBY', key, 'spent', cost)
+    elseif mark == SLOT then
+      redis.call('ZREM', '{kh}:running:' .. string.sub(name, 2), request)
+    else
+      local key = '{kh}:budget:' .. name
+      local held = redis.call('HGET', key, 'held')
+      if held then
+        if amount ~= '0' then
+          redis.call('HINCRBY', key, 'held', 0 - math.min(tonumber(amount), tonumber(held)))
+        end
+        if cost ~= '0' then
+          redis.call('HINCRBY', key, 'spent', cost)
+        end
       end
     end
-  end
-  -- The counts of a minute that is over are gone with it.
-  if tokens and tonumber(words[2]) == minute and words[3] ~= '-' then
-    redis.call('HINCRBY', '{kh}:minute:' .. words[1] .. ':' .. words[2], 'tokens', tokens - words[3])
-  end
-  if words[4] == '1' then
-    redis.call('ZREM', '{kh}:running:' .. words[1], request)
   end
   redis.call('ZREM', '{kh}:leases', request)
 end

@@ -7,11 +7,14 @@ local gone = {}
 
 -- A call that has cost more than was held for it holds that much from now on.
 local function grow(words, cost)
-  for i = 5, #words, 2 do
-    local key, more = '{kh}:budget:' .. words[i], cost - words[i + 1]
-    if more > 0 and redis.call('EXISTS', key) == 1 then
-      redis.call('HINCRBY', key, 'held', more)
-      words[i + 1] = string.format('%.0f', cost)
+  for i = 2, #words, 2 do
+    local mark = string.byte(words[i])
+    if mark ~= TOKENS and mark ~= SLOT then
+      local key, more = '{kh}:budget:' .. words[i], cost - words[i + 1]
+      if more > 0 and redis.call('EXISTS', key) == 1 then
+        redis.call('HINCRBY', key, 'held', more)
+        words[i + 1] = string.format('%.0f', cost)
+      end
     end
   end
 end
@@ -25,8 +28,10 @@ for i = 2, #ARGV, 3 do
   else
     local words = words_of(hold)
     redis.call('ZADD', KEYS[1], ends, request)
-    if words[4] == '1' then
-      redis.call('ZADD', '{kh}:running:' .. words[1], ends, request)
+    for at = 2, #words, 2 do
+      if string.byte(words[at]) == SLOT then
+        redis.call('ZADD', '{kh}:running:' .. string.sub(words[at], 2), ends, request)
+      end
     end
     if orphan ~= '' then
       grow(words, tonumber(ARGV[i + 2]))

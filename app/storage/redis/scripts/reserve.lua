@@ -1,24 +1,25 @@
--- Admits a request against all its limits at once, or changes nothing.
+-- Admits a request against all limits of its key and of the levels above at once, or changes nothing.
 -- KEYS: its hold, the leases, the budget counters (which declare the slot on a cluster)
--- ARGV: request, scope, requests/min, tokens/min, parallel (empty is no limit), tokens, lease ms, key,
---       the end of its hold (key, time µs and cost of the receipt if orphaned; that receipt);
---       then for each budget: counter, limit, hold, start µs, end µs or empty, whether counting began by the start
--- Returns verdict, requests used, tokens used, s to the end of the minute, s to wait, number of the budget refused,
---         then spent and held of each budget that was looked at.
-local ADMITTED, REQUESTS, TOKENS, CONCURRENCY, BUDGET, BUDGET_HELD, MISSING = 0, 1, 2, 3, 4, 5, 6
-local CLOCK_DOUBT_MS, FIRST_BUDGET, BUDGET_SIZE = 5000, 10, 6
+-- ARGV: request, tokens, lease ms, the end of its hold (scopes, time µs and cost of the receipt if orphaned; that
+--       receipt), number of scopes with rate limits;
+--       for each of these: scope, requests/min, tokens/min, parallel (empty is no limit);
+--       for each budget: counter, scope, limit, hold, start µs, end µs or empty, whether counting began by the start
+-- Returns verdict, s to the end of the minute, s to wait, number of the scope or of the budget that refuses,
+--         then for each scope that was looked at requests and tokens used, and for each budget spent and held.
+local ADMITTED, REQUESTS, TOKENS_USED, CONCURRENCY, BUDGET, BUDGET_HELD, MISSING = 0, 1, 2, 3, 4, 5, 6
+local CLOCK_DOUBT_MS, FIRST_RATE, RATE_SIZE, BUDGET_SIZE = 5000, 6, 4, 7
 local NEVER_S = 31536000
 
-local request, scope = ARGV[1], ARGV[2]
-local requests_limit, tokens_limit, parallel_limit = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local tokens, lease_ms = tonumber(ARGV[6]), tonumber(ARGV[7])
-local key = ARGV[8]
+local request, tokens, lease_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local rates = tonumber(ARGV[5])
+local first_budget = FIRST_RATE + rates * RATE_SIZE
+local budgets = (#ARGV - first_budget + 1) / BUDGET_SIZE
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local minute = math.floor(time[1] / 60)
 local reset_s = 60 - time[1] % 60
-local answer = {ADMITTED, 0, 0, reset_s, 0, 0}
+local answer = {ADMITTED, reset_s, 0, 0}
 
 if redis.call('EXISTS', KEYS[1]) == 1 then
   -- Asked again, as the first answer was lost: that hold goes, this one takes its place.
@@ -26,25 +27,32 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
 end
 
 local function refuse(verdict, retry_s, number)
-  answer[1], answer[5], answer[6] = verdict, retry_s, number or 0
+  answer[1], answer[3], answer[4] = verdict, retry_s, number
   return answer
 end
 
-local minute_key, counts
-if requests_limit or tokens_limit then
-  minute_key = '{kh}:minute:' .. scope .. ':' .. minute
-  counts = redis.call('HMGET', minute_key, 'requests', 'tokens')
-  answer[2], answer[3] = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
-end
-if requests_limit and answer[2] + 1 > requests_limit then
-  return refuse(REQUESTS, reset_s)
-end
--- An estimate above the whole limit is let through when it is alone, or it never would be.
-if tokens_limit and answer[3] + tokens > tokens_limit and (answer[3] > 0 or tokens_limit <= 0) then
-  return refuse(TOKENS, reset_s)
-end
-if parallel_limit and redis.call('ZCOUNT', '{kh}:running:' .. scope, '(' .. now, '+inf') >= parallel_limit then
-  return refuse(CONCURRENCY, 1)
+local minute_keys = {}
+for number = 1, rates do
+  local at = FIRST_RATE + (number - 1) * RATE_SIZE
+  local requests_limit, tokens_limit = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local parallel_limit = tonumber(ARGV[at + 3])
+  local requests_used, tokens_used = 0, 0
+  if requests_limit or tokens_limit then
+    minute_keys[number] = '{kh}:minute:' .. ARGV[at] .. ':' .. minute
+    local counts = redis.call('HMGET', minute_keys[number], 'requests', 'tokens')
+    requests_used, tokens_used = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
+  end
+  answer[#answer + 1], answer[#answer + 2] = requests_used, tokens_used
+  if requests_limit and requests_used + 1 > requests_limit then
+    return refuse(REQUESTS, reset_s, number)
+  end
+  -- An estimate above the whole limit is let through when it is alone, or it never would be.
+  if tokens_limit and tokens_used + tokens > tokens_limit and (tokens_used > 0 or tokens_limit <= 0) then
+    return refuse(TOKENS_USED, reset_s, number)
+  end
+  if parallel_limit and redis.call('ZCOUNT', '{kh}:running:' .. ARGV[at], '(' .. now, '+inf') >= parallel_limit then
+    return refuse(CONCURRENCY, 1, number)
+  end
 end
 
 local function counter_may_start_at_zero(start_us, counted_from_start)
@@ -56,53 +64,66 @@ local function counter_may_start_at_zero(start_us, counted_from_start)
   return counted_from_start == '1' and (tonumber(born) + CLOCK_DOUBT_MS) * 1000 <= tonumber(start_us)
 end
 
-local holds, fresh = {}, {}
-for number = 1, (#ARGV - FIRST_BUDGET + 1) / BUDGET_SIZE do
-  local at = FIRST_BUDGET + (number - 1) * BUDGET_SIZE
-  local limit, hold = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+local holds, fresh, held_out = {}, {}, nil
+for number = 1, budgets do
+  local at = first_budget + (number - 1) * BUDGET_SIZE
+  local limit, hold = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local values = redis.call('HMGET', KEYS[2 + number], 'spent', 'held')
   fresh[number] = not values[1]
-  if fresh[number] and not counter_may_start_at_zero(ARGV[at + 3], ARGV[at + 5]) then
+  if fresh[number] and not counter_may_start_at_zero(ARGV[at + 4], ARGV[at + 6]) then
     return refuse(MISSING, 0, number)
   end
   local spent, held = tonumber(values[1] or 0), tonumber(values[2] or 0)
   answer[#answer + 1], answer[#answer + 2] = spent, held
   if spent >= limit then
-    local ending = tonumber(ARGV[at + 4])
+    local ending = tonumber(ARGV[at + 5])
     local wait_s = ending and math.max(1, math.ceil((ending / 1000 - now) / 1000)) or NEVER_S
     return refuse(BUDGET, wait_s, number)
   end
   if spent + held + hold > limit then
     if held > 0 then
-      return refuse(BUDGET_HELD, 1, number)
+      -- Told only when no other budget is spent: waiting would not help there.
+      held_out = held_out or number
     end
     -- Nothing else runs: a careful estimate must not refuse what may well fit.
     hold = limit - spent
   end
   holds[number] = hold
 end
+if held_out then
+  return refuse(BUDGET_HELD, 1, held_out)
+end
 
-if minute_key then
-  answer[2], answer[3] = answer[2] + 1, answer[3] + (tokens_limit and tokens or 0)
-  redis.call('HSET', minute_key, 'requests', answer[2], 'tokens', answer[3])
-  if not counts[1] then
-    redis.call('PEXPIREAT', minute_key, (minute + 1) * 60000)
+local words = minute
+for number = 1, rates do
+  local at, place = FIRST_RATE + (number - 1) * RATE_SIZE, 3 + 2 * number
+  local scope, minute_key, counts_tokens = ARGV[at], minute_keys[number], ARGV[at + 2] ~= ''
+  if minute_key then
+    answer[place] = answer[place] + 1
+    if counts_tokens then
+      answer[place + 1] = answer[place + 1] + tokens
+      words = words .. ' #' .. scope .. ' ' .. ARGV[2]
+    end
+    redis.call('HSET', minute_key, 'requests', answer[place], 'tokens', answer[place + 1])
+    if answer[place] == 1 then
+      redis.call('PEXPIREAT', minute_key, (minute + 1) * 60000)
+    end
+  end
+  if ARGV[at + 3] ~= '' then
+    redis.call('ZADD', '{kh}:running:' .. scope, now + lease_ms, request)
+    words = words .. ' %' .. scope .. ' 1'
   end
 end
-if parallel_limit then
-  redis.call('ZADD', '{kh}:running:' .. scope, now + lease_ms, request)
-end
-local words = scope .. ' ' .. minute .. ' ' .. (tokens_limit and ARGV[6] or '-') .. (parallel_limit and ' 1' or ' 0')
 for number, hold in ipairs(holds) do
-  local at = FIRST_BUDGET + (number - 1) * BUDGET_SIZE
+  local at, place = first_budget + (number - 1) * BUDGET_SIZE, 3 + 2 * (rates + number)
   if fresh[number] then
-    open_counter(ARGV[at], key, ARGV[at + 3], ARGV[at + 4], 0, hold, now)
+    open_counter(ARGV[at], ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], 0, hold, now)
   elseif hold > 0 then
     redis.call('HINCRBY', KEYS[2 + number], 'held', hold)
   end
-  answer[6 + 2 * number] = answer[6 + 2 * number] + hold
+  answer[place + 1] = answer[place + 1] + hold
   words = words .. ' ' .. ARGV[at] .. ' ' .. string.format('%.0f', hold)
 end
-redis.call('SET', KEYS[1], words .. '\n' .. ARGV[9])
+redis.call('SET', KEYS[1], words .. '\n' .. ARGV[4])
 redis.call('ZADD', KEYS[2], now + lease_ms, request)
 return answer

@@ -1,5 +1,5 @@
 -- Exchanges the hold of a request for what it cost, and appends its receipt.
--- KEYS: the hold, the leases, the receipts. ARGV: request, cost, tokens, receipt, key, its time µs
+-- KEYS: the hold, the leases, the receipts. ARGV: request, cost, tokens, receipt, its scopes, its time µs
 -- Returns 1 when there was a hold. Without one the receipt is appended all the same, and says that no counter moved:
 -- either it is here a second time, and the book drops it, or the counters were lost, and the book corrects them.
 local hold = redis.call('GETDEL', KEYS[1])

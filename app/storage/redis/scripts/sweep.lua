@@ -7,9 +7,9 @@ local booked = 0
 for _, request in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])) do
   local hold = redis.call('GETDEL', '{kh}:hold:' .. request)
   if hold then
-    local key, at, cost, receipt = string.match(hold, '\n(%S+) (%S+) (%S+)\n(.*)$')
+    local scopes, at, cost, receipt = string.match(hold, '\n(%S+) (%S+) (%S+)\n(.*)$')
     end_hold(request, hold, cost, nil, nil)
-    redis.call('XADD', '{kh}:receipts', '*', 'receipt', receipt, 'key', key, 'cost', cost, 'at', at, 'counted', '1')
+    redis.call('XADD', '{kh}:receipts', '*', 'receipt', receipt, 'key', scopes, 'cost', cost, 'at', at, 'counted', '1')
     booked = booked + 1
   else
     redis.call('ZREM', KEYS[1], request)
