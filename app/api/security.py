@@ -1,21 +1,31 @@
 """Who is at the door: credentials found in headers, the master key, and the keys of callers on the admin routes."""
 
 import hmac
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from litestar import Request
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.actor import Actor
+from app.api.named_rows import check_named
 from app.base.clock import now
-from app.base.errors import Forbidden, Unauthenticated
+from app.base.errors import Forbidden, RateLimited, Unauthenticated
 from app.domain.access import Principal, blocked_above, may_call_route
 from app.domain.keys import digest_key, key_state, may_be_key
+from app.domain.roles import EVERYTHING, MASTER, Rule, Standing, Tenant, roles_that_may, rule_for, tenant_of
+from app.gateway.authenticate import WRONG_KEYS_PER_MINUTE
+from app.storage.postgres.engine import reading
+from app.storage.postgres.tenants import find_standing
 from app.storage.principals import Principals
 
 CREDENTIAL_HEADERS = frozenset({b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key", b"x-keyhouse-key"})
+AnyRequest = Request[Any, Any, Any]
 _LONGEST_CHANGED_BY = 256
+_ADDRESSES_REMEMBERED = 10_000
 
 
 def find_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
@@ -42,36 +52,81 @@ def find_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls an admin or finance route; ``principal`` None is the master key."""
+    """Who calls an admin or finance route, and whose rows it reaches there; ``principal`` None is the master key."""
 
     principal: Principal | None
     actor: Actor
+    standing: Standing
+    tenant: Tenant
 
     @property
     def is_admin(self) -> bool:
         return self.principal is None
 
 
-class Access:
-    """Decides who may call the admin and finance routes."""
+class WrongKeys:
+    """How many unknown keys each address has sent in this minute."""
 
-    def __init__(self, principals: Principals, master_key: str) -> None:
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    def too_many(self, address: str, at: datetime) -> bool:
+        minute, count = self._counts.get(address, (0, 0))
+        return count >= WRONG_KEYS_PER_MINUTE and minute == int(at.timestamp()) // 60
+
+    def note(self, address: str, at: datetime) -> None:
+        this_minute = int(at.timestamp()) // 60
+        minute, count = self._counts.pop(address, (this_minute, 0))
+        self._counts[address] = (this_minute, count + 1 if minute == this_minute else 1)
+        if len(self._counts) > _ADDRESSES_REMEMBERED:
+            self._counts.popitem(last=False)
+
+
+class Access:
+    """Decides who may call the admin and finance routes, and on whose rows."""
+
+    def __init__(self, engine: AsyncEngine, principals: Principals, master_key: str) -> None:
+        self._engine = engine
         self._principals = principals
         self._pepper = principals.pepper
         self._master_digest = digest_key(self._pepper, master_key)
+        self._wrong_keys = WrongKeys()
 
-    async def require_admin(self, request: Request[Any, Any, Any]) -> Actor:
-        """Raises Unauthenticated, and Forbidden for any key but the master key."""
+    async def require_admin(self, request: AnyRequest) -> Actor:
+        """For a handler that does not keep to a tenant itself: the caller reaches everything, or the request names
+        rows of the caller's own, as the rule of the route says.
+
+        Raises Unauthenticated, RateLimited, Forbidden, and NotFound for what belongs to others.
+        """
         caller = await self.require_caller(request)
-        if caller.principal is None:
-            return caller.actor
-        raise Forbidden(
-            f'the key "…{caller.principal.key.last_four}" is a virtual key and may not call '
-            f"{request.method} {request.url.path}: it needs the role proxy_admin, that is, the master key"
-        )
+        if not caller.tenant.everything:
+            rule = _rule(request)
+            if rule is None or not rule.named:
+                raise _refused(request, caller, None)
+            async with reading(self._engine) as connection:
+                await check_named(connection, request, rule, caller.tenant)
+        return caller.actor
 
-    async def require_caller(self, request: Request[Any, Any, Any]) -> Caller:
-        """Raises Unauthenticated (missing, unknown, blocked, expired), Forbidden for a route the key may not call."""
+    async def require_caller(self, request: AnyRequest) -> Caller:
+        """For a handler that keeps to ``tenant``. Raises Unauthenticated (missing, unknown, blocked, expired),
+        RateLimited for an address that tries many wrong keys, Forbidden for a route that no role of the caller may
+        call, or its key may not."""
+        principal = await self._find_principal(request)
+        actor = _actor(request, principal)
+        if principal is None:
+            return Caller(None, actor, MASTER, EVERYTHING)
+        _check(principal, request.url.path)
+        key = principal.key
+        async with reading(self._engine) as connection:
+            standing = await find_standing(connection, key.key_id, key.user_id)
+        rule = _rule(request)
+        tenant = None if rule is None else tenant_of(standing, rule.action)
+        caller = Caller(principal, actor, standing, tenant or Tenant())
+        if tenant is None:
+            raise _refused(request, caller, None if rule is None else rule.action)
+        return caller
+
+    async def _find_principal(self, request: AnyRequest) -> Principal | None:
         credentials = find_credentials(request.scope["headers"])
         if not credentials:
             raise Unauthenticated(
@@ -82,18 +137,44 @@ class Access:
             digest = digest_key(self._pepper, credential)
             if hmac.compare_digest(digest, self._master_digest):
                 found[digest] = None
-            elif may_be_key(credential) and (principal := await self._principals.find(digest)) is not None:
+            elif may_be_key(credential) and (principal := await self._look_up(request, digest)) is not None:
                 found[digest] = principal
         if not found:
+            self._wrong_keys.note(_address(request), now())
             raise Unauthenticated(
                 f'unknown API key "…{credentials[0][-4:]}"; this gateway knows no such key: check it, or ask an admin'
             )
         if len(found) > 1:
             raise Unauthenticated("two different valid keys were sent in one request; send one")
-        principal = next(iter(found.values()))
-        if principal is not None:
-            _check(principal, request.url.path)
-        return Caller(principal, _actor(request, principal))
+        return next(iter(found.values()))
+
+    async def _look_up(self, request: AnyRequest, digest: bytes) -> Principal | None:
+        address, at = _address(request), now()
+        if self._wrong_keys.too_many(address, at) and not self._principals.remembers(digest):
+            # Keys that are in use behind the same address go on working.
+            raise RateLimited(
+                f"more than {WRONG_KEYS_PER_MINUTE} unknown keys in a minute from {address}; wait, and check the key",
+                retry_after_s=60 - int(at.timestamp()) % 60,
+            )
+        return await self._principals.find(digest)
+
+
+def _rule(request: AnyRequest) -> Rule | None:
+    return rule_for(request.method, request.scope["path_template"])
+
+
+def _refused(request: AnyRequest, caller: Caller, action: str | None) -> Forbidden:
+    assert caller.principal is not None
+    *others, last = roles_that_may(action)
+    roles = f"one of the roles {', '.join(others)} and {last}" if others else f"the role {last}, or the master key"
+    return Forbidden(
+        f'the key "…{caller.principal.key.last_four}" has the role {" and ".join(caller.standing.roles)} and may not '
+        f"call {request.method} {request.url.path}: it needs {roles}"
+    )
+
+
+def _address(request: AnyRequest) -> str:
+    return request.client.host if request.client is not None else ""
 
 
 def _check(principal: Principal, path: str) -> None:
@@ -116,7 +197,7 @@ def _check(principal: Principal, path: str) -> None:
         raise Forbidden(f'the key "…{key.last_four}" may not call {path}; it may call: {", ".join(key.allowed_routes)}')
 
 
-def _actor(request: Request[Any, Any, Any], principal: Principal | None) -> Actor:
+def _actor(request: AnyRequest, principal: Principal | None) -> Actor:
     address = request.client.host if request.client is not None else None
     changed_by = request.headers.get("litellm-changed-by", "")[:_LONGEST_CHANGED_BY] or None
     if principal is None:

@@ -30,7 +30,7 @@ def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: 
     pepper = principals.pepper
     return {
         "audit_trail": _provide(AuditTrail(engine)),
-        "access": _provide(Access(principals, master_key)),
+        "access": _provide(Access(engine, principals, master_key)),
         "keys": _provide(Keys(engine, principals, pepper)),
         "key_reading": _provide(KeyReading(engine, pepper)),
         "teams": _provide(Teams(engine, principals)),

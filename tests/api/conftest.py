@@ -1,0 +1,5 @@
+"""See tests/api/support.py."""
+
+from tests.api.support import admin_door
+
+__all__ = ["admin_door"]
