@@ -1,7 +1,9 @@
-"""The background loops of one process: renew holds, drain receipts, sweep orphans, make partitions, watch keys."""
+"""The background loops of one process: renew holds, drain receipts, sweep orphans, make partitions, watch keys,
+compare the sums of reports with their receipts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from app.base import clock
 from app.base.errors import StorageUnavailable
@@ -14,6 +16,7 @@ from app.storage.principals import Principals
 _DRAIN_EVERY_S = 0.5  # each drain costs a transaction and a lock, so a second's receipts go together
 _SWEEP_EVERY_S = 5.0
 _PARTITIONS_EVERY_S = 6 * 3600.0
+_COMPARE_EVERY_S = 3600.0
 _LONGEST_PAUSE_S = 5.0
 
 
@@ -37,6 +40,7 @@ class Worker:
             "drain": _forever("drain", self._drain, _DRAIN_EVERY_S),
             "sweep": _forever("sweep", self._sweep, min(_SWEEP_EVERY_S, self._lease_s / 4)),
             "partitions": _forever("partitions", self._make_partitions, _PARTITIONS_EVERY_S),
+            "compare": _forever("compare", self._compare, _COMPARE_EVERY_S),
             "watch": _forever("watch", self._principals.watch, 1.0),
         }
         self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
@@ -67,6 +71,18 @@ class Worker:
 
     async def _make_partitions(self) -> None:
         await self._books.ensure_partitions(clock.now())
+
+    async def _compare(self) -> None:
+        today = clock.now().date()
+        wrong = await self._books.compare_sums([today - timedelta(days=1), today])
+        self._metrics.wrong_days.set(len(wrong))
+        for day in wrong:
+            self._log.error(
+                "the sums of the reports are not those of the receipts; run: keyhouse spend rebuild-aggregates",
+                day=str(day.day),
+                booked_nanousd=day.booked_nanousd,
+                reported_nanousd=day.reported_nanousd,
+            )
 
 
 async def _forever(name: str, work: Callable[[], Awaitable[object]], pause_s: float) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.base.ids import new_id
 from app.domain.spend import Receipt
-from app.storage.books import Books
+from app.storage.books import Books, hold_book
 from app.storage.postgres.aggregates import Comparison, compare_day, days_with_spend, rebuild_day
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
@@ -118,3 +118,24 @@ async def test_sums_outlive_their_receipts(books: Books, engine: AsyncEngine) ->
         assert await days_with_spend(connection) == (NOON.date(), NOON.date())
     found = await compare(engine)
     assert (found.reported_nanousd, found.receipts_are_gone) == (5, True)
+
+
+async def test_the_worker_is_told_of_days_that_differ(books: Books, engine: AsyncEngine) -> None:
+    await books.book_directly([at(0, 5), at(24 * 60, 7)])
+    days = [NOON.date(), NOON.date() + timedelta(days=1)]
+    assert await books.compare_sums(days) == []
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE spend_days SET cost_nanousd = 8 WHERE cost_nanousd = 7"))
+    (wrong,) = await books.compare_sums(days)
+    assert (wrong.day, wrong.booked_nanousd, wrong.reported_nanousd) == (days[1], 7, 8)
+
+
+async def test_nothing_is_booked_while_sums_are_written_anew(books: Books, engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await hold_book(connection)
+        booking = asyncio.create_task(books.book_directly([at(0, 5)]))
+        await asyncio.sleep(0.2)
+        assert not booking.done()
+        assert await rebuild_day(connection, NOON.date()) == 0
+    await booking
+    assert (await compare(engine)).booked_nanousd == 5
