@@ -1,4 +1,4 @@
-"""Errors in OpenAI's shape, which chat completions and the Responses API share: written for clients, read of hosts."""
+"""Errors in OpenAI's shape, which chat completions and the Responses API share, as they are written for clients."""
 
 import msgspec
 
@@ -11,7 +11,6 @@ from app.base.errors import (
     UpstreamRejected,
 )
 from app.protocols.codec import Header, RenderedError
-from app.protocols.scanning import UNREADABLE
 
 _TYPES = {
     400: "invalid_request_error",
@@ -26,11 +25,6 @@ _TYPES = {
     529: "overloaded_error",
 }
 _UPSTREAM_TYPES = {429: "rate_limit_error", 529: "overloaded_error"}
-
-_OUR_CREDENTIAL = (401, 403)
-_LONGEST_MESSAGE = 4000
-_LONGEST_CODE = 100
-_decode = msgspec.json.Decoder().decode
 
 
 def render_error(error: GatewayError, request_id: str, budget_status: int | None = None) -> RenderedError:
@@ -75,36 +69,3 @@ def type_of(error: GatewayError, status: int) -> str:
             return _UPSTREAM_TYPES.get(status, "api_error")
         case _:
             return _TYPES.get(status, "api_error")
-
-
-def parse_error(status: int, body: bytes, provider: str) -> UpstreamRejected:
-    """``{"error": {"message", "type", "code"}}``, and the shapes that compatible hosts write instead of it."""
-    try:
-        message, code = _said(_decode(body))
-    except UNREADABLE:
-        message, code = None, None
-    if status in _OUR_CREDENTIAL:
-        text = f"{provider} refused the gateway's own credential ({status}); tell whoever runs the gateway"
-        return UpstreamRejected(text, provider=provider, status=502)
-    return UpstreamRejected(
-        message or f"{provider} answered {status} without saying why",
-        provider=provider,
-        status=status if status >= 400 else 502,
-        code=code,
-    )
-
-
-def _said(value: object) -> tuple[str | None, str | None]:
-    """(message, code) of a decoded error, wherever the host put them."""
-    if isinstance(value, list) and value:
-        return _said(value[0])
-    if not isinstance(value, dict):
-        return None, None
-    inner = value.get("error")
-    if isinstance(inner, dict):
-        return _said(inner)
-    texts = (inner, value.get("message"), value.get("detail"))
-    message = next((text[:_LONGEST_MESSAGE] for text in texts if isinstance(text, str) and text.strip()), None)
-    codes = (value.get("code"), value.get("type"))
-    code = next((text[:_LONGEST_CODE] for text in codes if isinstance(text, str) and text), None)
-    return message, code

@@ -7,12 +7,13 @@ import msgspec
 
 from app.base.errors import UpstreamRejected
 from app.protocols.anthropic_messages.wire import UNREADABLE
+from app.protocols.secrets import without_keys
 
 _LONGEST_TEXT = 4096
 _FIRST_ERROR_STATUS = 400
 _LAST_ERROR_STATUS = 599
-_OURS = frozenset({401, 403})
-"""The host refuses our credential: the caller's is fine."""
+_OURS = frozenset({401, 402, 403})
+"""The host refuses our credential or our account: the caller's is fine."""
 
 _decode = msgspec.json.Decoder().decode
 _tags = re.compile(r"<(script|style).*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE).sub
@@ -22,7 +23,7 @@ _spaces = re.compile(r"\s+").sub
 def parse_error(status: int, body: bytes, provider: str) -> UpstreamRejected:
     code, text = _read(body)
     if status in _OURS:
-        said = f"{provider} refused the gateway's credential ({status})"
+        said, text = f"{provider} refused the gateway's credential ({status})", without_keys(text)
     elif _FIRST_ERROR_STATUS <= status <= _LAST_ERROR_STATUS:
         said = f"{provider} answered {status}"
     else:

@@ -7,6 +7,7 @@ import msgspec
 
 from app.base.errors import BudgetExhausted, GatewayError, Unauthenticated, UpstreamRejected
 from app.protocols.codec import Header, RenderedError
+from app.protocols.secrets import without_keys
 
 _STATUSES = {
     400: "INVALID_ARGUMENT",
@@ -45,7 +46,7 @@ _CODES = {
 }
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
-_OUR_CREDENTIAL = frozenset({401, 403})
+_OUR_CREDENTIAL = frozenset({401, 402, 403})
 _BAD_KEY = "API_KEY_INVALID"
 _LONGEST_MESSAGE = 4000
 _seconds = re.compile(r"(\d{1,9})(\.\d+)?s").fullmatch
@@ -96,7 +97,9 @@ def parse_error(status: int, body: bytes, provider: str) -> UpstreamRejected:
     # Google refuses a wrong key with a 400.
     if status in _OUR_CREDENTIAL or reason == _BAD_KEY:
         return UpstreamRejected(
-            f"{provider} refused the gateway's credential: {message[:_LONGEST_MESSAGE]}", provider=provider, status=502
+            f"{provider} refused the gateway's credential: {without_keys(message[:_LONGEST_MESSAGE])}",
+            provider=provider,
+            status=502,
         )
     return UpstreamRejected(
         f"{provider} answered {status}: {message[:_LONGEST_MESSAGE]}",

@@ -23,7 +23,7 @@ from app.protocols.envelope import read_fields, read_flag, read_loosely, read_mo
 from app.protocols.events import Generation
 from app.protocols.ollama import answer_parse, answer_render, errors, request_parse, request_render, usage
 from app.protocols.ollama.dialect import OllamaDialect
-from app.protocols.openai_errors import parse_error
+from app.protocols.openai_rejections import parse_error
 
 
 class Ollama:

@@ -21,8 +21,8 @@ from app.protocols.events import (
 from app.protocols.opaque import Seal
 from app.protocols.openai_chat.calls import Calls
 from app.protocols.openai_chat.dialect import dialect_of
-from app.protocols.openai_chat.rejections import failure_of
 from app.protocols.openai_chat.thoughts import Details, shown_text
+from app.protocols.openai_rejections import failure_of
 from app.protocols.openai_usage import cost_of, exact_number, usage_of
 from app.protocols.scanning import lenient_reader
 

@@ -24,13 +24,13 @@ from app.protocols.events import Generation
 from app.protocols.openai_chat import errors, usage
 from app.protocols.openai_chat.answer_parse import ChatStreamParser, parse_response
 from app.protocols.openai_chat.dialect import dialect_of
-from app.protocols.openai_chat.rejections import parse_error
 from app.protocols.openai_chat.request_parse import parse_request
 from app.protocols.openai_chat.request_render import render_request
 from app.protocols.openai_chat.response_render import render_response
 from app.protocols.openai_chat.rewrite import rewrite
 from app.protocols.openai_chat.stream_render import ChatStreamRenderer
 from app.protocols.openai_limits import limit_headers
+from app.protocols.openai_rejections import parse_error
 
 _LARGEST_N = 128
 

@@ -6,7 +6,7 @@ import msgspec
 
 from app.base.errors import GatewayError, NotFound, UpstreamRejected
 from app.domain.spend import Admitted
-from app.protocols import openai_errors
+from app.protocols import openai_errors, openai_rejections
 from app.protocols.codec import (
     Asked,
     Dialect,
@@ -85,7 +85,7 @@ class OpenAICompletions:
         return answer.CompletionsStreamRenderer(asked)
 
     def parse_error(self, status: int, body: bytes, provider: str) -> UpstreamRejected:
-        return openai_errors.parse_error(status, body, provider)
+        return openai_rejections.parse_error(status, body, provider)
 
     def render_count(self, input_tokens: int) -> bytes:
         del input_tokens

@@ -33,6 +33,7 @@ from app.protocols.envelope import (
 from app.protocols.events import Generation
 from app.protocols.opaque import may_hold_foreign_seals
 from app.protocols.openai_limits import limit_headers
+from app.protocols.openai_rejections import parse_error
 from app.protocols.openai_responses import errors, seals, usage
 from app.protocols.openai_responses.request_parse import parse_request
 from app.protocols.openai_responses.request_render import render_request
@@ -102,7 +103,7 @@ class OpenAIResponses:
         return ResponsesRenderer(asked)
 
     def parse_error(self, status: int, body: bytes, provider: str) -> UpstreamRejected:
-        return errors.parse_error(status, body, provider)
+        return parse_error(status, body, provider)
 
     def render_count(self, input_tokens: int) -> bytes:
         del input_tokens

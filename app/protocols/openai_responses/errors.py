@@ -1,10 +1,10 @@
 """Errors born in the gateway, as Codex and other clients of the Responses API understand them."""
 
 from app.base.errors import GatewayError
-from app.protocols.openai_errors import parse_error, render_error, type_of
+from app.protocols.openai_errors import render_error, type_of
 from app.protocols.openai_responses.wire import encode
 
-__all__ = ["failure_code", "failure_status", "parse_error", "render_error", "render_stream_error", "response_id"]
+__all__ = ["failure_code", "failure_status", "render_error", "render_stream_error", "response_id"]
 
 # The number of the event before is not known here, but numbers rise.
 _LAST_NUMBER = 1_000_000_000

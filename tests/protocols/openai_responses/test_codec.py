@@ -72,11 +72,12 @@ def test_a_hosts_refusal_keeps_its_words() -> None:
     ("status", "body", "seen", "says"),
     [
         (401, b'{"error":{"message":"Incorrect API key provided: sk-abc"}}', 502, "credential"),
-        (403, b"", 502, "credential"),
+        (402, b"", 502, "no credit"),
+        (403, b"", 502, "account"),
         (429, b'{"error":{"message":"slow"}}', 429, "slow"),
-        (500, b"<html>oops</html>", 500, "openai answered 500"),
+        (500, b"<html>oops</html>", 500, "openai answered with status 500"),
         (404, b'{"detail":"Not Found"}', 404, "Not Found"),
-        (200, b"", 502, "openai answered 200"),
+        (200, b"", 502, "openai answered with status 200"),
     ],
 )
 def test_any_refusal_of_a_host_is_understood(status: int, body: bytes, seen: int, says: str) -> None:

@@ -1,12 +1,12 @@
-"""What a host says when it refuses: read from whatever stands in the body."""
+"""What a host of OpenAI's protocols, or one like it, says when it refuses: read from whatever stands in the body."""
 
-import re
 from typing import Any, NamedTuple
 
 import msgspec
 
 from app.base.errors import UpstreamRejected
 from app.protocols.scanning import UNREADABLE
+from app.protocols.secrets import without_keys
 
 _decode = msgspec.json.Decoder().decode
 _LONGEST_TEXT = 2000
@@ -26,8 +26,6 @@ _STATUS_BY_WORD = (
     ("unavailable", 503),
 )
 _BROKEN = 502
-# OpenAI repeats the key that it refuses, with its middle masked.
-_KEY = re.compile(r"\b(?:sk|gsk|xai|rk|pk|key)[-_][\w*.-]{6,}|[\w*-]*\*{3,}[\w*-]*|\b[A-Za-z0-9_-]{32,}\b")
 
 
 class Complaint(NamedTuple):
@@ -43,7 +41,7 @@ def parse_error(status: int, body: bytes, provider: str) -> UpstreamRejected:
     complaint = _read(body)
     text = complaint.message or f"{provider} answered with status {status} and no explanation"
     if status in _OUR_ACCOUNT:
-        text = f"{provider} {_OUR_ACCOUNT[status]}: {_KEY.sub('…', text)}"
+        text = f"{provider} {_OUR_ACCOUNT[status]}: {without_keys(text)}"
     return UpstreamRejected(text, provider=provider, status=status_for_caller(status), code=complaint.code)
 
 
@@ -113,8 +111,12 @@ def _code_of(error: dict[str, Any]) -> tuple[str | None, int | None]:
 
 
 def _plain_text(body: bytes) -> str | None:
-    text = body[: _LONGEST_TEXT * 4].decode(errors="replace").strip()
-    return None if text.startswith("<") else _short(text)
+    """A page of HTML is none, nor is JSON that is cut off."""
+    try:
+        text = body[: _LONGEST_TEXT * 4].decode().strip()
+    except UnicodeDecodeError:
+        return None
+    return None if text.startswith(("<", "{", "[")) else _short(text)
 
 
 def _short(text: object) -> str | None:
