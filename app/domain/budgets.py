@@ -43,6 +43,11 @@ class Budget:
     owned_since: datetime | None = None
     shared: bool = False
 
+    @property
+    def counted_since(self) -> datetime:
+        """Since when every call of the owner has been counted on it."""
+        return self.counting_since if self.owned_since is None else max(self.counting_since, self.owned_since)
+
 
 @dataclass(frozen=True, slots=True)
 class BudgetWindow:
@@ -106,10 +111,10 @@ def window_at(budget: Budget, at: datetime) -> BudgetWindow:
 def counter_name(scope: str, budget: Budget, window: BudgetWindow) -> str:
     """The name, one word, of the counter of a window of an owner's budget; ``scope`` says whose (app.domain.tenancy).
 
-    A new definition of the budget counts afresh (from the receipts), so it has counters of its own.
+    A new definition of the budget, and one in new hands, counts afresh (from the receipts): it has its own counters.
     """
     name = quote(budget.budget_id, safe="")
-    since = f"{name}:{int(budget.counting_since.timestamp() * 1000)}:{int(window.start.timestamp())}"
+    since = f"{name}:{int(budget.counted_since.timestamp() * 1000)}:{int(window.start.timestamp())}"
     # A key's own budget has no other owner. A key's scope has no colon.
     return since if not budget.shared and ":" not in scope else f"{scope}:{since}"
 

@@ -166,7 +166,6 @@ def budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[B
 
 def _budget_claim(scope: str, budget: Budget, most: Estimate, at: datetime) -> BudgetClaim:
     window = window_at(budget, at)
-    since = budget.counting_since
     return BudgetClaim(
         counter=counter_name(scope, budget, window),
         budget_id=budget.budget_id,
@@ -175,7 +174,7 @@ def _budget_claim(scope: str, budget: Budget, most: Estimate, at: datetime) -> B
         hold_nanousd=most.hold_nanousd,
         start=window.start,
         end=window.end,
-        counting_since=since if budget.owned_since is None else max(since, budget.owned_since),
+        counting_since=budget.counted_since,
     )
 
 

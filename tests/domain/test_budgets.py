@@ -1,5 +1,6 @@
 """In which window of time a budget counts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.base.ids import BudgetId
-from app.domain.budgets import Budget, BudgetWindow, after, parse_duration, window_at
+from app.domain.budgets import Budget, BudgetWindow, after, counter_name, parse_duration, window_at
 
 
 def at(text: str) -> datetime:
@@ -100,3 +101,27 @@ def test_a_duration_is_written_as_it_was_read(text: str) -> None:
 )
 def test_a_month_later_is_the_same_day_or_the_last(duration: str, start: str, end: str) -> None:
     assert after(parse_duration(duration), at(start)) == at(end)
+
+
+def test_a_counter_is_of_one_owner_one_definition_and_one_window() -> None:
+    own = budget("1mo")
+    shared = replace(own, shared=True)
+    january, february = window_at(own, at("2026-01-20T00:00:00")), window_at(own, at("2026-02-20T00:00:00"))
+    redefined = replace(own, counting_since=at("2026-01-19T00:00:00"))
+    handed_over = replace(own, owned_since=at("2026-01-18T00:00:00"))
+    names = [
+        counter_name("key_1", own, january),
+        counter_name("key_1", own, february),
+        counter_name("key_1", redefined, january),
+        counter_name("key_1", handed_over, january),
+        counter_name("key_1", shared, january),
+        counter_name("key_2", shared, january),
+        counter_name("team:a", own, january),
+        counter_name("user:a", own, january),
+    ]
+
+    assert len(set(names)) == len(names)
+    assert all(name.split() == [name] for name in names)
+    assert counter_name("key_1", replace(own, owned_since=at("2025-01-01T00:00:00")), january) == names[0]
+    # The name of before there were levels: counters in use stay in use.
+    assert names[0] == f"budget_1:{int(own.anchor.timestamp() * 1000)}:{int(january.start.timestamp())}"

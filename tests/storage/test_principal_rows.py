@@ -1,11 +1,11 @@
 """What is read with a key: every level above it that sets something, each with its own budget and limits."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import new_id
@@ -149,12 +149,23 @@ async def test_a_key_of_a_team_belongs_to_the_teams_organization(rows: Rows) -> 
     assert [level.models for level in principal.levels] == [("a",)]
 
 
-async def test_an_owner_has_its_budget_since_its_row_last_changed(rows: Rows) -> None:
-    late, later = SINCE + timedelta(days=1), SINCE + timedelta(days=2)
-    budget_id = await rows.budget(3, shared=True)
-    await rows.team(member_budget_id=budget_id, budget_id=budget_id, updated_at=late)
-    await rows.user()
-    await rows.member(created_at=later)
-    principal = await rows.find(team_id=rows.team_id, user_id=rows.user_id)
-    since = [level.budget.owned_since for level in principal.levels if level.budget is not None]
-    assert since == [later, late]
+async def test_an_owner_has_its_budget_since_it_was_given_it(rows: Rows) -> None:
+    shared, other = await rows.budget(3, shared=True), await rows.budget(4, shared=True)
+    # The clock of a transaction stands still, so what is written first is dated back.
+    await rows.team(member_budget_id=shared, budget_id=shared, budget_since=SINCE, member_budget_since=SINCE)
+    await rows.user(budget_id=shared, budget_since=None)
+    await rows.member(budget_id=other, budget_since=SINCE)
+    before = await rows.find(team_id=rows.team_id, user_id=rows.user_id)
+    assert since_of(before) == {"member": SINCE, "team": SINCE, "user": None}
+
+    await rows.connection.execute(update(memberships).values(budget_id=None))
+    await rows.connection.execute(update(teams).values(budget_id=shared, team_alias="blue"))
+    await rows.connection.execute(update(users).values(budget_id=other))
+    found = await find_principal(rows.connection, rows.digest, SINCE)
+    assert found is not None
+    (at,) = (await rows.connection.execute(select(func.now()))).one()
+    assert since_of(found[0]) == {"member": at, "team": SINCE, "user": at}
+
+
+def since_of(principal: Principal) -> dict[str, datetime | None]:
+    return {level.kind: level.budget.owned_since for level in principal.levels if level.budget is not None}

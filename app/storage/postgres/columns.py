@@ -32,6 +32,11 @@ def optional_time_column(name: str) -> Column[Any]:
     return Column(name, DateTime(timezone=True))
 
 
+def since_column(name: str) -> Column[Any]:
+    """When the reference of the same name last changed, as a trigger notes it; null is longer ago than was noted."""
+    return Column(name, DateTime(timezone=True), server_default=NOW)
+
+
 def texts_column(name: str) -> Column[Any]:
     return Column(name, ARRAY(Text), nullable=False, server_default=NO_TEXTS)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import FromClause, and_, func, literal, select
+from sqlalchemy import FromClause, and_, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId
@@ -33,7 +33,7 @@ _BUDGETS: dict[str, Any] = {owner: budgets.alias(f"budget_of_{owner}") for owner
 _ORGANIZATION_ID = func.coalesce(teams.c.organization_id, keys.c.organization_id)
 
 _COLUMNS = [
-    *(keys.c[name] for name in ("key_id", "key_alias", "team_id", "user_id", "created_at", "updated_at")),
+    *(keys.c[name] for name in ("key_id", "key_alias", "team_id", "user_id", "created_at")),
     *(keys.c[name] for name in ("models", "aliases", "allowed_routes", "metadata", "tags", "expires_at", "blocked")),
     _ORGANIZATION_ID.label("organization_id"),
     teams.c.team_alias,
@@ -43,9 +43,12 @@ _COLUMNS = [
     organizations.c.organization_alias,
     *(_OWNERS[owner].c.models.label(f"{owner}_models") for owner in ("team", "user", "organization")),
     *(_OWNERS[owner].c.blocked.label(f"{owner}_blocked") for owner in ("team", "user", "organization")),
-    *(_OWNERS[owner].c.updated_at.label(f"{owner}_since") for owner in ("key", "team", "user", "organization")),
-    # The default of all members is the team's, and as new as its row.
-    func.greatest(memberships.c.created_at, teams.c.updated_at).label("member_since"),
+    *(_OWNERS[owner].c.budget_since.label(f"{owner}_since") for owner in ("key", "team", "user", "organization")),
+    # A member without a budget of its own has the team's for members: since either of them changed.
+    case(
+        (memberships.c.budget_id.is_not(None), memberships.c.budget_since),
+        else_=func.greatest(memberships.c.budget_since, teams.c.member_budget_since),
+    ).label("member_since"),
     *(table.c[name].label(f"{owner}_{name}") for owner, table in _OWNERS.items() for name in _LIMITS),
     *(table.c[name].label(f"{owner}_budget_{name}") for owner, table in _BUDGETS.items() for name in _TERMS),
 ]

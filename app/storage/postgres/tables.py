@@ -29,6 +29,7 @@ from app.storage.postgres.columns import (
     metadata,
     optional_time_column,
     reference_column,
+    since_column,
     texts_column,
     time_column,
 )
@@ -43,6 +44,7 @@ organizations = Table(
     time_column("created_at"),
     time_column("updated_at"),
     reference_column("budget_id", "budgets.budget_id"),
+    since_column("budget_since"),
     *limit_columns(),
     flag_column("blocked"),
     Column("created_by", Text),
@@ -63,9 +65,11 @@ teams = Table(
     time_column("updated_at"),
     Column("updated_by", Text, nullable=False),
     reference_column("budget_id", "budgets.budget_id"),
+    since_column("budget_since"),
     *limit_columns(),
     # What each member may spend where the membership has no budget of its own.
     reference_column("member_budget_id", "budgets.budget_id"),
+    since_column("member_budget_since"),
     Index("ix_teams_organization_id", "organization_id"),
 )
 
@@ -82,6 +86,7 @@ users = Table(
     time_column("updated_at"),
     texts_column("models"),
     reference_column("budget_id", "budgets.budget_id"),
+    since_column("budget_since"),
     *limit_columns(),
     flag_column("blocked"),
     Column("created_by", Text),
@@ -96,6 +101,7 @@ memberships = Table(
     Column("role", Text, nullable=False, server_default=text("'user'")),
     time_column("created_at"),
     reference_column("budget_id", "budgets.budget_id"),
+    since_column("budget_since"),
     *limit_columns(),
     PrimaryKeyConstraint("team_id", "user_id"),
     Index("ix_memberships_user_id", "user_id"),
@@ -159,6 +165,7 @@ keys = Table(
     reference_column("team_id", "teams.team_id"),
     reference_column("user_id", "users.user_id"),
     reference_column("budget_id", "budgets.budget_id"),
+    since_column("budget_since"),
     texts_column("models"),
     map_column("aliases"),
     texts_column("allowed_routes"),
