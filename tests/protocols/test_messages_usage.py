@@ -32,6 +32,8 @@ STREAMS = {
     "cr": UsageReport(Usage(input=11, cache_read=5, output=8), True, 5, "end_turn"),
     "error_midway": UsageReport(Usage(input=472, cache_read=2, output=2), False, 14),
     "zeroed_delta": UsageReport(Usage(input=64, cache_read=10, output=21), True, 2, "end_turn"),
+    "json_tool": UsageReport(Usage(input=300, output=40), True, 38, "tool_use"),
+    "redacted": UsageReport(Usage(input=9, output=22), True, 12, "refusal"),
     "late_input": UsageReport(Usage(input=310, cache_read=256, cache_write_5m=20, output=21), True, 2, "end_turn"),
 }
 
