@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.clock import now
+from app.domain.roles import EVERYTHING, MASTER, Standing, Tenant
 from app.storage.postgres.audit import AuditEntry, insert_entry
 
 # LiteLLM's name for whoever holds the master key; scripts compare with it.
@@ -17,13 +18,16 @@ MASTER_ACTOR = "default_user_id"
 class Actor:
     """``changed_by`` is what the ``litellm-changed-by`` header says: on whose behalf ``name`` acts.
 
-    ``key_id`` is the virtual key that was shown; None for the master key.
+    ``key_id`` is the virtual key that was shown; None for the master key. ``tenant`` is whose rows this action may
+    touch, ``standing`` what the actor is.
     """
 
     name: str = MASTER_ACTOR
     client_address: str | None = None
     changed_by: str | None = None
     key_id: str | None = None
+    tenant: Tenant = EVERYTHING
+    standing: Standing = MASTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.base.clock import now
+from app.base.errors import NotFound
 from app.base.ids import BudgetId
 from app.base.money import NanoUSD
 from app.domain.budgets import Budget, parse_duration, window_at
 from app.domain.keys import digest_imported, digest_key
+from app.domain.roles import EVERYTHING, Tenant
 from app.storage.postgres import keys as rows
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.keys import KeyFilter, Page, StoredKey
@@ -40,41 +42,51 @@ class KeyReading:
         self._engine = engine
         self._pepper = pepper
 
-    async def find(self, reference: str) -> KeyView | None:
+    async def find(self, reference: str, tenant: Tenant) -> KeyView | None:
         """By key id, whole key, or SHA-256 of the key in hex; deleted keys too."""
         async with transaction(self._engine) as connection:
-            found = await find_referenced(connection, self._pepper, reference)
+            found = await find_referenced(connection, tenant, self._pepper, reference)
             return None if found is None else (await views(connection, [found], now()))[0]
 
-    async def find_id(self, reference: str) -> str:
-        """The key id behind a reference; the reference itself when no key is known by it."""
+    async def find_id(self, reference: str, tenant: Tenant = EVERYTHING) -> str:
+        """The key id behind a reference; the reference itself when no key is known by it.
+
+        Raises NotFound for a key that is not the tenant's, as for one that never was.
+        """
         async with transaction(self._engine) as connection:
-            found = await find_referenced(connection, self._pepper, reference)
+            found = await find_referenced(connection, tenant, self._pepper, reference)
+        if found is None and not tenant.everything:
+            raise NotFound(f'no such key: "{shown(reference)}"', param="api_key")
         return reference if found is None else found.key_id
 
-    async def list(self, wanted: KeyFilter, page: Page) -> tuple[list[KeyView], int]:
+    async def list(self, tenant: Tenant, wanted: KeyFilter, page: Page) -> tuple[list[KeyView], int]:
         """One page, and how many keys there are on all pages."""
         at = now()
         async with transaction(self._engine) as connection:
-            found, total = await rows.list_keys(connection, wanted, page, at)
+            found, total = await rows.list_keys(connection, tenant, wanted, page, at)
             return await views(connection, found, at), total
 
 
 async def find_referenced(
-    connection: AsyncConnection, pepper: bytes, reference: str, *, lock: bool = False
+    connection: AsyncConnection, tenant: Tenant, pepper: bytes, reference: str, *, lock: bool = False
 ) -> StoredKey | None:
     """The key meant by a whole key, by its SHA-256 in hex (LiteLLM's token), or by our key id."""
     if "\0" in reference:  # which Postgres takes for an error in the query
         return None
     if reference.startswith("sk-"):
-        return await rows.find_key_by_digest(connection, digest_key(pepper, reference), lock=lock)
+        return await rows.find_key_by_digest(connection, tenant, digest_key(pepper, reference), lock=lock)
     if len(reference) == _SHA256_HEX_LENGTH:
         try:
             sha256 = bytes.fromhex(reference)
         except ValueError:
             return None
-        return await rows.find_key_by_digest(connection, digest_imported(pepper, sha256), lock=lock)
-    return await rows.find_key(connection, reference, lock=lock)
+        return await rows.find_key_by_digest(connection, tenant, digest_imported(pepper, sha256), lock=lock)
+    return await rows.find_key(connection, tenant, reference, lock=lock)
+
+
+def shown(reference: str) -> str:
+    """A reference as an error may repeat it: of a whole key, only the end."""
+    return f"sk-...{reference[-4:]}" if reference.startswith("sk-") else reference
 
 
 async def views(connection: AsyncConnection, found: Sequence[StoredKey], at: datetime) -> list[KeyView]:

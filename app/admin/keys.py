@@ -10,13 +10,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.key_reading import KeyView, find_referenced, views
+from app.admin.key_reading import KeyView, find_referenced, shown, views
+from app.admin.key_rights import check_change, check_secret, terms_of_new
 from app.admin.key_terms import KeyTerms, check_supplied_key, columns_of
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
 from app.base.ids import KeyId, new_id
 from app.domain.budgets import Duration, after
 from app.domain.keys import digest_key, mint_key
+from app.domain.roles import EVERYTHING
 from app.storage.postgres import keys as rows
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.keys import StoredKey
@@ -43,19 +45,27 @@ class Keys:
 
     async def generate(self, terms: KeyTerms, actor: Actor, supplied: str | None = None) -> IssuedKey:
         """Raises Unprocessable: a bad or taken ``supplied`` key, a taken alias, an unknown team."""
+        async with transaction(self._engine) as connection:
+            issued = await self.issue(connection, terms, actor, supplied)
+        await self._principals.announce(issued.view.key.key_id)
+        return issued
+
+    async def issue(
+        self, connection: AsyncConnection, terms: KeyTerms, actor: Actor, supplied: str | None = None
+    ) -> IssuedKey:
+        """``generate`` in the transaction of the caller, who announces the key."""
         at = now()
+        terms = terms_of_new(terms, actor)
         secret, digest = self._secret(supplied, "key")
         columns = columns_of(terms, at)
         key_id = KeyId(new_id("key"))
-        async with transaction(self._engine) as connection:
-            await self._check_digest(connection, digest, supplied, "key")
-            await self._check_owners(connection, terms, columns)
-            columns |= {"key_id": key_id, "digest": digest, "last_four": secret[-4:], "created_at": at}
-            columns |= {"updated_at": at, "created_by": actor.name, "updated_by": actor.name}
-            columns["budget_id"] = await _create_budget(connection, terms, at)
-            await _write(rows.insert_key(connection, columns), columns)
-            view = await self._record(connection, actor, "key.generate", None, key_id)
-        await self._principals.announce(key_id)
+        await self._check_digest(connection, digest, supplied, "key")
+        await self._check_owners(connection, terms, columns)
+        columns |= {"key_id": key_id, "digest": digest, "last_four": secret[-4:], "created_at": at}
+        columns |= {"updated_at": at, "created_by": actor.name, "updated_by": actor.name}
+        columns["budget_id"] = await _create_budget(connection, terms, at)
+        await _write(rows.insert_key(connection, columns), columns)
+        view = await self._record(connection, actor, "key.generate", None, key_id)
         return IssuedKey(secret, view)
 
     async def update(self, reference: str, terms: KeyTerms, actor: Actor) -> KeyView:
@@ -72,7 +82,9 @@ class Keys:
         at = now()
         secret, digest = self._secret(supplied, "new_key")
         async with transaction(self._engine) as connection:
-            before = await self._get(connection, reference)
+            before = await self._get(connection, actor, reference)
+            check_secret(before, actor)
+            check_change(before, terms, actor)
             await self._check_digest(connection, digest, supplied, "new_key")
             if grace is None:
                 await rows.end_retired_digests(connection, before.key_id, at)
@@ -100,9 +112,9 @@ class Keys:
         deleted: dict[KeyId, str] = {}
         async with transaction(self._engine) as connection:
             for name in references:
-                await self._delete_one(connection, await self._find(connection, name), name, deleted, actor)
+                await self._delete_one(connection, await self._find(connection, actor, name), name, deleted, actor)
             for alias in aliases:
-                found = await rows.find_key_by_alias(connection, alias, lock=True)
+                found = await rows.find_key_by_alias(connection, actor.tenant, alias, lock=True)
                 await self._delete_one(connection, found, alias, deleted, actor)
             if not deleted:
                 raise NotFound("no such key: none of those named exists; see GET /key/list", param="keys")
@@ -122,7 +134,8 @@ class Keys:
 
     async def _change(self, reference: str, terms: KeyTerms, actor: Actor, action: str) -> KeyView:
         async with transaction(self._engine) as connection:
-            before = await self._get(connection, reference)
+            before = await self._get(connection, actor, reference)
+            check_change(before, terms, actor)
             view = await self._apply(connection, before, terms, actor, action, {})
         await self._principals.announce(before.key_id)
         return view
@@ -149,20 +162,20 @@ class Keys:
     async def _record(
         self, connection: AsyncConnection, actor: Actor, action: str, before: StoredKey | None, key_id: KeyId
     ) -> KeyView:
-        stored = await rows.find_key(connection, key_id)
+        stored = await rows.find_key(connection, EVERYTHING, key_id)
         assert stored is not None
         earlier = None if before is None else _snapshot(before)
         await record_change(connection, actor, Change(action, "key", key_id, earlier, _snapshot(stored)))
         return (await views(connection, [stored], now()))[0]
 
-    async def _find(self, connection: AsyncConnection, reference: str) -> StoredKey | None:
-        found = await find_referenced(connection, self._pepper, reference, lock=True)
+    async def _find(self, connection: AsyncConnection, actor: Actor, reference: str) -> StoredKey | None:
+        found = await find_referenced(connection, actor.tenant, self._pepper, reference, lock=True)
         return None if found is None or found.deleted_at is not None else found
 
-    async def _get(self, connection: AsyncConnection, reference: str) -> StoredKey:
-        found = await self._find(connection, reference)
+    async def _get(self, connection: AsyncConnection, actor: Actor, reference: str) -> StoredKey:
+        found = await self._find(connection, actor, reference)
         if found is None:
-            raise NotFound(f'no such key: "{_shown(reference)}"; see GET /key/list', param="key")
+            raise NotFound(f'no such key: "{shown(reference)}"; see GET /key/list', param="key")
         return found
 
     def _secret(self, supplied: str | None, param: str) -> tuple[str, bytes]:
@@ -179,7 +192,7 @@ class Keys:
         if isinstance(terms.user_id, str):
             await ensure_user(connection, terms.user_id)
         if isinstance(terms.team_id, str):
-            team = await find_team(connection, terms.team_id)
+            team = await find_team(connection, EVERYTHING, terms.team_id)
             if team is None:
                 raise Unprocessable(
                     f'"team_id" is not the id of a team: "{terms.team_id}"; make the team first with POST /team/new',
@@ -254,8 +267,3 @@ async def _write(statement: Any, columns: dict[str, Any]) -> None:  # noqa: ANN4
 
 def _snapshot(key: StoredKey) -> dict[str, Any]:
     return {name: getattr(key, name) for name in StoredKey.__slots__}
-
-
-def _shown(reference: str) -> str:
-    """A reference as an error may repeat it: of a whole key, only the end."""
-    return f"sk-...{reference[-4:]}" if reference.startswith("sk-") else reference

@@ -13,6 +13,7 @@ from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
 from app.base.ids import new_id
+from app.domain.roles import EVERYTHING
 from app.storage.postgres import memberships as rows
 from app.storage.postgres.budgets import delete_own_budgets, find_budget
 from app.storage.postgres.engine import transaction
@@ -207,7 +208,7 @@ async def _look_for(connection: AsyncConnection, member: Member) -> StoredUser |
 
 
 async def _lock_team(connection: AsyncConnection, team_id: str) -> StoredTeam:
-    team = await find_team(connection, team_id, lock=True)
+    team = await find_team(connection, EVERYTHING, team_id, lock=True)
     if team is None:
         raise NotFound(f'no such team: "{team_id}"; see GET /team/list', param="team_id")
     return team

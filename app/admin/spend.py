@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.base.clock import now
 from app.base.money import NanoUSD
 from app.domain.report_periods import Interval, Period, list_periods, midnight
+from app.domain.roles import EVERYTHING, Tenant
 from app.storage.postgres import receipts as rows
 from app.storage.postgres import reports
 from app.storage.postgres.engine import transaction
@@ -81,24 +82,24 @@ class Spend:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def logs(self, wanted: ReceiptFilter) -> Sequence[Row[Any]]:
+    async def logs(self, tenant: Tenant, wanted: ReceiptFilter) -> Sequence[Row[Any]]:
         """Whole receipts, newest first, at most ``MOST_LOG_ROWS``."""
         async with transaction(self._engine) as connection:
-            return await rows.list_receipts(connection, wanted, MOST_LOG_ROWS)
+            return await rows.list_receipts(connection, tenant, wanted, MOST_LOG_ROWS)
 
-    async def report(self, ask: Ask) -> Found:
+    async def report(self, ask: Ask, tenant: Tenant = EVERYTHING) -> Found:
         async with transaction(self._engine) as connection:
             periods = await _periods(connection, ask)
             after = None if ask.after is None else (_place(periods, ask.after[0]), ask.after[1])
             report = Report(periods, ask.group_by, ask.only, ask.but_not, after, ask.most)
-            cells = await reports.list_cells(connection, report)
+            cells = await reports.list_cells(connection, tenant, report)
             return Found(periods, ask.group_by, cells, await _names(connection, ask.group_by, cells))
 
-    async def sums(self, ask: Ask, group_by: GroupBy) -> list[Sum]:
+    async def sums(self, ask: Ask, group_by: GroupBy, tenant: Tenant = EVERYTHING) -> list[Sum]:
         """By day, group, model, key and user, in that order; groups without a name come last."""
         dimension = _DIMENSIONS[group_by]
         wanted: tuple[Dimension, ...] = tuple(dict.fromkeys((dimension, "model", "key", "user")))
-        found = await self.report(Ask(ask.first, ask.last, ask.timezone, "day", wanted, ask.only))
+        found = await self.report(Ask(ask.first, ask.last, ask.timezone, "day", wanted, ask.only), tenant)
         sums = [
             Sum(
                 found.label(cell),

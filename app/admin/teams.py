@@ -16,6 +16,7 @@ from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
 from app.base.ids import TeamId, new_id
+from app.domain.roles import EVERYTHING
 from app.storage.postgres import keys as key_rows
 from app.storage.postgres import teams as rows
 from app.storage.postgres.budgets import StoredBudget, delete_own_budgets, find_budget, find_budgets
@@ -78,7 +79,7 @@ class Teams:
                 raise Unprocessable(
                     f'"team_id" is taken: "{team_id}"; choose another, or leave it out', param="team_id"
                 ) from error
-            team = await rows.find_team(connection, team_id)
+            team = await rows.find_team(connection, EVERYTHING, team_id)
             assert team is not None
             after = await _snapshot(connection, team)
             await record_change(connection, actor, Change("team.new", "team", team_id, None, after))
@@ -141,7 +142,7 @@ class Teams:
         async with transaction(self._engine) as connection:
             team = await _get(connection, team_id)
             page = Page(1, most_keys, "created_at", descending=True)
-            found, _ = await key_rows.list_keys(connection, KeyFilter(team_id=team_id), page, at)
+            found, _ = await key_rows.list_keys(connection, EVERYTHING, KeyFilter(team_id=team_id), page, at)
             view = (await team_views(connection, [team]))[0]
             members = await membership_views(connection, view.members, {team_id: team.member_budget_id})
             return view, await views(connection, found, at), members
@@ -149,7 +150,7 @@ class Teams:
     async def list(self, wanted: TeamFilter, number: int, size: int) -> tuple[list[TeamView], int]:
         """One page, newest first, and how many there are on all pages."""
         async with transaction(self._engine) as connection:
-            found, total = await rows.list_teams(connection, wanted, size, (number - 1) * size)
+            found, total = await rows.list_teams(connection, EVERYTHING, wanted, size, (number - 1) * size)
             return await team_views(connection, found), total
 
     async def _check_organization(self, connection: AsyncConnection, terms: TeamTerms) -> None:
@@ -217,7 +218,7 @@ async def remove_team(connection: AsyncConnection, team_id: str, actor: Actor) -
 
 
 async def _get(connection: AsyncConnection, team_id: str, *, lock: bool = False) -> StoredTeam:
-    team = await rows.find_team(connection, team_id, lock=lock)
+    team = await rows.find_team(connection, EVERYTHING, team_id, lock=lock)
     if team is None:
         raise NotFound(f'no such team: "{team_id}"; see GET /team/list', param="team_id")
     return team

@@ -3,7 +3,7 @@
 import hmac
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -121,7 +121,8 @@ class Access:
             standing = await find_standing(connection, key.key_id, key.user_id)
         rule = _rule(request)
         tenant = None if rule is None else tenant_of(standing, rule.action)
-        caller = Caller(principal, actor, standing, tenant or Tenant())
+        actor = replace(actor, tenant=tenant or Tenant(), standing=standing)
+        caller = Caller(principal, actor, standing, actor.tenant)
         if tenant is None:
             raise _refused(request, caller, None if rule is None else rule.action)
         return caller

@@ -112,6 +112,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/spend/logs", "spend.logs"),
     Rule("POST", "/spend/calculate", "spend.calculate"),
     Rule("GET", "/spend/*", "spend.reports"),
+    Rule("POST", "/spend/aggregates/*", "settings.change"),
     Rule("GET", "/global/*", "spend.reports"),
     Rule("GET", "/audit", "audit.read"),
     Rule("GET", "/audit/*", "audit.read"),
@@ -129,6 +130,10 @@ class Tenant:
     team_ids: frozenset[str] = frozenset()
     user_id: str | None = None
     key_id: str | None = None
+
+    def may_hold_rows_of(self, user_id: str) -> bool:
+        """Teams and organizations hold rows of people; else there are one's own."""
+        return self.everything or bool(self.organization_ids or self.team_ids) or user_id == self.user_id
 
 
 EVERYTHING = Tenant(everything=True)

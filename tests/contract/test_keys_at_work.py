@@ -159,4 +159,4 @@ async def test_a_virtual_key_is_no_admin(client: httpx.AsyncClient, admin: Admin
     assert answer.status_code == 403
     other = await admin.generate()
     seen = await client.get("/key/info", params={"key": other}, headers={"authorization": f"Bearer {key}"})
-    assert seen.status_code == 403
+    assert seen.status_code == 404

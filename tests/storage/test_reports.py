@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.base.ids import new_id
 from app.domain.report_periods import Interval, Period, list_periods
+from app.domain.roles import EVERYTHING
 from app.domain.spend import Receipt
 from app.storage.books import Books
 from app.storage.postgres.aggregates import compare_day, rebuild_day
@@ -75,7 +76,7 @@ async def book(engine: AsyncEngine, batch: Sequence[Receipt]) -> None:
 
 async def cells(engine: AsyncEngine, report: Report) -> list[Cell]:
     async with engine.connect() as connection:
-        return await list_cells(connection, report)
+        return await list_cells(connection, EVERYTHING, report)
 
 
 def expected(batch: Sequence[Receipt], group_by: Sequence[Dimension], periods: Sequence[Period]) -> Counter[Any]:

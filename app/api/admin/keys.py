@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 
-from app.admin.key_reading import KeyReading
+from app.admin.key_reading import KeyReading, shown
 from app.admin.keys import Keys
 from app.api.admin.answers import answer
 from app.api.admin.fields import MOST_BODY_BYTES, Body, check_names, is_null, read_body, read_texts
@@ -13,7 +13,7 @@ from app.api.admin.key_answers import render_info, render_issued, render_row
 from app.api.admin.key_fields import read_generate, read_regenerate, read_update, require_key
 from app.api.admin.queries import Query, read_choice, read_number, read_query, read_query_flag
 from app.api.security import Access
-from app.base.errors import Forbidden, NotFound, Unprocessable
+from app.base.errors import NotFound, Unprocessable
 from app.storage.postgres.keys import SORT_COLUMNS, KeyFilter, Page
 
 AnyRequest = Request[Any, Any, Any]
@@ -35,7 +35,7 @@ _LIST_PARAMETERS = (
 
 
 class KeyRoutes(Controller):
-    """Changes are the master key's; a virtual key may read itself."""
+    """Each works on the keys that the caller's roles reach (app.domain.roles); others do not exist for it."""
 
     request_max_body_size = MOST_BODY_BYTES
 
@@ -43,7 +43,7 @@ class KeyRoutes(Controller):
     async def generate(
         self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
     ) -> Response[bytes]:
-        actor = await access.require_admin(request)
+        actor = (await access.require_caller(request)).actor
         terms, supplied = read_generate(await read_body(request))
         return answer(render_issued(await keys.generate(terms, actor, supplied)))
 
@@ -51,7 +51,7 @@ class KeyRoutes(Controller):
     async def update(
         self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
     ) -> Response[bytes]:
-        actor = await access.require_admin(request)
+        actor = (await access.require_caller(request)).actor
         reference, terms = read_update(await read_body(request))
         view = await keys.update(reference, terms, actor)
         return answer({"key": reference, **render_row(view)})
@@ -60,7 +60,7 @@ class KeyRoutes(Controller):
     async def regenerate(
         self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
     ) -> Response[bytes]:
-        actor = await access.require_admin(request)
+        actor = (await access.require_caller(request)).actor
         named = request.path_params.get("name") or read_query(request, ("key",)).get("key")
         reference, terms, supplied, grace = read_regenerate(await read_body(request), named)
         return answer(render_issued(await keys.regenerate(reference, terms, actor, supplied=supplied, grace=grace)))
@@ -69,7 +69,7 @@ class KeyRoutes(Controller):
     async def block(
         self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
     ) -> Response[bytes]:
-        actor = await access.require_admin(request)
+        actor = (await access.require_caller(request)).actor
         reference = _read_key(await read_body(request))
         return answer(render_row(await keys.block(reference, actor, blocked=True)))
 
@@ -77,7 +77,7 @@ class KeyRoutes(Controller):
     async def unblock(
         self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
     ) -> Response[bytes]:
-        actor = await access.require_admin(request)
+        actor = (await access.require_caller(request)).actor
         reference = _read_key(await read_body(request))
         return answer(render_row(await keys.block(reference, actor, blocked=False)))
 
@@ -85,7 +85,7 @@ class KeyRoutes(Controller):
     async def delete(
         self, request: AnyRequest, access: NamedDependency[Access], keys: NamedDependency[Keys]
     ) -> Response[bytes]:
-        actor = await access.require_admin(request)
+        actor = (await access.require_caller(request)).actor
         body = await read_body(request)
         check_names(body, {"keys", "key_aliases"}, ())
         named = {name: read_texts(name, raw) for name, raw in body.items() if not is_null(raw)}
@@ -105,18 +105,16 @@ class KeyRoutes(Controller):
             if own is None:
                 raise Unprocessable("the master key has no row of its own; add ?key=… to name a key", param="key")
             reference = own.key_id
-        view = await key_reading.find(reference)
-        if own is not None and (view is None or view.key.key_id != own.key_id):
-            raise Forbidden(f'the key "…{own.last_four}" may see itself only; leave "key" out', param="key")
+        view = await key_reading.find(reference, caller.tenant)
         if view is None:
-            raise NotFound(f'no such key: "{_shown(reference)}"; see GET /key/list', param="key")
+            raise NotFound(f'no such key: "{shown(reference)}"; see GET /key/list', param="key")
         return answer({"key": reference, "info": render_info(view)})
 
     @get("/key/list")
     async def list_keys(
         self, request: AnyRequest, access: NamedDependency[Access], key_reading: NamedDependency[KeyReading]
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         query = read_query(request, _LIST_PARAMETERS)
         page = _read_page(query)
         whole = read_query_flag(query, "return_full_object", default=False)
@@ -129,7 +127,7 @@ class KeyRoutes(Controller):
             alias_is_substring=read_query_flag(query, "substring_matching", default=False),
             status=read_choice(query, "status", ("active", "blocked", "expired", "deleted")),
         )
-        found, total = await key_reading.list(wanted, page)
+        found, total = await key_reading.list(tenant, wanted, page)
         return answer(
             {
                 "keys": [render_row(view) if whole else view.key.key_id for view in found],
@@ -153,7 +151,3 @@ def _read_page(query: Query) -> Page:
         read_choice(query, "sort_by", SORT_COLUMNS.keys()) or "created_at",
         descending=order != "asc",
     )
-
-
-def _shown(reference: str) -> str:
-    return f"sk-...{reference[-4:]}" if reference.startswith("sk-") else reference

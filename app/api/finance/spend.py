@@ -13,6 +13,7 @@ from app.api.admin.queries import read_choice, read_query, read_query_flag
 from app.api.finance.answers import render_days, render_groups, render_keys, render_log
 from app.api.finance.dates import read_days, read_required_days
 from app.api.security import Access
+from app.base.errors import NotFound
 from app.storage.postgres.receipts import ReceiptFilter
 from app.storage.postgres.reports import COLUMN_NAMES, Dimension
 
@@ -28,7 +29,7 @@ def filters(**values: str | None) -> dict[Dimension, Sequence[str]]:
 
 
 class SpendRoutes(Controller):
-    """A virtual key reads its own rows of the log; everything else is the master key's."""
+    """Everyone reads the rows of the log that the roles reach; reports are for those who see everything."""
 
     @get("/spend/logs")
     async def logs(
@@ -42,18 +43,15 @@ class SpendRoutes(Controller):
         query = read_query(request, ("api_key", "user_id", "request_id", "summarize", *_DAYS))
         days = read_days(query)
         summarize = read_query_flag(query, "summarize", default=True)
-        key_id: str | None = None
-        if caller.principal is not None:
-            # Whatever it asks about, a virtual key is answered about itself.
-            key_id = caller.principal.key.key_id
-        elif "api_key" in query:
-            key_id = await key_reading.find_id(query["api_key"])
+        key_id = await key_reading.find_id(query["api_key"], caller.tenant) if "api_key" in query else None
         user_id, request_id = query.get("user_id"), query.get("request_id")
+        if user_id is not None and not caller.tenant.may_hold_rows_of(user_id):
+            raise NotFound(f'no such user: "{user_id}"', param="user_id")
         if summarize and request_id is None and days.first is not None and days.last is not None:
             ask = Ask(days.first, days.last, days.timezone, only=filters(key=key_id, user=user_id))
-            return answer(render_days(await spend.sums(ask, "api_key"), days))
+            return answer(render_days(await spend.sums(ask, "api_key", caller.tenant), days))
         wanted = ReceiptFilter(days.since, days.until, key_id=key_id, user_id=user_id, request_id=request_id)
-        return answer([render_log(row) for row in await spend.logs(wanted)])
+        return answer([render_log(row) for row in await spend.logs(caller.tenant, wanted)])
 
     @get("/global/spend/report")
     async def report(

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, KeyId, OrganizationId, TeamId, UserId
 from app.base.money import NanoUSD
+from app.domain.roles import Tenant
 from app.storage.postgres.columns import TIME
 from app.storage.postgres.tables import budgets, keys, retired_key_digests
+from app.storage.postgres.tenants import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +99,30 @@ SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
 }
 
 
-async def find_key(connection: AsyncConnection, key_id: str, *, lock: bool = False) -> StoredKey | None:
+async def find_key(connection: AsyncConnection, tenant: Tenant, key_id: str, *, lock: bool = False) -> StoredKey | None:
     """The key, deleted or not; ``lock`` keeps other changes of it out until the transaction ends."""
-    return await _find_one(connection, keys.c.key_id == key_id, lock=lock)
+    return await _find_one(connection, tenant, keys.c.key_id == key_id, lock=lock)
 
 
-async def find_key_by_digest(connection: AsyncConnection, digest: bytes, *, lock: bool = False) -> StoredKey | None:
+async def find_key_by_digest(
+    connection: AsyncConnection, tenant: Tenant, digest: bytes, *, lock: bool = False
+) -> StoredKey | None:
     """The key whose present digest this is, deleted or not."""
-    return await _find_one(connection, keys.c.digest == digest, lock=lock)
+    return await _find_one(connection, tenant, keys.c.digest == digest, lock=lock)
 
 
-async def find_key_by_alias(connection: AsyncConnection, alias: str, *, lock: bool = False) -> StoredKey | None:
+async def find_key_by_alias(
+    connection: AsyncConnection, tenant: Tenant, alias: str, *, lock: bool = False
+) -> StoredKey | None:
     """The undeleted key of this name."""
-    return await _find_one(connection, and_(keys.c.key_alias == alias, keys.c.deleted_at.is_(None)), lock=lock)
+    named = and_(keys.c.key_alias == alias, keys.c.deleted_at.is_(None))
+    return await _find_one(connection, tenant, named, lock=lock)
 
 
-async def _find_one(connection: AsyncConnection, which: ColumnElement[bool], *, lock: bool) -> StoredKey | None:
+async def _find_one(
+    connection: AsyncConnection, tenant: Tenant, named: ColumnElement[bool], *, lock: bool
+) -> StoredKey | None:
+    which = and_(named, *within(tenant, keys))
     if lock:
         # A statement of its own: one that waited for a lock still sees the budget as it was before the wait.
         await connection.execute(select(keys.c.key_id).where(which).with_for_update())
@@ -167,10 +177,10 @@ async def end_retired_digests(connection: AsyncConnection, key_id: str, at: date
 
 
 async def list_keys(
-    connection: AsyncConnection, wanted: KeyFilter, page: Page, at: datetime
+    connection: AsyncConnection, tenant: Tenant, wanted: KeyFilter, page: Page, at: datetime
 ) -> tuple[list[StoredKey], int]:
     """One page of keys, and how many there are on all pages; deleted ones only with ``status`` deleted."""
-    conditions = _conditions(wanted, at)
+    conditions = [*within(tenant, keys), *_conditions(wanted, at)]
     total = (await connection.execute(select(func.count()).select_from(keys).where(*conditions))).scalar_one()
     column = SORT_COLUMNS[page.sort_by]
     order = column.desc().nulls_last() if page.descending else column.asc().nulls_last()

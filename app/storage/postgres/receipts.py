@@ -8,8 +8,10 @@ from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
+from app.domain.roles import Tenant
 from app.storage.postgres.report_tables import DAY_S, SPEND
 from app.storage.postgres.tables import keys, receipts, teams
+from app.storage.postgres.tenants import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,14 @@ async def spend_of_team(connection: AsyncConnection, team_id: str) -> NanoUSD:
     return int((await connection.execute(total)).scalar_one())
 
 
-async def list_receipts(connection: AsyncConnection, wanted: ReceiptFilter, limit: int) -> list[Row[Any]]:
+async def list_receipts(
+    connection: AsyncConnection, tenant: Tenant, wanted: ReceiptFilter, limit: int
+) -> list[Row[Any]]:
     """Whole rows with ``team_alias`` and ``key_alias``, newest first."""
     query = (
         select(receipts, keys.c.key_alias, teams.c.team_alias)
         .select_from(_with_names())
-        .where(*_conditions(wanted))
+        .where(*within(tenant, receipts), *_conditions(wanted))
         .order_by(receipts.c.started_at.desc(), receipts.c.request_id.desc(), receipts.c.attempt.desc())
     )
     return list(await connection.execute(query.limit(limit)))

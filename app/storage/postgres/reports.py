@@ -25,9 +25,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
 from app.domain.report_periods import DAY_S, Period, Piece, cut
+from app.domain.roles import Tenant
 from app.storage.postgres.columns import TIME
 from app.storage.postgres.report_tables import MEASURES, SPEND, SPEND_BY_TAG
 from app.storage.postgres.tables import customers, keys, organizations, teams, users
+from app.storage.postgres.tenants import within
 
 Dimension = Literal["organization", "team", "user", "key", "customer", "tag", "model", "model_asked", "provider"]
 COLUMN_NAMES: Mapping[Dimension, str] = {
@@ -113,13 +115,13 @@ class Report:
     most: int | None = None
 
 
-async def list_cells(connection: AsyncConnection, report: Report) -> list[Cell]:
+async def list_cells(connection: AsyncConnection, tenant: Tenant, report: Report) -> list[Cell]:
     """Cells with any receipt, ordered by period and then by group."""
     pieces = cut(report.periods)
     if not pieces:
         return []
     names = [COLUMN_NAMES[dimension] for dimension in report.group_by]
-    found = union_all(*(part for piece in pieces for part in _parts(report, piece, names))).subquery("found")
+    found = union_all(*(part for piece in pieces for part in _parts(tenant, report, piece, names))).subquery("found")
     groups = [found.c[name] for name in names]
     sums = [cast(func.sum(found.c[name]), BigInteger).label(name) for name in MEASURES]
     period, by_period = _period(report.periods, found.c.bucket)
@@ -150,21 +152,23 @@ def _period(
     return func.width_bucket(bucket, starts) - 1, [literal_column("1")]
 
 
-def _parts(report: Report, piece: Piece, names: Sequence[str]) -> list[Select[Any]]:
+def _parts(tenant: Tenant, report: Report, piece: Piece, names: Sequence[str]) -> list[Select[Any]]:
     """The rows of one piece. By tag, also those of receipts that have none."""
     by_tag = "tag" in report.group_by or "tag" in report.only
     table = (SPEND_BY_TAG if by_tag else SPEND)[piece.grain_s]
-    parts = [_part(report, piece, table, [table.c[name] for name in names])]
-    if by_tag and "" in report.only.get("tag", ("",)):
+    parts = [_part(tenant, report, piece, table, [table.c[name] for name in names])]
+    if by_tag and "" in report.only.get("tag", ("",)) and "" not in report.but_not.get("tag", ()):
         table = SPEND[piece.grain_s]
         none = [literal("", Text).label(name) if name == "tag" else table.c[name] for name in names]
-        parts.append(_part(report, piece, table, none).where(~table.c.tagged))
+        parts.append(_part(tenant, report, piece, table, none).where(~table.c.tagged))
     return parts
 
 
-def _part(report: Report, piece: Piece, table: Table, groups: Sequence[ColumnElement[Any]]) -> Select[Any]:
+def _part(
+    tenant: Tenant, report: Report, piece: Piece, table: Table, groups: Sequence[ColumnElement[Any]]
+) -> Select[Any]:
     query = select(table.c.bucket, *groups, *(table.c[name] for name in MEASURES))
-    query = query.where(table.c.bucket >= piece.start, table.c.bucket < piece.end)
+    query = query.where(*within(tenant, table), table.c.bucket >= piece.start, table.c.bucket < piece.end)
     for filters, wanted in ((report.only, True), (report.but_not, False)):
         for dimension, texts in filters.items():
             name = COLUMN_NAMES[dimension]

@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, OrganizationId, TeamId
+from app.domain.roles import Tenant
 from app.storage.postgres.tables import keys, memberships, teams
+from app.storage.postgres.tenants import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,10 @@ class TeamFilter:
 _STORED = select(*(teams.c[name] for name in StoredTeam.__slots__))
 
 
-async def find_team(connection: AsyncConnection, team_id: str, *, lock: bool = False) -> StoredTeam | None:
-    query = _STORED.where(teams.c.team_id == team_id)
+async def find_team(
+    connection: AsyncConnection, tenant: Tenant, team_id: str, *, lock: bool = False
+) -> StoredTeam | None:
+    query = _STORED.where(teams.c.team_id == team_id, *within(tenant, teams))
     row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
     return None if row is None else StoredTeam(**row._mapping)
 
@@ -61,10 +65,10 @@ async def find_team_id_by_alias(connection: AsyncConnection, organization_id: st
 
 
 async def list_teams(
-    connection: AsyncConnection, wanted: TeamFilter, limit: int, offset: int
+    connection: AsyncConnection, tenant: Tenant, wanted: TeamFilter, limit: int, offset: int
 ) -> tuple[list[StoredTeam], int]:
     """One page, newest first, and how many there are."""
-    conditions = _conditions(wanted)
+    conditions = [*within(tenant, teams), *_conditions(wanted)]
     total = (await connection.execute(select(func.count()).select_from(teams).where(*conditions))).scalar_one()
     query = _STORED.where(*conditions).order_by(teams.c.created_at.desc(), teams.c.team_id)
     rows = await connection.execute(query.limit(limit).offset(offset))

@@ -82,9 +82,11 @@ async def test_a_virtual_key_reads_its_own_rows_and_no_report(admin_door: Door) 
     own = await admin_door.book(mine["token"], moment, 5)
     await admin_door.book(other["token"], moment, 7)
     headers = {"x-api-key": mine["key"]}
-    for query in (None, {"api_key": other["token"]}):
+    for query in (None, {"api_key": mine["token"]}):
         rows = (await admin_door.get("/spend/logs", headers=headers, query=query)).fields
-        assert {row["request_id"] for row in rows} <= {own}
+        assert {row["request_id"] for row in rows} == {own}
+    for query in ({"api_key": other["token"]}, {"api_key": "key_none"}, {"user_id": "somebody"}):
+        assert (await admin_door.get("/spend/logs", headers=headers, query=query)).status == 404
     today = f"{moment:%Y-%m-%d}"
     for path in ("/global/spend", f"/global/spend/report?start_date={today}&end_date={today}"):
         assert (await admin_door.get(path, headers=headers)).status == 403
