@@ -1,0 +1,116 @@
+"""The counters of every level are what the receipts add up to, when they are lost and when they missed a receipt."""
+
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.base.ids import new_id
+from app.domain.spend import Admitted, BudgetClaim
+from app.domain.tenancy import owners_in, scopes_of
+from app.storage.books import Books
+from app.storage.postgres.engine import create_engine
+from app.storage.postgres.migrate import upgrade
+from app.storage.redis.client import script_runner
+from app.storage.redis.ledger import RedisLedger
+from tests.storage.ledger_support import counter, make_budget, make_claim, make_receipt, redis_server
+
+pytestmark = pytest.mark.services
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class House:
+    """Two teams, two users with a space in their names, one organization; four keys."""
+
+    def __init__(self, engine: AsyncEngine, redis: Redis, ledger: RedisLedger) -> None:
+        self.engine, self.redis, self.ledger = engine, redis, ledger
+        self.books = Books(engine, ledger)
+        ledger.on_missing_counter = self.books.rebuild
+        mark = new_id("team")
+        people = [("red", "ada l"), ("red", "bob"), ("blue", "ada l"), ("blue", None)]
+        self.owners: list[dict[str, Any]] = [
+            {
+                "key_id": new_id("key"),
+                "team_id": f"{team} {mark}",
+                "user_id": user and f"{user} {mark}",
+                "organization_id": f"acme {mark}",
+            }
+            for team, user in people
+        ]
+        self.scopes = sorted({scope for owners in self.owners for scope in scopes_of(**owners)})
+
+    def budgets(self, scopes: tuple[str, ...]) -> list[BudgetClaim]:
+        return [make_budget(10**12, 500, counter=f"{one}:bud:1:1", scope=one, start=LONG_AGO) for one in scopes]
+
+    async def counters(self) -> dict[str, tuple[int, int]]:
+        return {scope: await counter(self.redis, f"{scope}:bud:1:1") for scope in self.scopes}
+
+    async def sum_of(self, scope: str) -> int:
+        owners = owners_in(scope)
+        conditions = " AND ".join(f"{name} = :{name}" for name in owners)
+        async with self.engine.connect() as connection:
+            query = text(f"SELECT coalesce(sum(cost_nanousd), 0) FROM receipts WHERE {conditions}")
+            return int((await connection.execute(query, dict(owners))).scalar_one())
+
+
+@pytest.fixture
+async def house(database_url: str) -> AsyncIterator[House]:
+    await upgrade(database_url)
+    engine = create_engine(database_url)
+    with redis_server() as server:
+        runner = script_runner(server.url)
+        async with Redis.from_url(server.url, decode_responses=True) as redis:
+            yield House(engine, redis, RedisLedger(runner, lease_s=30))
+        await runner.close()
+    await engine.dispose()
+
+
+async def test_counters_that_are_lost_come_back_exact_at_every_level(house: House) -> None:
+    draw = random.Random(7)
+    for number in range(60):
+        owners = draw.choice(house.owners)
+        claim = make_claim(*house.budgets(scopes_of(**owners)), orphan=make_receipt(new_id("req"), 0, **owners))
+        assert isinstance(await house.ledger.reserve(claim), Admitted)
+        if number % 10:
+            await house.ledger.settle(make_receipt(claim.request_id, draw.randrange(1_000), **owners), 1)
+        if not number % 20:
+            await house.books.drain_once()
+    before = await house.counters()
+    assert sum(held for _, held in before.values()) > 0
+    async for name in house.redis.scan_iter("{kh}:budget:*"):
+        await house.redis.delete(name)
+    for budget in house.budgets(tuple(house.scopes)):
+        await house.books.rebuild(budget)
+    assert await house.counters() == before
+    # A rebuild drains first, so by now the book has all of it.
+    assert {scope: spent for scope, (spent, _) in before.items()} == {
+        scope: await house.sum_of(scope) for scope in house.scopes
+    }
+
+
+async def test_a_receipt_that_no_counter_saw_is_added_at_every_level(house: House) -> None:
+    for budget in house.budgets(tuple(house.scopes)):
+        await house.books.rebuild(budget)
+    owners = house.owners[0]
+    await house.ledger.settle(make_receipt(new_id("req"), 70, **owners), 1)
+    await house.ledger.settle(make_receipt(new_id("req"), 30, at=LONG_AGO - timedelta(days=1), **owners), 1)
+    assert await house.books.drain_once() == 2
+    touched = scopes_of(**owners)
+    assert await house.counters() == {scope: (70 if scope in touched else 0, 0) for scope in house.scopes}
+
+
+async def test_what_ran_before_a_level_had_a_budget_is_held_and_spent_on_it(house: House) -> None:
+    owners = house.owners[0]
+    claim = make_claim(orphan=make_receipt(new_id("req"), 40, **owners))
+    await house.ledger.reserve(claim)
+    (budget,) = house.budgets((scopes_of(**owners)[2],))
+    await house.books.rebuild(budget)
+    assert await counter(house.redis, budget.counter) == (0, 40)
+    await house.ledger.settle(make_receipt(claim.request_id, 25, **owners), 1)
+    assert await counter(house.redis, budget.counter) == (25, 0)
