@@ -6,6 +6,7 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.admin.aggregates import Aggregates
 from app.admin.audit import AuditTrail
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
@@ -15,14 +16,14 @@ from app.admin.teams import Teams
 from app.api.admin.audit import AuditRoutes
 from app.api.admin.keys import KeyRoutes
 from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
-from app.api.finance.spend import SpendRoutes
+from app.api.finance.routes import finance_routes
 from app.api.security import Access
 from app.storage.principals import Principals
 
 
 def admin_routes() -> list[ControllerRouterHandler]:
     """For ``route_handlers``; give the app ``admin_dependencies`` too."""
-    return [KeyRoutes, TeamRoutes, TeamMemberRoutes, SpendRoutes, AuditRoutes]
+    return [KeyRoutes, TeamRoutes, TeamMemberRoutes, *finance_routes(), AuditRoutes]
 
 
 def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: str) -> dict[str, Provide]:
@@ -36,6 +37,7 @@ def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: 
         "teams": _provide(Teams(engine, principals)),
         "team_members": _provide(TeamMembers(engine, principals)),
         "spend": _provide(Spend(engine)),
+        "aggregates": _provide(Aggregates(engine)),
     }
 
 
