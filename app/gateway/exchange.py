@@ -165,8 +165,8 @@ class Exchanges:
         )
         if speech is None:
             raise InvalidRequest(
-                f'provider "{deployment.provider}" does not serve the model "{deployment.upstream_model}" in a protocol '
-                "that is known here; ask an admin to correct litellm_params.model",
+                f'provider "{deployment.provider}" does not serve the model "{deployment.upstream_model}" in a '
+                "protocol that is known here; ask an admin to correct litellm_params.model",
                 param="model",
             )
         same = speech.protocol == call.codec.name
