@@ -19,7 +19,7 @@ from app.storage.postgres.budgets import delete_own_budgets, find_budget
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.memberships import StoredMembership
 from app.storage.postgres.names import hold_name
-from app.storage.postgres.teams import StoredTeam, find_team
+from app.storage.postgres.teams import StoredTeam, find_team, update_team
 from app.storage.postgres.tenant_spend import Owner
 from app.storage.postgres.users import StoredUser, find_user, find_user_by_email, insert_user
 from app.storage.principals import Principals
@@ -81,12 +81,14 @@ class TeamMembers:
             team = await _lock_team(connection, team_id)
             before = await _find_member(connection, team_id, member)
             earlier = await _snapshot(connection, before)
-            budget_id = await _write_budget(connection, team, terms, before, actor)
-            values = {**terms.columns, "budget_id": budget_id.budget_id}
+            written = await _write_budget(connection, team, terms, before, actor)
+            values = {**terms.columns, "budget_id": written.budget_id}
             if member.role is not None:
                 values["role"] = member.role
             await rows.update_membership(connection, team_id, before.user_id, values)
-            await delete_own_budgets(connection, [budget_id.spare_id])
+            await delete_own_budgets(connection, [written.spare_id])
+            # A membership has no time of change; counters of shared budgets look at the team's.
+            await update_team(connection, team_id, {"updated_at": now(), "updated_by": actor.name})
             after = await rows.find_membership(connection, team_id, before.user_id)
             assert after is not None
             later = await _snapshot(connection, after)
@@ -166,23 +168,32 @@ async def find_or_make_user(connection: AsyncConnection, member: Member, actor: 
     if found is not None:
         return found
     if member.user_email is not None:
-        await hold_name(connection, "user_email", member.user_email.lower())
-        taken = await find_user_by_email(connection, member.user_email)
-        if taken is not None and member.user_id is None:
-            return taken
-        if taken is not None:
-            raise Unprocessable(
-                f'"user_email" is taken: "{member.user_email}" is the address of the user "{taken.user_id}"',
-                param="user_email",
-            )
+        holder = await hold_address(connection, member.user_email)
+        if holder is not None and member.user_id is None:
+            return holder
+        refuse_taken(member.user_email, holder)
     user_id = member.user_id or new_id("user")
-    values = {"user_id": user_id, "user_email": member.user_email, "user_role": "internal_user"}
+    values = {"user_id": user_id, "user_email": member.user_email}
     fresh = await insert_user(connection, values | {"created_by": actor.name, "updated_by": actor.name})
     made = await find_user(connection, user_id)
     assert made is not None
     if fresh:
         await record_change(connection, actor, Change("user.new", "user", user_id, None, snapshot(made)))
     return made
+
+
+async def hold_address(connection: AsyncConnection, email: str) -> StoredUser | None:
+    """Whose address it is; nobody else can take it until the transaction ends."""
+    await hold_name(connection, "user_email", email.lower())
+    return await find_user_by_email(connection, email)
+
+
+def refuse_taken(email: str, holder: StoredUser | None) -> None:
+    """Raises Unprocessable when somebody has the address."""
+    if holder is not None:
+        raise Unprocessable(
+            f'"user_email" is taken: "{email}" is the address of the user "{holder.user_id}"', param="user_email"
+        )
 
 
 async def find_named_user(connection: AsyncConnection, member: Member) -> StoredUser:

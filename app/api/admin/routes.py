@@ -13,9 +13,12 @@ from app.admin.keys import Keys
 from app.admin.memberships import TeamMembers
 from app.admin.spend import Spend
 from app.admin.teams import Teams
+from app.admin.users import Users
 from app.api.admin.audit import AuditRoutes
+from app.api.admin.key_more import MoreKeyRoutes
 from app.api.admin.keys import KeyRoutes
 from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
+from app.api.admin.users import UserRoutes
 from app.api.finance.routes import finance_routes
 from app.api.security import Access
 from app.storage.principals import Principals
@@ -23,18 +26,20 @@ from app.storage.principals import Principals
 
 def admin_routes() -> list[ControllerRouterHandler]:
     """For ``route_handlers``; give the app ``admin_dependencies`` too."""
-    return [KeyRoutes, TeamRoutes, TeamMemberRoutes, *finance_routes(), AuditRoutes]
+    return [KeyRoutes, MoreKeyRoutes, TeamRoutes, TeamMemberRoutes, UserRoutes, *finance_routes(), AuditRoutes]
 
 
 def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: str) -> dict[str, Provide]:
     """For ``dependencies``: access, audit_trail, keys, key_reading, teams, spend."""
     pepper = principals.pepper
+    keys = Keys(engine, principals, pepper)
     return {
         "audit_trail": _provide(AuditTrail(engine)),
         "access": _provide(Access(engine, principals, master_key)),
-        "keys": _provide(Keys(engine, principals, pepper)),
+        "keys": _provide(keys),
         "key_reading": _provide(KeyReading(engine, pepper)),
         "teams": _provide(Teams(engine, principals)),
+        "users": _provide(Users(engine, principals, keys)),
         "team_members": _provide(TeamMembers(engine, principals)),
         "spend": _provide(Spend(engine)),
         "aggregates": _provide(Aggregates(engine)),

@@ -49,6 +49,13 @@ def read_budget(body: Body, readers: Readers = BUDGET) -> BudgetTerms:
     return BudgetTerms(**read_terms(body, readers))
 
 
+def refuse_spend(body: Body) -> None:
+    """Raises Unprocessable for a ``spend`` that is not 0."""
+    raw = body.get("spend", b"null")
+    if not is_null(raw) and fields.read_amount("spend", raw) != 0:
+        raise Unprocessable('"spend" is the sum of the receipts and cannot be set', param="spend")
+
+
 def read_optional(body: Body, name: str) -> str | None:
     raw = body.get(name, b"null")
     return None if is_null(raw) else fields.read_text(name, raw)

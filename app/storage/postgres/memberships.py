@@ -103,5 +103,52 @@ async def delete_membership(connection: AsyncConnection, team_id: str, user_id: 
     await connection.execute(delete(memberships).where(*which))
 
 
-async def delete_memberships_of_teams(connection: AsyncConnection, team_ids: Collection[str]) -> None:
-    await connection.execute(delete(memberships).where(memberships.c.team_id.in_(team_ids)))
+async def organizations_of_users(
+    connection: AsyncConnection, user_ids: Collection[str]
+) -> list[StoredOrganizationMembership]:
+    query = _OF_ORGANIZATIONS.where(organization_memberships.c.user_id.in_(user_ids))
+    rows = await connection.execute(query.order_by(organization_memberships.c.created_at))
+    return [StoredOrganizationMembership(**row._mapping) for row in rows]
+
+
+async def insert_organization_membership(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
+    await connection.execute(insert(organization_memberships).values(**values))
+
+
+async def members_of_organizations(
+    connection: AsyncConnection, organization_ids: Collection[str]
+) -> list[StoredOrganizationMembership]:
+    """In the order in which they came."""
+    query = _OF_ORGANIZATIONS.where(organization_memberships.c.organization_id.in_(organization_ids))
+    rows = await connection.execute(
+        query.order_by(organization_memberships.c.created_at, organization_memberships.c.user_id)
+    )
+    return [StoredOrganizationMembership(**row._mapping) for row in rows]
+
+
+async def find_organization_membership(
+    connection: AsyncConnection, organization_id: str, user_id: str
+) -> StoredOrganizationMembership | None:
+    query = _OF_ORGANIZATIONS.where(
+        organization_memberships.c.organization_id == organization_id, organization_memberships.c.user_id == user_id
+    )
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else StoredOrganizationMembership(**row._mapping)
+
+
+async def update_organization_membership(
+    connection: AsyncConnection, organization_id: str, user_id: str, values: Mapping[str, Any]
+) -> None:
+    which = (
+        organization_memberships.c.organization_id == organization_id,
+        organization_memberships.c.user_id == user_id,
+    )
+    await connection.execute(update(organization_memberships).where(*which).values(**values))
+
+
+async def delete_organization_membership(connection: AsyncConnection, organization_id: str, user_id: str) -> None:
+    which = (
+        organization_memberships.c.organization_id == organization_id,
+        organization_memberships.c.user_id == user_id,
+    )
+    await connection.execute(delete(organization_memberships).where(*which))

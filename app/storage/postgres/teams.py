@@ -1,6 +1,6 @@
 """Queries on teams."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,6 +73,12 @@ async def list_teams(
     query = _STORED.where(*conditions).order_by(teams.c.created_at.desc(), teams.c.team_id)
     rows = await connection.execute(query.limit(limit).offset(offset))
     return [StoredTeam(**row._mapping) for row in rows], total
+
+
+async def teams_of_organizations(connection: AsyncConnection, organization_ids: Collection[str]) -> list[StoredTeam]:
+    """Oldest first."""
+    query = _STORED.where(teams.c.organization_id.in_(organization_ids)).order_by(teams.c.created_at, teams.c.team_id)
+    return [StoredTeam(**row._mapping) for row in await connection.execute(query)]
 
 
 async def insert_team(connection: AsyncConnection, values: Mapping[str, Any]) -> None:

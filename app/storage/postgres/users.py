@@ -1,16 +1,16 @@
 """Queries on users."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, OrganizationId, UserId
-from app.storage.postgres.tables import users
+from app.storage.postgres.tables import keys, memberships, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,16 @@ class StoredUser:
     created_by: str | None
     updated_at: datetime
     updated_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users to list; None does not filter. ``email_part`` may stand anywhere in the address."""
+
+    user_ids: tuple[str, ...] | None = None
+    role: str | None = None
+    email_part: str | None = None
+    team_id: str | None = None
 
 
 _STORED = select(*(users.c[name] for name in StoredUser.__slots__))
@@ -60,3 +70,43 @@ async def insert_user(connection: AsyncConnection, values: Mapping[str, Any]) ->
     """False, and nothing done, when the id is taken."""
     made = insert(users).values(**values).on_conflict_do_nothing().returning(users.c.user_id)
     return (await connection.execute(made)).one_or_none() is not None
+
+
+async def update_user(connection: AsyncConnection, user_id: str, values: Mapping[str, Any]) -> None:
+    await connection.execute(update(users).where(users.c.user_id == user_id).values(**values))
+
+
+async def delete_user(connection: AsyncConnection, user_id: str) -> None:
+    """With its memberships; no key may name it any more."""
+    await connection.execute(delete(users).where(users.c.user_id == user_id))
+
+
+async def list_users(
+    connection: AsyncConnection, wanted: UserFilter, limit: int, offset: int
+) -> tuple[list[StoredUser], int]:
+    """One page, newest first, and how many there are."""
+    conditions = _conditions(wanted)
+    total = (await connection.execute(select(func.count()).select_from(users).where(*conditions))).scalar_one()
+    query = _STORED.where(*conditions).order_by(users.c.created_at.desc(), users.c.user_id)
+    rows = await connection.execute(query.limit(limit).offset(offset))
+    return [StoredUser(**row._mapping) for row in rows], total
+
+
+async def count_keys(connection: AsyncConnection, user_ids: Collection[str]) -> dict[str, int]:
+    """Keys that are not deleted, by user, of those who have any."""
+    query = select(keys.c.user_id, func.count()).where(keys.c.user_id.in_(user_ids), keys.c.deleted_at.is_(None))
+    return {row[0]: row[1] for row in await connection.execute(query.group_by(keys.c.user_id))}
+
+
+def _conditions(wanted: UserFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.user_ids is not None:
+        conditions.append(users.c.user_id.in_(wanted.user_ids))
+    if wanted.role is not None:
+        conditions.append(users.c.user_role == wanted.role)
+    if wanted.email_part is not None:
+        conditions.append(users.c.user_email.icontains(wanted.email_part, autoescape=True))
+    if wanted.team_id is not None:
+        members = select(memberships.c.user_id).where(memberships.c.team_id == wanted.team_id)
+        conditions.append(users.c.user_id.in_(members))
+    return conditions

@@ -1,0 +1,51 @@
+"""Users as LiteLLM answers them, with every field that its clients read; what we do not keep is null or empty."""
+
+from typing import Any
+
+from app.admin.users import UserView
+from app.api.admin.tenancy_answers import render_standing
+
+_UNUSED = (
+    "team_id",
+    "sso_user_id",
+    "object_permission_id",
+    "object_permission",
+    "password_reset_required",
+    "last_breach_check_at",
+)
+
+
+def render_user(view: UserView) -> dict[str, Any]:
+    user = view.user
+    return {
+        **dict.fromkeys(_UNUSED),
+        **render_standing(view.standing),
+        "user_id": user.user_id,
+        "user_alias": user.user_alias,
+        "user_email": user.user_email,
+        "user_role": user.user_role,
+        "organization_id": user.organization_id,
+        "teams": [membership.team_id for membership in view.teams],
+        "models": user.models,
+        "metadata": user.metadata,
+        "blocked": user.blocked,
+        "tpm_limit": user.tokens_per_minute,
+        "rpm_limit": user.requests_per_minute,
+        "max_parallel_requests": user.max_parallel_requests,
+        "allowed_cache_controls": [],
+        "policies": [],
+        "model_spend": {},
+        "model_max_budget": {},
+        "organization_memberships": [
+            {
+                "user_id": membership.user_id,
+                "organization_id": membership.organization_id,
+                "user_role": membership.role,
+                "budget_id": membership.budget_id,
+                "created_at": membership.created_at,
+            }
+            for membership in view.organizations
+        ],
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+    }
