@@ -18,7 +18,7 @@ from app.base.errors import (
 )
 from app.base.money import format_usd
 from app.domain.access import Principal, is_allowed, may_use_model, usable_deployments, visible_models
-from app.domain.budgets import Budget, counter_name, window_at
+from app.domain.budgets import Budget, BudgetWindow, counter_name, window_at
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.pricing import cost_of
 from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, RateClaim, Receipt, Refused
@@ -33,6 +33,8 @@ from app.protocols.codec import Envelope
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.25
 _MODELS_NAMED = 10
+_WINDOWS_REMEMBERED = 100_000
+_windows: dict[str, tuple[Budget, BudgetWindow, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +167,9 @@ def budget_claims(principal: Principal, most: Estimate, at: datetime) -> tuple[B
 
 
 def _budget_claim(scope: str, budget: Budget, most: Estimate, at: datetime) -> BudgetClaim:
-    window = window_at(budget, at)
+    window, counter = _window(scope, budget, at)
     return BudgetClaim(
-        counter=counter_name(scope, budget, window),
+        counter=counter,
         budget_id=budget.budget_id,
         scope=scope,
         limit_nanousd=budget.limit_nanousd,
@@ -176,6 +178,22 @@ def _budget_claim(scope: str, budget: Budget, most: Estimate, at: datetime) -> B
         end=window.end,
         counting_since=budget.counted_since,
     )
+
+
+def _window(scope: str, budget: Budget, at: datetime) -> tuple[BudgetWindow, str]:
+    """The window and the name of its counter; they are remembered, as a window has many calls."""
+    known = _windows.get(scope)
+    if known is not None:
+        of, window, name = known
+        in_window = window.start <= at and (window.end is None or at < window.end)
+        if in_window and (of is budget or of == budget):
+            return window, name
+    window = window_at(budget, at)
+    name = counter_name(scope, budget, window)
+    if len(_windows) >= _WINDOWS_REMEMBERED:
+        _windows.clear()
+    _windows[scope] = (budget, window, name)
+    return window, name
 
 
 def whose(principal: Principal, scope: str) -> str:

@@ -1,7 +1,7 @@
 """What a call asks of the ledger for every level above its key, and whose limit a refusal names."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -78,6 +78,21 @@ async def test_a_budget_in_new_hands_may_not_begin_at_zero_in_mid_window() -> No
     level = replace(LEVELS[0], budget=budget(5, owned_since=handed_over))
     (claim,) = budget_claims(Principal(KEY, levels=(level,)), Estimate(None, 5), NOW)  # type: ignore[arg-type]
     assert claim.counting_since == handed_over > claim.start
+
+
+def test_each_window_and_each_definition_has_a_counter_of_its_own() -> None:
+    def counters(at: datetime, limit: int = 5, **fields: Any) -> set[tuple[str, datetime]]:
+        principal = Principal(KEY, levels=(replace(LEVELS[1], budget=budget(limit, **fields)),))
+        return {(one.counter, one.start) for one in budget_claims(principal, Estimate(None, 5), at)}  # type: ignore[arg-type]
+
+    later = NOW + timedelta(days=30)
+    of_now = counters(NOW)
+    assert counters(NOW, 6) == of_now  # another limit is no other budget
+    assert counters(NOW - timedelta(days=30)) != of_now
+    assert counters(NOW) == of_now
+    assert counters(later) != of_now
+    assert counters(NOW, owned_since=NOW - timedelta(hours=1)) != of_now
+    assert counters(NOW) == of_now
 
 
 @pytest.mark.parametrize(
