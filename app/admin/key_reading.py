@@ -59,6 +59,11 @@ class KeyReading:
             raise NotFound(f'no such key: "{shown(reference)}"', param="api_key")
         return reference if found is None else found.key_id
 
+    async def aliases(self, tenant: Tenant, wanted: KeyFilter, number: int, size: int) -> tuple[Sequence[str], int]:
+        """One page of the names of keys, and how many there are on all pages."""
+        async with transaction(self._engine) as connection:
+            return await rows.list_aliases(connection, tenant, wanted, size, (number - 1) * size)
+
     async def list(self, tenant: Tenant, wanted: KeyFilter, page: Page) -> tuple[list[KeyView], int]:
         """One page, and how many keys there are on all pages."""
         at = now()
@@ -107,7 +112,7 @@ async def views(connection: AsyncConnection, found: Sequence[StoredKey], at: dat
 
 def _window(key: StoredKey, at: datetime) -> tuple[datetime, datetime | None]:
     if key.budget_duration is None or key.budget_id is None:
-        return SINCE_EVER, None
+        return key.budget_reset_at or SINCE_EVER, None
     assert key.budget_anchor is not None
     assert key.budget_counting_since is not None
     budget = Budget(
@@ -116,6 +121,7 @@ def _window(key: StoredKey, at: datetime) -> tuple[datetime, datetime | None]:
         parse_duration(key.budget_duration),
         key.budget_anchor,
         key.budget_counting_since,
+        reset_at=key.budget_reset_at,
     )
     window = window_at(budget, at)
     return window.start, window.end

@@ -20,6 +20,7 @@ from app.domain.budgets import Duration, after
 from app.domain.keys import digest_key, mint_key
 from app.domain.roles import EVERYTHING
 from app.storage.postgres import keys as rows
+from app.storage.postgres.budgets import find_budget
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.keys import StoredKey
 from app.storage.postgres.teams import find_team
@@ -103,6 +104,28 @@ class Keys:
         """Raises NotFound."""
         action = "key.block" if blocked else "key.unblock"
         return await self._change(reference, KeyTerms(blocked=blocked), actor, action)
+
+    async def reset_spend(self, reference: str, actor: Actor) -> tuple[KeyView, KeyView]:
+        """Let the key's budget count from now on; its receipts stay. The key before and after.
+
+        Raises NotFound, and Unprocessable for a key without a budget of its own.
+        """
+        at = now()
+        async with transaction(self._engine) as connection:
+            before = await self._get(connection, actor, reference)
+            budget = None if before.budget_id is None else await find_budget(connection, before.budget_id, lock=True)
+            if budget is None or budget.shared:
+                raise Unprocessable(
+                    "this key has no budget of its own, so there is no counting to begin anew: "
+                    "its spend is the sum of its receipts",
+                    param="key",
+                )
+            [earlier] = await views(connection, [before], at)
+            values = {"reset_at": at, "counting_since": at, "updated_at": at}
+            await rows.update_budget(connection, budget.budget_id, values)
+            view = await self._record(connection, actor, "key.reset_spend", before, before.key_id)
+        await self._principals.announce(before.key_id)
+        return earlier, view
 
     async def delete(self, references: Sequence[str], aliases: Sequence[str], actor: Actor) -> list[str]:
         """Delete those that exist, and return them as they were named; receipts and the archived row stay.

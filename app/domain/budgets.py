@@ -33,6 +33,7 @@ class Budget:
     ``counting_since`` is the instant at which this definition (limit apart) came to be: a window that began
     before it may hold spend that no counter has seen, so its counter is rebuilt from the receipts. ``owned_since``,
     where known, is the instant since which its owner has had it. One that is ``shared`` counts for each owner alone.
+    Nothing before ``reset_at`` counts.
     """
 
     budget_id: BudgetId
@@ -42,6 +43,7 @@ class Budget:
     counting_since: datetime
     owned_since: datetime | None = None
     shared: bool = False
+    reset_at: datetime | None = None
 
     @property
     def counted_since(self) -> datetime:
@@ -84,7 +86,15 @@ def after(duration: Duration, start: datetime) -> datetime:
 
 
 def window_at(budget: Budget, at: datetime) -> BudgetWindow:
-    """The window of ``budget`` that ``at`` lies in.
+    """The window of ``budget`` that ``at`` lies in; it begins no earlier than the budget's counting was begun anew."""
+    window = _calendar_window(budget, at)
+    if budget.reset_at is None or budget.reset_at <= window.start:
+        return window
+    return BudgetWindow(budget.reset_at, window.end)
+
+
+def _calendar_window(budget: Budget, at: datetime) -> BudgetWindow:
+    """As the calendar and the anchor have it.
 
     Windows snap to the calendar in UTC as LiteLLM's do: ``30d`` and ``1mo`` begin on the 1st of the month, ``7d``
     and ``1w`` on Monday, days at midnight, hours on the hour. Longer ones step from the snapped anchor; seconds and

@@ -125,3 +125,14 @@ def test_a_counter_is_of_one_owner_one_definition_and_one_window() -> None:
     assert counter_name("key_1", replace(own, owned_since=at("2025-01-01T00:00:00")), january) == names[0]
     # The name of before there were levels: counters in use stay in use.
     assert names[0] == f"budget_1:{int(own.anchor.timestamp() * 1000)}:{int(january.start.timestamp())}"
+
+
+def test_nothing_before_a_reset_is_in_the_window_and_its_end_stays() -> None:
+    for duration in (None, "30d", "1d", "2h"):
+        plain = budget(duration)
+        moment = at("2026-03-10T11:30:00")
+        calendar = window_at(plain, moment)
+        anew = replace(plain, reset_at=at("2026-03-10T11:15:00"))
+        assert window_at(anew, moment) == BudgetWindow(at("2026-03-10T11:15:00"), calendar.end)
+        if calendar.end is not None:
+            assert window_at(anew, calendar.end) == window_at(plain, calendar.end)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.base.clock import now
 from app.base.ids import BudgetId, KeyId, OrganizationId, TeamId, UserId
 from app.base.money import NanoUSD
 from app.domain.roles import Tenant
@@ -54,6 +55,7 @@ class StoredKey:
     budget_duration: str | None
     budget_anchor: datetime | None
     budget_counting_since: datetime | None
+    budget_reset_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ _STORED = select(
     budgets.c.duration.label("budget_duration"),
     budgets.c.anchor.label("budget_anchor"),
     budgets.c.counting_since.label("budget_counting_since"),
+    budgets.c.reset_at.label("budget_reset_at"),
 ).select_from(keys.outerjoin(budgets, keys.c.budget_id == budgets.c.budget_id))
 
 SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
@@ -137,6 +140,16 @@ async def digest_is_taken(connection: AsyncConnection, digest: bytes) -> bool:
         select(retired_key_digests.c.key_id).where(retired_key_digests.c.digest == digest).exists(),
     )
     return bool((await connection.execute(select(taken))).scalar())
+
+
+async def list_aliases(
+    connection: AsyncConnection, tenant: Tenant, wanted: KeyFilter, size: int, offset: int
+) -> tuple[list[str], int]:
+    """One page of the names of keys that are not deleted, in their order, and how many there are."""
+    conditions = [*within(tenant, keys), *_conditions(wanted, now()), keys.c.key_alias.is_not(None)]
+    total = (await connection.execute(select(func.count()).select_from(keys).where(*conditions))).scalar_one()
+    query = select(keys.c.key_alias).where(*conditions).order_by(keys.c.key_alias, keys.c.key_id)
+    return list((await connection.execute(query.limit(size).offset(offset))).scalars()), total
 
 
 async def insert_key(connection: AsyncConnection, values: Mapping[str, Any]) -> None:

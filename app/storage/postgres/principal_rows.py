@@ -26,7 +26,7 @@ from app.storage.postgres.tables import (
 )
 
 _LIMITS = ("requests_per_minute", "tokens_per_minute", "max_parallel_requests")
-_TERMS = ("budget_id", "limit_nanousd", "duration", "anchor", "counting_since", "shared", *_LIMITS)
+_TERMS = ("budget_id", "limit_nanousd", "duration", "anchor", "counting_since", "shared", "reset_at", *_LIMITS)
 _OWNERS = {"key": keys, "member": memberships, "user": users, "team": teams, "organization": organizations}
 _BUDGETS: dict[str, Any] = {owner: budgets.alias(f"budget_of_{owner}") for owner in _OWNERS}
 # A key of a team belongs to the team's organization.
@@ -182,4 +182,5 @@ def _budget(row: Any, owner: str) -> Budget | None:  # noqa: ANN401
         terms["counting_since"],
         owned_since=row._mapping[f"{owner}_since"],
         shared=terms["shared"],
+        reset_at=terms["reset_at"],
     )

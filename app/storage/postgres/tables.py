@@ -151,6 +151,8 @@ budgets = Table(
     flag_column("shared"),
     Column("created_by", Text),
     Column("updated_by", Text),
+    # Nothing before it counts on the budget; the receipts stay.
+    optional_time_column("reset_at"),
 )
 
 keys = Table(

@@ -1,0 +1,17 @@
+"""When the counting of a budget was begun anew by hand."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("budgets", sa.Column("reset_at", sa.DateTime(timezone=True)))
+
+
+def downgrade() -> None:
+    op.drop_column("budgets", "reset_at")

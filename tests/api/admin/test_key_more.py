@@ -1,0 +1,102 @@
+"""Names of keys, service accounts, budgets that begin anew, and what a key knows about itself."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.api.support import Answer, Door
+
+pytestmark = pytest.mark.services
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+async def new_team(door: Door, alias: str) -> str:
+    answer = await door.post("/team/new", {"team_alias": alias})
+    assert answer.status == 200, answer.text
+    return str(answer.fields["team_id"])
+
+
+async def test_the_names_of_keys_are_paged_and_searched(admin_door: Door) -> None:
+    team = await new_team(admin_door, "aliases")
+    for number in range(3):
+        await admin_door.new_key(key_alias=f"alias-{number}", team_id=team)
+    await admin_door.new_key(team_id=team)
+    page = (await admin_door.get("/key/aliases", team_id=team, size=2)).fields
+    assert page == {
+        "aliases": ["alias-0", "alias-1"], "total_count": 3, "current_page": 1, "total_pages": 2, "size": 2,
+    }  # fmt: skip
+    assert (await admin_door.get("/key/aliases", search="ALIAS-2")).fields["aliases"] == ["alias-2"]
+    assert (await admin_door.get("/key/aliases", query={"key_alias": "x"})).error["param"] == "key_alias"
+    own = await admin_door.new_key(key_alias="mine-alone")
+    assert (await admin_door.get("/key/aliases", headers=bearer(own["key"]))).fields["aliases"] == ["mine-alone"]
+
+
+async def test_a_service_account_belongs_to_a_team_and_to_no_person(admin_door: Door) -> None:
+    team = await new_team(admin_door, "services")
+    path = "/key/service-account/generate"
+    made = (await admin_door.post(path, {"team_id": team, "key_alias": "ci", "metadata": {"by": "ops"}})).fields
+    assert (made["user_id"], made["team_id"]) == (None, team)
+    assert made["metadata"] == {"by": "ops", "service_account_id": "ci"}
+    assert (await admin_door.get("/key/info", headers=bearer(made["key"]))).status == 200
+    for body, param in (
+        ({}, "team_id"),
+        ({"team_id": team, "user_id": "ada"}, "user_id"),
+        ({"team_id": "t"}, "team_id"),
+    ):
+        refused = await admin_door.post(path, body)
+        assert (refused.status, refused.error["param"]) == (422, param)
+
+
+@pytest.mark.parametrize("duration", [None, "30d", "1d"])
+async def test_a_budget_begins_to_count_anew_and_the_receipts_stay(admin_door: Door, duration: str | None) -> None:
+    made = await admin_door.new_key(max_budget=5, budget_duration=duration)
+    await admin_door.book(made["token"], datetime.now(UTC) - timedelta(seconds=1), 2_000_000_000)
+    path = f"/key/{made['token']}/reset_spend"
+
+    async def spend() -> tuple[int, int]:
+        info = (await admin_door.get("/key/info", key=made["token"])).fields["info"]
+        return int(info["spend"]), int(info["total_spend"])
+
+    assert await spend() == (2, 2)
+    answer = (await admin_door.post(path, {"reset_to": 0.0})).fields
+    assert (answer["spend"], answer["previous_spend"], answer["total_spend"]) == (0, 2, 2)
+    assert await spend() == (0, 2)
+    await admin_door.book(made["token"], datetime.now(UTC) + timedelta(seconds=1), 1_000_000_000)
+    assert await spend() == (1, 3)
+    rows = (await admin_door.get("/audit", object_id=made["token"], action="key.reset_spend")).fields
+    assert rows["total"] == 1
+
+
+async def test_a_reset_that_cannot_be_is_named(admin_door: Door) -> None:
+    made, plain = await admin_door.new_key(max_budget=5), await admin_door.new_key()
+
+    async def reset(key: str, body: object) -> Answer:
+        return await admin_door.post(f"/key/{key}/reset_spend", body)
+
+    for body, param in (
+        ({}, "reset_to"),
+        ({"reset_to": 1}, "reset_to"),
+        ({"reset_to": -1}, "reset_to"),
+        ({"to": 0}, "to"),
+    ):
+        refused = await reset(made["token"], body)
+        assert (refused.status, refused.error["param"]) == (422, param)
+    assert (await reset(plain["token"], {"reset_to": 0})).error["param"] == "key"
+    assert (await reset("key_none", {"reset_to": 0})).status == 404
+
+
+async def test_a_key_knows_itself_and_not_what_is_noted_about_it(admin_door: Door) -> None:
+    made = await admin_door.new_key(max_budget=5, rpm_limit=3, metadata={"note": "slow payer"}, user_id="self-aware")
+    await admin_door.book(made["token"], datetime.now(UTC), 2_000_000_000)
+    answer = await admin_door.get("/key/self", headers=bearer(made["key"]))
+    own = answer.fields["key"]
+    assert (own["key_id"], own["max_budget"], own["spend"], own["remaining"]) == (made["token"], 5, 2, 3)
+    assert own["rpm_limit"] == 3
+    assert "slow payer" not in answer.text
+    assert answer.fields["roles"] == ["internal_user_viewer"]
+    assert answer.fields["actions"] == ["self.read", "key.read", "user.read", "spend.logs", "spend.calculate"]
+    master = (await admin_door.get("/key/self")).fields
+    assert (master["roles"], master["key"]) == (["proxy_admin"], None)
