@@ -11,12 +11,15 @@ from app.admin.audit import AuditTrail
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
 from app.admin.memberships import TeamMembers
+from app.admin.organization_members import OrganizationMembers
+from app.admin.organizations import Organizations
 from app.admin.spend import Spend
 from app.admin.teams import Teams
 from app.admin.users import Users
 from app.api.admin.audit import AuditRoutes
 from app.api.admin.key_more import MoreKeyRoutes
 from app.api.admin.keys import KeyRoutes
+from app.api.admin.organizations import OrganizationMemberRoutes, OrganizationRoutes
 from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
 from app.api.admin.users import UserRoutes
 from app.api.finance.routes import finance_routes
@@ -26,7 +29,17 @@ from app.storage.principals import Principals
 
 def admin_routes() -> list[ControllerRouterHandler]:
     """For ``route_handlers``; give the app ``admin_dependencies`` too."""
-    return [KeyRoutes, MoreKeyRoutes, TeamRoutes, TeamMemberRoutes, UserRoutes, *finance_routes(), AuditRoutes]
+    return [
+        KeyRoutes,
+        MoreKeyRoutes,
+        TeamRoutes,
+        TeamMemberRoutes,
+        UserRoutes,
+        OrganizationRoutes,
+        OrganizationMemberRoutes,
+        *finance_routes(),
+        AuditRoutes,
+    ]
 
 
 def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: str) -> dict[str, Provide]:
@@ -40,6 +53,8 @@ def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: 
         "key_reading": _provide(KeyReading(engine, pepper)),
         "teams": _provide(Teams(engine, principals)),
         "users": _provide(Users(engine, principals, keys)),
+        "organizations": _provide(Organizations(engine, principals)),
+        "organization_members": _provide(OrganizationMembers(engine, principals)),
         "team_members": _provide(TeamMembers(engine, principals)),
         "spend": _provide(Spend(engine)),
         "aggregates": _provide(Aggregates(engine)),

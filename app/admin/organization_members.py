@@ -1,0 +1,99 @@
+"""Use cases of the members of an organization: added, given another role, removed."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.admin.actor import Actor, Change, record_change
+from app.admin.memberships import Member, find_named_user, find_or_make_user
+from app.admin.organizations import get_organization
+from app.admin.standings import snapshot
+from app.base.clock import now
+from app.base.errors import Unprocessable
+from app.storage.postgres import memberships as rows
+from app.storage.postgres.engine import transaction
+from app.storage.postgres.memberships import StoredOrganizationMembership
+from app.storage.principals import Principals
+
+
+class OrganizationMembers:
+    """``principals`` is told after each commit."""
+
+    def __init__(self, engine: AsyncEngine, principals: Principals) -> None:
+        self._engine = engine
+        self._principals = principals
+
+    async def add(
+        self, organization_id: str, members: Sequence[Member], actor: Actor
+    ) -> list[StoredOrganizationMembership]:
+        """All of them, or none. A user who is named for the first time is made.
+
+        Raises NotFound (the organization), Unprocessable: a member already.
+        """
+        async with transaction(self._engine) as connection:
+            await get_organization(connection, organization_id, lock=True)
+            added = [await _add(connection, organization_id, member, actor) for member in members]
+        await self._announce([membership.user_id for membership in added])
+        return added
+
+    async def update(self, organization_id: str, member: Member, actor: Actor) -> StoredOrganizationMembership:
+        """Raises NotFound (the organization), Unprocessable: no member."""
+        async with transaction(self._engine) as connection:
+            await get_organization(connection, organization_id, lock=True)
+            before = await _find(connection, organization_id, member)
+            values = {"role": member.role or before.role}
+            await rows.update_organization_membership(connection, organization_id, before.user_id, values)
+            after = await rows.find_organization_membership(connection, organization_id, before.user_id)
+            assert after is not None
+            change = Change(
+                "organization.member_update", "organization", organization_id, snapshot(before), snapshot(after)
+            )
+            await record_change(connection, actor, change)
+        await self._announce([before.user_id])
+        return after
+
+    async def delete(self, organization_id: str, member: Member, actor: Actor) -> StoredOrganizationMembership:
+        """What the user has in teams of the organization stays. Raises NotFound (the organization), Unprocessable."""
+        async with transaction(self._engine) as connection:
+            await get_organization(connection, organization_id, lock=True)
+            before = await _find(connection, organization_id, member)
+            await rows.delete_organization_membership(connection, organization_id, before.user_id)
+            change = Change("organization.member_delete", "organization", organization_id, snapshot(before), None)
+            await record_change(connection, actor, change)
+        await self._announce([before.user_id])
+        return before
+
+    async def _announce(self, user_ids: Sequence[str]) -> None:
+        for user_id in user_ids:
+            await self._principals.announce(f"user:{user_id}")
+
+
+async def _add(
+    connection: AsyncConnection, organization_id: str, member: Member, actor: Actor
+) -> StoredOrganizationMembership:
+    user = await find_or_make_user(connection, member, actor)
+    if await rows.find_organization_membership(connection, organization_id, user.user_id) is not None:
+        raise Unprocessable(
+            f'"{user.user_id}" is a member of the organization "{organization_id}" already; '
+            "change it with /organization/member_update",
+            param="user_id",
+        )
+    values = {"organization_id": organization_id, "user_id": user.user_id, "created_at": now()}
+    values["role"] = member.role or "internal_user"
+    await rows.insert_organization_membership(connection, values)
+    made = await rows.find_organization_membership(connection, organization_id, user.user_id)
+    assert made is not None
+    change = Change("organization.member_add", "organization", organization_id, None, snapshot(made))
+    await record_change(connection, actor, change)
+    return made
+
+
+async def _find(connection: AsyncConnection, organization_id: str, member: Member) -> StoredOrganizationMembership:
+    user = await find_named_user(connection, member)
+    found = await rows.find_organization_membership(connection, organization_id, user.user_id)
+    if found is None:
+        raise Unprocessable(
+            f'"{user.user_id}" is no member of the organization "{organization_id}"; see GET /organization/info',
+            param="user_id" if member.user_id is not None else "user_email",
+        )
+    return found
