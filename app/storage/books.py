@@ -19,6 +19,7 @@ from app.domain.spend import BudgetClaim, Receipt
 from app.domain.tenancy import owners_in
 from app.storage.postgres import aggregates
 from app.storage.postgres.aggregates import Comparison
+from app.storage.postgres.owner_spend import spend_of_owners
 from app.storage.postgres.partitions import create_partitions
 from app.storage.redis.encoding import decode_receipt, without_nul
 from app.storage.redis.ledger import RedisLedger, StreamedReceipt, scopes_of_receipt
@@ -94,11 +95,6 @@ WITH inserted AS (
 )
 SELECT request_id, attempt, started_at FROM inserted
 """  # noqa: S608  the names are the constants above
-_SUM = """
-SELECT coalesce(sum(cost_nanousd), 0)::bigint FROM receipts
-WHERE started_at >= $1 AND ($2::timestamptz IS NULL OR started_at < $2) AND {owners}
-"""
-
 # Classes of SQLSTATE: what is wrong with the data, and what will be right later.
 _CONTENT = ("22", "23")
 _LATER = ("08", "40", "53", "55", "57", "58")
@@ -246,11 +242,12 @@ async def _lock(connection: AsyncConnection, *, wait: bool) -> bool:
 
 
 async def _sum(connection: AsyncConnection, claim: BudgetClaim) -> int:
-    """What the receipts of the claim's scope that began in its window cost."""
+    """What the receipts of the claim's scope that began in its window cost; nothing may be booked meanwhile."""
     owners = owners_in(claim.scope)
-    conditions = " AND ".join(f"{column} = ${number}" for number, column in enumerate(owners, 3))
-    found = await connection.exec_driver_sql(_SUM.format(owners=conditions), (claim.start, claim.end, *owners.values()))
-    return int(found.scalar_one())
+    names, owner = tuple(owners), tuple(owners.values())
+    ends = (claim.start,) if claim.end is None else (claim.start, claim.end)
+    since = [(await spend_of_owners(connection, names, [(owner, end)]))[owner].window_nanousd for end in ends]
+    return since[0] - sum(since[1:])
 
 
 async def _insert(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:

@@ -1,5 +1,6 @@
 """The counters of every level are what the receipts add up to, when they are lost and when they missed a receipt."""
 
+import itertools
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -92,6 +93,25 @@ async def test_counters_that_are_lost_come_back_exact_at_every_level(house: Hous
     assert {scope: spent for scope, (spent, _) in before.items()} == {
         scope: await house.sum_of(scope) for scope in house.scopes
     }
+
+
+async def test_a_window_holds_what_began_in_it_to_the_microsecond(house: House) -> None:
+    draw = random.Random(11)
+    owners, day_s = house.owners[0], 86_400
+    moments = [LONG_AGO + timedelta(seconds=draw.uniform(0, 3 * day_s)) for _ in range(60)]
+    costs = {moment: draw.randrange(1, 1_000) for moment in moments}
+    await house.books.book_directly(
+        [make_receipt(new_id("req"), cost, at=moment, **owners) for moment, cost in costs.items()]
+    )
+    microsecond = timedelta(microseconds=1)
+    edges = [*moments[:3], moments[3] + microsecond, LONG_AGO + timedelta(hours=5, minutes=15)]
+    windows = [(min(pair), max(pair)) for pair in itertools.combinations(edges, 2)]
+    for start, end in [*windows, (edges[0], None), (datetime(1970, 1, 1, tzinfo=UTC), None)]:
+        for scope in scopes_of(**owners):
+            budget = make_budget(1, 0, counter=new_id("bud"), scope=scope, start=start, end=end)
+            await house.books.rebuild(budget)
+            in_window = sum(cost for at, cost in costs.items() if start <= at and (end is None or at < end))
+            assert await house.ledger.find_counter(budget) == (in_window, 0)
 
 
 async def test_a_receipt_that_no_counter_saw_is_added_at_every_level(house: House) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import new_id
 from app.domain.access import Principal
-from app.domain.budgets import Duration
+from app.domain.budgets import BudgetWindow, Duration, window_at
 from app.domain.limits import RateLimits
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
@@ -121,6 +121,14 @@ async def test_a_member_without_a_budget_of_its_own_has_the_teams_for_members(
     (member,) = principal.levels
     assert member.budget is not None
     assert (member.kind, member.budget.limit_nanousd) == ("member", limit)
+
+
+async def test_a_budget_without_a_duration_counts_since_ever(rows: Rows) -> None:
+    await rows.team(budget_id=await rows.budget(3))
+    principal = await rows.find(team_id=rows.team_id, budget_id=await rows.budget(4, shared=True))
+    for budget in (principal.key.budget, principal.levels[0].budget):
+        assert budget is not None
+        assert window_at(budget, SINCE) == BudgetWindow(datetime(1970, 1, 1, tzinfo=UTC), None)
 
 
 async def test_a_team_key_of_nobody_is_no_member(rows: Rows) -> None:

@@ -1,7 +1,7 @@
 """Who a digest names: the key, its team and every level above it that sets something, in one query."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import FromClause, and_, case, func, literal, select
@@ -25,6 +25,8 @@ from app.storage.postgres.tables import (
     users,
 )
 
+# A budget without a duration counts all that its owner ever spent; a key's own is as old as the key.
+_SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _LIMITS = ("requests_per_minute", "tokens_per_minute", "max_parallel_requests")
 _TERMS = ("budget_id", "limit_nanousd", "duration", "anchor", "counting_since", "shared", "reset_at", *_LIMITS)
 _OWNERS = {"key": keys, "member": memberships, "user": users, "team": teams, "organization": organizations}
@@ -178,7 +180,7 @@ def _budget(row: Any, owner: str) -> Budget | None:  # noqa: ANN401
         BudgetId(terms["budget_id"]),
         terms["limit_nanousd"],
         None if terms["duration"] is None else parse_duration(terms["duration"]),
-        terms["anchor"],
+        _SINCE_EVER if terms["duration"] is None and (terms["shared"] or owner != "key") else terms["anchor"],
         terms["counting_since"],
         owned_since=row._mapping[f"{owner}_since"],
         shared=terms["shared"],
