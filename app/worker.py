@@ -1,5 +1,8 @@
-"""The background loops of one process: renew holds, drain receipts, sweep orphans, make partitions, watch keys,
-compare the sums of reports with their receipts."""
+"""The background loops of one process.
+
+They renew holds, drain receipts, sweep orphans, make partitions, watch keys, and compare the sums of reports with their
+receipts.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

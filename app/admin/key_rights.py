@@ -1,5 +1,7 @@
-"""What somebody who does not reach everything may do with keys: stay in the own tenant, and never get a secret that
-acts as another person."""
+"""What somebody who does not reach everything may do with keys.
+
+That is: stay in the own tenant, and never get a secret that acts as another person.
+"""
 
 from dataclasses import replace
 
