@@ -14,7 +14,6 @@ Interval = Literal["hour", "day", "week", "month"]
 QUARTER_S, HOUR_S, DAY_S = 900, 3_600, 86_400
 _GRAINS = (QUARTER_S, HOUR_S, DAY_S)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_MOST_PIECES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,12 @@ class Piece:
     grain_s: int
     start: datetime
     end: datetime
+
+    def buckets(self) -> Iterator[datetime]:
+        at = self.start
+        while at < self.end:
+            yield at
+            at += timedelta(seconds=self.grain_s)
 
 
 def list_periods(first: date, last: date, zone: zoneinfo.ZoneInfo, interval: Interval) -> list[Period]:
@@ -59,16 +64,8 @@ def midnight(day: date, zone: zoneinfo.ZoneInfo) -> datetime:
 
 
 def cut(periods: Iterable[Period]) -> list[Piece]:
-    """The fewest whole buckets that make up the periods, none of them in two; coarse ones where they fit.
-
-    Where that would be many pieces, all are of the finest grain that one of them needs.
-    """
-    given = [period for period in periods if period.start < period.end]
-    pieces = _join(piece for period in given for piece in _cut(period.start, period.end))
-    if len(pieces) <= _MOST_PIECES:
-        return pieces
-    finest = min(piece.grain_s for piece in pieces)
-    return [Piece(finest, given[0].start, given[-1].end)]
+    """The fewest whole buckets that make up the periods, none of them in two; coarse ones where they fit."""
+    return _join(piece for period in periods if period.start < period.end for piece in _cut(period.start, period.end))
 
 
 def ceiling(at: datetime, grain_s: int) -> datetime:

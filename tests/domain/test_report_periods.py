@@ -69,9 +69,12 @@ def test_a_month_in_a_zone_of_half_hours_is_days_with_quarters_and_hours_at_its_
     ]
 
 
-def test_many_days_of_a_zone_are_read_from_one_table() -> None:
+def test_many_days_of_a_zone_are_read_as_coarsely_as_can_be() -> None:
     days = list_periods(date(2026, 1, 1), date(2026, 12, 31), zoneinfo.ZoneInfo("Europe/Berlin"), "day")
     assert cut(days) == [Piece(HOUR_S, utc("2025-12-31T23:00"), utc("2026-12-31T23:00"))]
+    days = list_periods(date(2026, 1, 1), date(2026, 1, 20), zoneinfo.ZoneInfo("Asia/Kolkata"), "day")
+    quarters = [at for piece in cut(days) if piece.grain_s == QUARTER_S for at in piece.buckets()]
+    assert len(quarters) == 20 * 4
     assert cut([Period("", utc("2026-01-01"), utc("2026-01-01"))]) == []
 
 

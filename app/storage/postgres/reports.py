@@ -12,6 +12,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     cast,
     func,
     literal,
@@ -117,11 +118,15 @@ class Report:
 
 async def list_cells(connection: AsyncConnection, tenant: Tenant, report: Report) -> list[Cell]:
     """Cells with any receipt, ordered by period and then by group."""
-    pieces = cut(report.periods)
-    if not pieces:
+    by_grain: dict[int, list[Piece]] = {}
+    for piece in cut(report.periods):
+        by_grain.setdefault(piece.grain_s, []).append(piece)
+    if not by_grain:
         return []
     names = [COLUMN_NAMES[dimension] for dimension in report.group_by]
-    found = union_all(*(part for piece in pieces for part in _parts(tenant, report, piece, names))).subquery("found")
+    found = union_all(
+        *(part for pieces in by_grain.values() for part in _parts(tenant, report, pieces, names))
+    ).subquery("found")
     groups = [found.c[name] for name in names]
     sums = [cast(func.sum(found.c[name]), BigInteger).label(name) for name in MEASURES]
     period, by_period = _period(report.periods, found.c.bucket)
@@ -152,29 +157,36 @@ def _period(
     return func.width_bucket(bucket, starts) - 1, [literal_column("1")]
 
 
-def _parts(tenant: Tenant, report: Report, piece: Piece, names: Sequence[str]) -> list[Select[Any]]:
-    """The rows of one piece. By tag, also those of receipts that have none."""
+def _parts(tenant: Tenant, report: Report, pieces: Sequence[Piece], names: Sequence[str]) -> list[Select[Any]]:
+    """The rows of the pieces of one grain. By tag, also those of receipts that have none."""
     by_tag = "tag" in report.group_by or "tag" in report.only
-    table = (SPEND_BY_TAG if by_tag else SPEND)[piece.grain_s]
-    parts = [_part(tenant, report, piece, table, [table.c[name] for name in names])]
+    table = (SPEND_BY_TAG if by_tag else SPEND)[pieces[0].grain_s]
+    parts = [_part(tenant, report, pieces, table, [table.c[name] for name in names])]
     if by_tag and "" in report.only.get("tag", ("",)) and "" not in report.but_not.get("tag", ()):
-        table = SPEND[piece.grain_s]
+        table = SPEND[pieces[0].grain_s]
         none = [literal("", Text).label(name) if name == "tag" else table.c[name] for name in names]
-        parts.append(_part(tenant, report, piece, table, none).where(~table.c.tagged))
+        parts.append(_part(tenant, report, pieces, table, none).where(~table.c.tagged))
     return parts
 
 
 def _part(
-    tenant: Tenant, report: Report, piece: Piece, table: Table, groups: Sequence[ColumnElement[Any]]
+    tenant: Tenant, report: Report, pieces: Sequence[Piece], table: Table, groups: Sequence[ColumnElement[Any]]
 ) -> Select[Any]:
     query = select(table.c.bucket, *groups, *(table.c[name] for name in MEASURES))
-    query = query.where(*within(tenant, table), table.c.bucket >= piece.start, table.c.bucket < piece.end)
+    query = query.where(*within(tenant, table), _when(table.c.bucket, pieces))
     for filters, wanted in ((report.only, True), (report.but_not, False)):
         for dimension, texts in filters.items():
             name = COLUMN_NAMES[dimension]
             if name in table.c:
                 query = query.where(table.c[name].in_(texts) if wanted else table.c[name].not_in(texts))
     return query
+
+
+def _when(bucket: ColumnElement[Any], pieces: Sequence[Piece]) -> ColumnElement[bool]:
+    if len(pieces) == 1:
+        return and_(bucket >= pieces[0].start, bucket < pieces[0].end)
+    buckets = [at for piece in pieces for at in piece.buckets()]
+    return bucket == func.any(literal(buckets, ARRAY(TIME)))
 
 
 async def find_extent(connection: AsyncConnection) -> tuple[date, date] | None:
