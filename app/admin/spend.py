@@ -142,9 +142,8 @@ async def _periods(connection: AsyncConnection, ask: Ask) -> list[Period]:
 
 
 def _place(periods: Sequence[Period], label: str) -> int:
-    """Where a label stands; of one that is there no more, the place of what came before it."""
-    places = [place for place, period in enumerate(periods) if period.label <= label]
-    return places[-1] if places else -1
+    """Where a label stands; before all of them, when it is none of theirs."""
+    return next((place for place, period in enumerate(periods) if period.label == label), -1)
 
 
 async def _names(
