@@ -20,15 +20,15 @@ def terms_of_new(terms: KeyTerms, actor: Actor) -> KeyTerms:
     """
     if actor.tenant.everything:
         return terms
-    own = actor.standing.user_id
-    if not isinstance(terms.user_id, str) and terms.team_id not in actor.tenant.team_ids:
-        if own is None:
-            raise Forbidden('a key without a user makes keys of its teams only; give "team_id"', param="team_id")
-        terms = replace(terms, user_id=own)
-    if isinstance(terms.user_id, str) and terms.user_id != own:
+    if isinstance(terms.user_id, str) and terms.user_id != actor.standing.user_id:
         raise _no_user(terms.user_id)
-    _check_team(terms, actor, terms.user_id == own)
-    return terms
+    own = actor.tenant.user_id is not None
+    _check_team(terms, actor, own=own)
+    if terms.team_id in actor.tenant.team_ids:
+        return terms
+    if not own:
+        raise Forbidden('you make keys of teams only; give "team_id"', param="team_id")
+    return replace(terms, user_id=actor.tenant.user_id)
 
 
 def check_change(before: StoredKey, terms: KeyTerms, actor: Actor) -> None:
@@ -36,7 +36,7 @@ def check_change(before: StoredKey, terms: KeyTerms, actor: Actor) -> None:
     it belongs."""
     if actor.tenant.everything:
         return
-    own = before.user_id is not None and before.user_id == actor.standing.user_id
+    own = before.user_id is not None and before.user_id == actor.tenant.user_id
     administered = before.team_id in actor.tenant.team_ids
     if isinstance(terms.user_id, str) and terms.user_id not in (before.user_id, actor.standing.user_id):
         raise _no_user(terms.user_id)
@@ -46,7 +46,7 @@ def check_change(before: StoredKey, terms: KeyTerms, actor: Actor) -> None:
         raise Forbidden("only a proxy_admin may take a key out of its team", param="team_id")
     if terms.blocked is False and before.blocked and not administered:
         raise Forbidden("only an admin may unblock a key", param="blocked")
-    _check_team(terms, actor, own)
+    _check_team(terms, actor, own=own)
 
 
 def check_secret(before: StoredKey, actor: Actor) -> None:
@@ -58,7 +58,7 @@ def check_secret(before: StoredKey, actor: Actor) -> None:
         )
 
 
-def _check_team(terms: KeyTerms, actor: Actor, own: object) -> None:
+def _check_team(terms: KeyTerms, actor: Actor, *, own: bool) -> None:
     if terms.team_id is UNSET or terms.team_id is None or terms.team_id in actor.tenant.team_ids:
         return
     if not own or terms.team_id not in actor.standing.member_of_teams:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
@@ -17,7 +18,7 @@ _KINDS = {
     "organization_id": "organization_id", "organization_ids": "organization_id", "organizations": "organization_id",
     "user_id": "user_id", "user_ids": "user_id", "admins": "user_id", "members": "user_id",
 }  # fmt: skip
-_BY_ADDRESS = "user_email"
+_BY_ADDRESS, _BUDGET = "user_email", "budget_id"
 _OPEN = frozenset({"metadata"})
 """What callers may write anything into."""
 _DEEPEST = 16
@@ -26,15 +27,9 @@ _DEEPEST = 16
 async def check_named(connection: AsyncConnection, request: Request[Any, Any, Any], rule: Rule, tenant: Tenant) -> None:
     """Raises NotFound for what belongs to others, as if it did not exist; Unprocessable when nothing is named that
     the rule asks for; Forbidden for people named by address, and for taking a thing out of where it belongs."""
-    named = [*request.path_params.items(), *request.query_params.multi_items()]
+    named = [*request.path_params.items(), *_query(request)]
     named += [(name, _decode(raw)) for name, raw in (await read_body(request)).items()]
-    found: dict[str, set[str]] = {kind: set() for kind in _KINDS.values()}
-    for name, value in _walk(named, 0):
-        if name == _BY_ADDRESS:
-            raise Forbidden('people may be named by "user_id" only, unless by a proxy_admin', param=name)
-        if value is None:
-            raise Forbidden(f'only a proxy_admin may leave "{name}" empty', param=name)
-        found[_KINDS[name]].add(value)
+    found = _sort(_walk(named, 0))
     for name in rule.named:
         if not found[name]:
             raise Unprocessable(f'"{name}" is missing: name which of yours is meant', param=name)
@@ -44,6 +39,22 @@ async def check_named(connection: AsyncConnection, request: Request[Any, Any, An
             raise _unknown(name, found[name] - ids)
     if found["user_id"] and not await belong_to(connection, tenant, found["user_id"]):
         raise _unknown("user_id", found["user_id"])
+
+
+def _sort(fields: Iterable[tuple[str, str | None]]) -> dict[str, set[str]]:
+    """The ids that are named, by kind."""
+    found: dict[str, set[str]] = {kind: set() for kind in _KINDS.values()}
+    for name, value in fields:
+        if name == _BY_ADDRESS:
+            raise Forbidden('people may be named by "user_id" only, unless by a proxy_admin', param=name)
+        if name == _BUDGET:
+            if value is not None:
+                raise Forbidden(f'only a proxy_admin may give a shared budget by "{name}"', param=name)
+        elif value is None:
+            raise Forbidden(f'only a proxy_admin may leave "{name}" empty', param=name)
+        else:
+            found[_KINDS[name]].add(value)
+    return found
 
 
 def _walk(pairs: Iterable[tuple[str, Any]], depth: int) -> Iterator[tuple[str, str | None]]:
@@ -56,8 +67,16 @@ def _walk(pairs: Iterable[tuple[str, Any]], depth: int) -> Iterator[tuple[str, s
         for one in value if isinstance(value, list) else (value,):
             if isinstance(one, dict):
                 yield from _walk(one.items(), depth + 1)
-            elif (name in _KINDS or name == _BY_ADDRESS) and (one is None or isinstance(one, str)):
+            elif (name in _KINDS or name in (_BY_ADDRESS, _BUDGET)) and (one is None or isinstance(one, str)):
                 yield name, one
+
+
+def _query(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
+    """As app.api.admin.queries reads it, with every value of a name that stands twice."""
+    try:
+        return parse_qsl(request.scope["query_string"].decode("latin-1"), max_num_fields=50)
+    except ValueError as error:
+        raise Unprocessable("the query has more than 50 parameters") from error
 
 
 def _decode(raw: bytes) -> Any:  # noqa: ANN401  JSON

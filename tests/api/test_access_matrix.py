@@ -283,6 +283,19 @@ async def test_nobody_gets_a_secret_that_acts_as_another_person(world: World) ->
 
 
 @pytest.mark.services
+async def test_who_administers_a_team_makes_keys_of_the_team_and_an_internal_user_keys_of_its_own(world: World) -> None:
+    for role in ("org_admin", "team_admin"):
+        assert (await world.call(role, "POST", "/key/generate", {}, {})).status == 403
+        own = await world.door.new_key(team_id=world.ours.team_id, user_id=user_of(role))
+        leave = {"key": own["token"], "team_id": None}
+        assert (await world.call(role, "POST", "/key/update", {}, leave)).status == 403
+    made = (await world.call("internal_user", "POST", "/key/generate", {}, {"models": ["a"]})).fields
+    assert (made["user_id"], made["team_id"]) == (user_of("internal_user"), None)
+    in_team = await world.call("internal_user", "POST", "/key/generate", {}, {"team_id": world.ours.team_id})
+    assert in_team.fields["user_id"] == user_of("internal_user")
+
+
+@pytest.mark.services
 async def test_a_blocked_key_is_unblocked_by_an_admin_only(world: World) -> None:
     key = await world.key_of(world.ours, "internal_user")
     assert (await world.call("team_admin", "POST", "/key/block", {}, {"key": key})).status == 200
@@ -299,6 +312,7 @@ async def test_an_admin_of_an_organization_cannot_name_what_belongs_to_others_in
         ({"team_id": [team, world.theirs.team_id]}, 404),
         ({"team_id": team, "members_with_roles": [{"user_id": world.theirs.user_id, "role": "user"}]}, 404),
         ({"team_id": team, "members_with_roles": [{"user_email": "ada@example.com", "role": "user"}]}, 403),
+        ({"team_id": team, "budget_id": "budget_of_somebody"}, 403),
         ({}, 422),
     ):
         answer = await world.call("org_admin", "POST", "/team/update", {}, body)
