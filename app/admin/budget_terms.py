@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.admin.actor import Actor
 from app.base.clock import now
-from app.base.errors import Unprocessable
+from app.base.errors import Forbidden, Unprocessable
 from app.base.ids import new_id
 from app.base.money import NanoUSD, format_usd
 from app.domain.budgets import Duration, after, parse_duration
@@ -54,6 +54,14 @@ class BudgetWords:
 
 
 @dataclass(frozen=True, slots=True)
+class Life:
+    """Since when the owner of a budget exists; one that is new cannot have spent anything before."""
+
+    since: datetime
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenBudget:
     """``budget_id`` is what the owner's row must name; ``spare_id`` a row to delete once it does."""
 
@@ -67,35 +75,41 @@ async def write_budget(
     present: StoredBudget | None,
     actor: Actor,
     words: BudgetWords = BudgetWords(),
+    life: Life | None = None,
 ) -> WrittenBudget:
-    """Make or change the budget of an owner that has ``present``.
+    """Make or change the budget of an owner that has ``present``; without ``life`` the owner is made now.
 
-    Raises Unprocessable: an unknown shared budget, one beside an own, a soft limit above the limit.
+    Raises Unprocessable: an unknown shared budget, one beside an own, a soft limit above the limit. Raises Forbidden
+    when somebody who does not reach everything names a shared budget.
     """
     own = terms.own
     named = present is not None and terms.budget_id == present.budget_id  # as a client writes back what it read
     if isinstance(terms.budget_id, str) and not named:
-        return await _refer(connection, terms.budget_id, present, own)
+        return await _refer(connection, terms.budget_id, present, own, actor)
     if present is not None and present.shared:
-        if terms.budget_id is None:
-            present = None
-        elif own:
-            raise Unprocessable(
-                f'"{words.limit}" belongs to the shared budget "{present.budget_id}"; change it with /budget/update, '
-                'or send "budget_id": null with it to leave that budget',
-                param=words.limit,
-            )
-    spare = None if present is None or present.shared else present.budget_id
-    if present is None and not own and terms.budget_id is None:
-        return WrittenBudget(None)
+        if terms.budget_id is not None:
+            _refuse_own(own, present, words)
+            return WrittenBudget(present.budget_id)
+        present = None
     if not own:
         return WrittenBudget(None if present is None else present.budget_id)
-    return await _write_own(connection, own, present, actor, words, spare)
+    return await _write_own(connection, own, present, actor, words, life)
+
+
+def _refuse_own(own: dict[str, Any], shared: StoredBudget, words: BudgetWords) -> None:
+    if any(getattr(shared, name) != value for name, value in own.items()):
+        raise Unprocessable(
+            f'"{words.limit}" belongs to the shared budget "{shared.budget_id}"; change it with /budget/update, '
+            'or send "budget_id": null with it to leave that budget',
+            param=words.limit,
+        )
 
 
 async def _refer(
-    connection: AsyncConnection, budget_id: str, present: StoredBudget | None, own: dict[str, Any]
+    connection: AsyncConnection, budget_id: str, present: StoredBudget | None, own: dict[str, Any], actor: Actor
 ) -> WrittenBudget:
+    if not actor.tenant.everything:
+        raise Forbidden("only a proxy_admin may name a shared budget", param="budget_id")
     if any(value is not None for value in own.values()):
         raise Unprocessable(
             '"budget_id" names a shared budget, so no own budget may stand beside it; leave one of them out',
@@ -123,14 +137,14 @@ async def _write_own(
     present: StoredBudget | None,
     actor: Actor,
     words: BudgetWords,
-    spare: str | None,
+    life: Life | None,
 ) -> WrittenBudget:
     names = ("limit_nanousd", "soft_limit_nanousd", "duration")
     before = {name: None if present is None else getattr(present, name) for name in names}
     values = before | own
     check_soft_limit(values["limit_nanousd"], values["soft_limit_nanousd"], words)
     if all(value is None for value in values.values()):
-        return WrittenBudget(None, spare)
+        return WrittenBudget(None, None if present is None else present.budget_id)
     if values == before and present is not None:
         return WrittenBudget(present.budget_id)
     at = now()
@@ -139,7 +153,13 @@ async def _write_own(
         await rows.update_budget(connection, present.budget_id, values | recount(values, present, at))
         return WrittenBudget(present.budget_id)
     budget_id = new_id("bud")
-    values |= {"budget_id": budget_id, "anchor": at, "counting_since": at, "created_at": at, "created_by": actor.name}
+    values |= {
+        "budget_id": budget_id,
+        "anchor": life.since if life else at,
+        "counting_since": life.since if life and life.is_new else at,
+        "created_at": at,
+        "created_by": actor.name,
+    }
     await rows.insert_budget(connection, values)
     return WrittenBudget(budget_id)
 

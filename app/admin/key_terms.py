@@ -37,6 +37,7 @@ class KeyTerms:
     duration: Duration | str | UnsetType | None = UNSET
     limit_nanousd: NanoUSD | UnsetType | None = UNSET
     budget_duration: Duration | UnsetType | None = UNSET
+    budget_id: str | UnsetType | None = UNSET
     requests_per_minute: int | UnsetType | None = UNSET
     tokens_per_minute: int | UnsetType | None = UNSET
     max_parallel_requests: int | UnsetType | None = UNSET

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
+from app.admin.budget_terms import BudgetTerms, Life, write_budget
 from app.admin.key_reading import KeyView, find_referenced, shown, views
 from app.admin.key_rights import check_change, check_secret, terms_of_new
 from app.admin.key_terms import KeyTerms, check_supplied_key, columns_of
@@ -20,7 +19,7 @@ from app.domain.budgets import Duration, after
 from app.domain.keys import digest_key, mint_key
 from app.domain.roles import EVERYTHING
 from app.storage.postgres import keys as rows
-from app.storage.postgres.budgets import find_budget
+from app.storage.postgres.budgets import delete_own_budgets, find_budget
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.keys import StoredKey
 from app.storage.postgres.teams import find_team
@@ -64,7 +63,8 @@ class Keys:
         await self._check_owners(connection, terms, columns)
         columns |= {"key_id": key_id, "digest": digest, "last_four": secret[-4:], "created_at": at}
         columns |= {"updated_at": at, "created_by": actor.name, "updated_by": actor.name}
-        columns["budget_id"] = await _create_budget(connection, terms, at)
+        life = Life(at, is_new=True)
+        columns["budget_id"] = (await write_budget(connection, _budget_terms(terms), None, actor, life=life)).budget_id
         await _write(rows.insert_key(connection, columns), columns)
         view = await self._record(connection, actor, "key.generate", None, key_id)
         return IssuedKey(secret, view)
@@ -175,11 +175,12 @@ class Keys:
         at = now()
         columns = columns_of(terms, at) | dict(renewal)
         await self._check_owners(connection, terms, columns)
-        spare = await _change_budget(connection, before, terms, at, columns)
+        present = None if before.budget_id is None else await find_budget(connection, before.budget_id)
+        written = await write_budget(connection, _budget_terms(terms), present, actor, life=Life(before.created_at))
+        columns["budget_id"] = written.budget_id
         columns |= {"updated_at": at, "updated_by": actor.name}
         await _write(rows.update_key(connection, before.key_id, columns), columns)
-        if spare is not None:
-            await rows.delete_budget(connection, spare)
+        await delete_own_budgets(connection, [written.spare_id])
         return await self._record(connection, actor, action, before, before.key_id)
 
     async def _record(
@@ -226,51 +227,8 @@ class Keys:
             columns["organization_id"] = None
 
 
-async def _create_budget(connection: AsyncConnection, terms: KeyTerms, at: datetime) -> str | None:
-    limit = None if terms.limit_nanousd is UNSET else terms.limit_nanousd
-    duration = None if terms.budget_duration is UNSET else terms.budget_duration
-    if limit is None and duration is None:
-        return None
-    return await _insert_budget(connection, limit, duration, anchor=at, at=at)
-
-
-async def _change_budget(
-    connection: AsyncConnection, before: StoredKey, terms: KeyTerms, at: datetime, columns: dict[str, Any]
-) -> str | None:
-    """Write the budget row and ``columns["budget_id"]``; returns the id of a row that no key needs any more."""
-    limit = before.limit_nanousd if terms.limit_nanousd is UNSET else terms.limit_nanousd
-    old_duration = before.budget_duration
-    duration = terms.budget_duration
-    new_duration = old_duration if duration is UNSET else None if duration is None else str(duration)
-    if (limit, new_duration) == (before.limit_nanousd, old_duration):
-        return None
-    if limit is None and new_duration is None:
-        columns["budget_id"] = None
-        return before.budget_id
-    if before.budget_id is None:
-        given = duration if isinstance(duration, Duration) else None
-        columns["budget_id"] = await _insert_budget(connection, limit, given, anchor=before.created_at, at=at)
-        return None
-    values: dict[str, Any] = {"limit_nanousd": limit, "duration": new_duration, "updated_at": at}
-    if new_duration != old_duration or before.limit_nanousd is None:
-        values["counting_since"] = at
-    await rows.update_budget(connection, before.budget_id, values)
-    return None
-
-
-async def _insert_budget(
-    connection: AsyncConnection, limit: int | None, duration: Duration | None, *, anchor: datetime, at: datetime
-) -> str:
-    budget_id = new_id("bud")
-    values = {
-        "budget_id": budget_id,
-        "limit_nanousd": limit,
-        "duration": None if duration is None else str(duration),
-        "anchor": anchor,
-        "counting_since": at,
-    }
-    await rows.insert_budget(connection, values)
-    return budget_id
+def _budget_terms(terms: KeyTerms) -> BudgetTerms:
+    return BudgetTerms(terms.limit_nanousd, terms.budget_duration, budget_id=terms.budget_id)
 
 
 async def _write(statement: Any, columns: dict[str, Any]) -> None:  # noqa: ANN401  a coroutine of either kind

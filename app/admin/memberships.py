@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.budget_terms import BudgetTerms, BudgetWords, WrittenBudget, check_below_parent, write_budget
+from app.admin.budget_terms import BudgetTerms, BudgetWords, Life, WrittenBudget, check_below_parent, write_budget
 from app.admin.key_removal import remove_keys_of
 from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
@@ -19,7 +19,7 @@ from app.storage.postgres.budgets import delete_own_budgets, find_budget
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.memberships import StoredMembership
 from app.storage.postgres.names import hold_name
-from app.storage.postgres.teams import StoredTeam, find_team, update_team
+from app.storage.postgres.teams import StoredTeam, find_team
 from app.storage.postgres.tenant_spend import Owner
 from app.storage.postgres.users import StoredUser, find_user, find_user_by_email, insert_user
 from app.storage.principals import Principals
@@ -87,8 +87,6 @@ class TeamMembers:
                 values["role"] = member.role
             await rows.update_membership(connection, team_id, before.user_id, values)
             await delete_own_budgets(connection, [written.spare_id])
-            # A membership has no time of change; counters of shared budgets look at the team's.
-            await update_team(connection, team_id, {"updated_at": now(), "updated_by": actor.name})
             after = await rows.find_membership(connection, team_id, before.user_id)
             assert after is not None
             later = await _snapshot(connection, after)
@@ -241,7 +239,8 @@ async def _write_budget(
 ) -> WrittenBudget:
     present_id = None if before is None else before.budget_id
     present = None if present_id is None else await find_budget(connection, present_id)
-    written = await write_budget(connection, terms.budget, present, actor, BUDGET_WORDS)
+    life = None if before is None else Life(before.created_at)
+    written = await write_budget(connection, terms.budget, present, actor, BUDGET_WORDS, life)
     if terms.budget.is_set and written.budget_id is not None and team.budget_id is not None:
         own = await find_budget(connection, written.budget_id)
         above = await find_budget(connection, team.budget_id)

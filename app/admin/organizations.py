@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.budget_terms import BudgetTerms, write_budget
+from app.admin.budget_terms import BudgetTerms, Life, write_budget
 from app.admin.key_removal import remove_keys_of
 from app.admin.standings import Standing, snapshot, standings
 from app.admin.teams import TeamView, remove_team, team_views
@@ -78,7 +78,7 @@ class Organizations:
             earlier = await _snapshot(connection, before)
             await _check_alias(connection, organization_id, terms.columns.get("organization_alias"))
             present = None if before.budget_id is None else await find_budget(connection, before.budget_id)
-            written = await write_budget(connection, terms.budget, present, actor)
+            written = await write_budget(connection, terms.budget, present, actor, life=Life(before.created_at))
             values = {**terms.columns, "budget_id": written.budget_id, "updated_at": now(), "updated_by": actor.name}
             await rows.update_organization(connection, organization_id, values)
             await delete_own_budgets(connection, [written.spare_id])

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.budget_terms import BudgetTerms, BudgetWords, check_below_parent, write_budget
+from app.admin.budget_terms import BudgetTerms, BudgetWords, Life, check_below_parent, write_budget
 from app.admin.key_reading import KeyView, views
 from app.admin.key_removal import remove_keys_of
 from app.admin.memberships import Member, MembershipView, MemberTerms, add_member, membership_views
@@ -172,8 +172,9 @@ class Teams:
     ) -> dict[str, Any]:
         """The columns that name the budgets, and ``spare_ids``: rows to delete once they are written."""
         own, member = await _present(connection, before)
-        written = await write_budget(connection, terms.budget, own, actor)
-        of_member = await write_budget(connection, terms.member_budget, member, actor, MEMBER_BUDGET_WORDS)
+        life = None if before is None else Life(before.created_at)
+        written = await write_budget(connection, terms.budget, own, actor, life=life)
+        of_member = await write_budget(connection, terms.member_budget, member, actor, MEMBER_BUDGET_WORDS, life)
         budget = None if written.budget_id is None else await find_budget(connection, written.budget_id)
         if terms.budget.is_set or "organization_id" in terms.columns:
             above = None if organization_id is None else await organization_budget(connection, organization_id)

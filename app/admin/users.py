@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.budget_terms import BudgetTerms, write_budget
+from app.admin.budget_terms import BudgetTerms, Life, write_budget
 from app.admin.key_reading import KeyView, views
 from app.admin.key_removal import remove_keys_of
 from app.admin.key_terms import KeyTerms
@@ -118,7 +118,7 @@ class Users:
                 holder = await hold_address(connection, email)
                 refuse_taken(email, None if holder is not None and holder.user_id == before.user_id else holder)
             present = None if before.budget_id is None else await find_budget(connection, before.budget_id)
-            written = await write_budget(connection, terms.budget, present, actor)
+            written = await write_budget(connection, terms.budget, present, actor, life=Life(before.created_at))
             values = {**terms.columns, "budget_id": written.budget_id}
             values |= {"updated_at": now(), "updated_by": actor.name}
             await rows.update_user(connection, before.user_id, values)

@@ -33,6 +33,7 @@ _TERMS: dict[str, tuple[str, Reader, Any]] = {
     "duration": ("duration", fields.read_duration, None),
     "max_budget": ("limit_nanousd", fields.read_amount, None),
     "budget_duration": ("budget_duration", fields.read_duration, None),
+    "budget_id": ("budget_id", fields.read_text, None),
     "rpm_limit": ("requests_per_minute", fields.read_count, None),
     "tpm_limit": ("tokens_per_minute", fields.read_count, None),
     "max_parallel_requests": ("max_parallel_requests", fields.read_count, None),
@@ -48,7 +49,7 @@ _CHANGES: dict[str, tuple[str, Reader, Any]] = {**_TERMS, "duration": ("duration
 NOT_ENFORCED = frozenset(
     {
         "access_group_ids", "agent_id", "allowed_cache_controls", "allowed_passthrough_routes",
-        "allowed_vector_store_indexes", "auto_rotate", "budget_fallbacks", "budget_id", "budget_limits", "config",
+        "allowed_vector_store_indexes", "auto_rotate", "budget_fallbacks", "budget_limits", "config",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model",
         "denied_passthrough_routes", "disable_global_guardrails", "enable_prompt_caching",
         "end_user_budget_id", "enforced_params", "guardrails", "mcp_rpm_limit", "model_max_budget",

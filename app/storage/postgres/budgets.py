@@ -10,7 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId
 from app.base.money import NanoUSD
-from app.storage.postgres.tables import budgets
+from app.storage.postgres.tables import (
+    budgets,
+    customers,
+    keys,
+    memberships,
+    organization_memberships,
+    organizations,
+    teams,
+    users,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +82,33 @@ async def delete_own_budgets(connection: AsyncConnection, budget_ids: Collection
     named = [budget_id for budget_id in budget_ids if budget_id is not None]
     if named:
         await connection.execute(delete(budgets).where(budgets.c.budget_id.in_(named), ~budgets.c.shared))
+
+
+async def delete_shared_budget(connection: AsyncConnection, budget_id: str) -> None:
+    await connection.execute(delete(budgets).where(budgets.c.budget_id == budget_id))
+
+
+async def forget_by_deleted_keys(connection: AsyncConnection, budget_id: str) -> None:
+    """What is archived of deleted keys names the budget no longer."""
+    deleted = (keys.c.budget_id == budget_id, keys.c.deleted_at.is_not(None))
+    await connection.execute(update(keys).where(*deleted).values(budget_id=None))
+
+
+async def count_owners(connection: AsyncConnection, budget_id: str) -> dict[str, int]:
+    """How many name the budget, by kind, of the kinds that do."""
+    columns = {
+        "keys": keys.c.budget_id,
+        "teams": teams.c.budget_id,
+        "teams for their members": teams.c.member_budget_id,
+        "members": memberships.c.budget_id,
+        "users": users.c.budget_id,
+        "organizations": organizations.c.budget_id,
+        "members of organizations": organization_memberships.c.budget_id,
+        "customers": customers.c.budget_id,
+    }
+    counts = [
+        select(func.count()).where(column == budget_id).scalar_subquery().label(kind.replace(" ", "_"))
+        for kind, column in columns.items()
+    ]
+    row = (await connection.execute(select(*counts))).one()
+    return {kind: count for kind, count in zip(columns, row, strict=True) if count}

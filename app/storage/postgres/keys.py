@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.clock import now
@@ -160,16 +160,8 @@ async def update_key(connection: AsyncConnection, key_id: str, values: Mapping[s
     await connection.execute(update(keys).where(keys.c.key_id == key_id).values(**values))
 
 
-async def insert_budget(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
-    await connection.execute(insert(budgets).values(**values))
-
-
 async def update_budget(connection: AsyncConnection, budget_id: str, values: Mapping[str, Any]) -> None:
     await connection.execute(update(budgets).where(budgets.c.budget_id == budget_id).values(**values))
-
-
-async def delete_budget(connection: AsyncConnection, budget_id: str) -> None:
-    await connection.execute(delete(budgets).where(budgets.c.budget_id == budget_id))
 
 
 async def retire_digest(connection: AsyncConnection, key_id: str, works_until: datetime) -> None:

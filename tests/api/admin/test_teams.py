@@ -30,7 +30,7 @@ async def count_rows(door: Door) -> list[int]:
 
 
 async def test_a_team_comes_back_with_every_field_of_litellm(admin_door: Door) -> None:
-    asked = {"team_alias": "research", "models": ["claude-*"], "metadata": {"centre": 7}, "blocked": False}
+    asked = {"team_alias": "with every field", "models": ["claude-*"], "metadata": {"centre": 7}, "blocked": False}
     made = (await admin_door.post("/team/new", asked)).fields
     assert made.keys() == TEAM_FIELDS
     assert {name: made[name] for name in asked} == asked

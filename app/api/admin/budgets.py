@@ -1,0 +1,127 @@
+"""The routes of shared budgets, with LiteLLM's paths, fields and answers."""
+
+from typing import Any
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+
+from app.admin.budgets import SharedBudgets, SharedBudgetTerms
+from app.admin.standings import window_of
+from app.api.admin.answers import answer
+from app.api.admin.fields import MOST_BODY_BYTES, Body, check_names, read_body
+from app.api.admin.queries import read_query
+from app.api.admin.tenancy_answers import paged, render_budget
+from app.api.admin.term_fields import (
+    LIMITS,
+    OWN_BUDGET,
+    PAGE,
+    read_budget,
+    read_optional,
+    read_page,
+    read_terms,
+    require_text,
+    require_texts,
+)
+from app.api.security import Access
+from app.base.clock import now
+from app.base.errors import Unprocessable
+from app.storage.postgres.budgets import StoredBudget
+
+AnyRequest = Request[Any, Any, Any]
+HINT = "see GET /budget/list"
+_DEFAULT_PAGE = 100
+_NOT_ENFORCED = frozenset(
+    {"budget_reset_at", "model_max_budget", "tpd_limit", "allowed_models", "temp_budget_increase", "temp_budget_expiry"}
+)
+_SETTINGS = {
+    "max_budget": ("Float", "dollars in each window of budget_duration"),
+    "soft_budget": ("Float", "above it people are told and nothing is refused"),
+    "budget_duration": ("String", 'when the window ends, such as "30d"; without it the budget never resets'),
+    "tpm_limit": ("Integer", "tokens per minute"),
+    "rpm_limit": ("Integer", "requests per minute"),
+    "max_parallel_requests": ("Integer", "calls at once"),
+}
+
+
+class BudgetRoutes(Controller):
+    """Admins alone change shared budgets and read them."""
+
+    request_max_body_size = MOST_BODY_BYTES
+
+    @post("/budget/new", status_code=200)
+    async def create(
+        self, request: AnyRequest, access: NamedDependency[Access], shared_budgets: NamedDependency[SharedBudgets]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        body = await read_body(request)
+        terms = _read_terms(body)
+        return answer(_render(await shared_budgets.create(read_optional(body, "budget_id"), terms, actor)))
+
+    @post("/budget/update", status_code=200)
+    async def update(
+        self, request: AnyRequest, access: NamedDependency[Access], shared_budgets: NamedDependency[SharedBudgets]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        body = await read_body(request)
+        terms = _read_terms(body)
+        return answer(_render(await shared_budgets.update(require_text(body, "budget_id", HINT), terms, actor)))
+
+    @post("/budget/delete", status_code=200)
+    async def delete(
+        self, request: AnyRequest, access: NamedDependency[Access], shared_budgets: NamedDependency[SharedBudgets]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        body = await read_body(request)
+        check_names(body, {"id"}, ())
+        return answer(_render(await shared_budgets.delete(require_text(body, "id", HINT), actor)))
+
+    @post("/budget/info", status_code=200)
+    async def info(
+        self, request: AnyRequest, access: NamedDependency[Access], shared_budgets: NamedDependency[SharedBudgets]
+    ) -> Response[bytes]:
+        await access.require_admin(request)
+        body = await read_body(request)
+        check_names(body, {"budgets"}, ())
+        found = await shared_budgets.get(require_texts(body, "budgets", HINT))
+        return answer([_render(budget) for budget in found])
+
+    @get("/budget/settings")
+    async def settings(
+        self, request: AnyRequest, access: NamedDependency[Access], shared_budgets: NamedDependency[SharedBudgets]
+    ) -> Response[bytes]:
+        await access.require_admin(request)
+        budget_id = read_query(request, ("budget_id",)).get("budget_id")
+        if budget_id is None:
+            raise Unprocessable(f'"budget_id" is missing; {HINT}', param="budget_id")
+        row = _render((await shared_budgets.get([budget_id]))[0])
+        return answer(
+            [
+                {
+                    "field_name": name,
+                    "field_type": kind,
+                    "field_description": meaning,
+                    "field_value": row[name],
+                    "stored_in_db": True,
+                    "field_default_value": None,
+                }
+                for name, (kind, meaning) in _SETTINGS.items()
+            ]
+        )
+
+    @get("/budget/list")
+    async def list_budgets(
+        self, request: AnyRequest, access: NamedDependency[Access], shared_budgets: NamedDependency[SharedBudgets]
+    ) -> Response[bytes]:
+        await access.require_admin(request)
+        number, size = read_page(read_query(request, PAGE), _DEFAULT_PAGE)
+        found, total = await shared_budgets.list(number, size)
+        return paged([_render(budget) for budget in found], total, number, size)
+
+
+def _read_terms(body: Body) -> SharedBudgetTerms:
+    check_names(body, {*OWN_BUDGET, *LIMITS, "budget_id"}, _NOT_ENFORCED)
+    return SharedBudgetTerms(read_budget(body, OWN_BUDGET), read_terms(body, LIMITS))
+
+
+def _render(budget: StoredBudget) -> dict[str, Any]:
+    return render_budget(budget, window_of(budget, now()).end)
