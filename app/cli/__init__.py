@@ -7,8 +7,9 @@ import click
 from app.base.errors import GatewayError
 from app.cli.audit import audit
 from app.cli.doctor import doctor
-from app.cli.keys import keys, spend, teams
+from app.cli.keys import keys, teams
 from app.cli.serve import migrate, serve
+from app.cli.spending import spend
 from app.embedded import EmbeddedServerError
 from app.settings import SettingsError
 

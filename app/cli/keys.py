@@ -1,4 +1,4 @@
-"""``keyhouse keys``, ``keyhouse teams`` and ``keyhouse spend``: the admin API from a terminal."""
+"""``keyhouse keys`` and ``keyhouse teams``: the admin API from a terminal."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -128,15 +128,6 @@ def list_teams(as_json: bool) -> None:  # noqa: FBT001  click gives it
         click.echo(answer.text)
         return
     _table(("id", "alias"), [(row["team_id"], row["team_alias"] or "") for row in answer.value])
-
-
-@click.command()
-def spend() -> None:
-    """What was spent in all, in dollars.
-
-    Example: keyhouse spend
-    """
-    click.echo(f"{call(_settings(), 'GET', '/global/spend', {}).value['spend']:f}")
 
 
 def _dollars(text: str) -> Decimal:

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
 from app.domain.roles import Tenant
-from app.storage.postgres.report_tables import DAY_S, SPEND
 from app.storage.postgres.tables import keys, receipts, teams
 from app.storage.postgres.tenants import within
 
@@ -33,13 +32,6 @@ class KeySpend:
 
     window_nanousd: NanoUSD
     total_nanousd: NanoUSD
-
-
-async def spend_of_team(connection: AsyncConnection, team_id: str) -> NanoUSD:
-    """Since ever, also of keys that are deleted or have left the team."""
-    days = SPEND[DAY_S]
-    total = select(func.coalesce(func.sum(days.c.cost_nanousd), 0)).where(days.c.team_id == team_id)
-    return int((await connection.execute(total)).scalar_one())
 
 
 async def list_receipts(

@@ -1,0 +1,72 @@
+"""``keyhouse spend``: what was spent, and whether the sums behind the reports are what the receipts say."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import click
+
+from app.cli.client import call
+from app.settings import environment, load_settings
+
+_DAYS_AT_ONCE = 7  # so that each answer comes well within the client's patience
+_first = click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="The first day (UTC); all unless set.")
+_last = click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="The last day (UTC); all unless set.")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def spend(context: click.Context) -> None:
+    """What was spent in all, in dollars.
+
+    Example: keyhouse spend
+    """
+    if context.invoked_subcommand is None:
+        click.echo(f"{call(_settings(), 'GET', '/global/spend', {}).value['spend']:f}")
+
+
+@spend.command("check-aggregates")
+@_first
+@_last
+@click.pass_context
+def check_aggregates(context: click.Context, first: Any, last: Any) -> None:  # noqa: ANN401  dates or None
+    """Compare the sums behind the reports with the receipts; exit status 1 where a day differs.
+
+    Example: keyhouse spend check-aggregates --from 2026-11-01
+    """
+    wrong = [day for day in _ask("GET", "/spend/aggregates/check", first, last) if not day["agrees"]]
+    for day in wrong:
+        click.echo(f"{day['day']}: receipts {day['spend_of_receipts']:f}, reports {day['spend_of_reports']:f}")
+    click.echo(f"{len(wrong)} days differ")
+    if wrong:
+        context.exit(1)
+
+
+@spend.command("rebuild-aggregates")
+@_first
+@_last
+def rebuild_aggregates(first: Any, last: Any) -> None:  # noqa: ANN401
+    """Write the sums behind the reports anew from the receipts; days whose receipts are gone stay as they are.
+
+    Example: keyhouse spend rebuild-aggregates --from 2026-11-01 --to 2026-11-30
+    """
+    days = list(_ask("POST", "/spend/aggregates/rebuild", first, last))
+    receipts = sum(day["receipts"] for day in days)
+    click.echo(f"{len(days)} days, {receipts} receipts, {sum(not day['agrees'] for day in days)} days differed")
+
+
+def _ask(method: str, path: str, first: Any, last: Any) -> Iterator[Any]:  # noqa: ANN401
+    settings = _settings()
+    extent = call(settings, "GET", "/spend/aggregates", {}).value
+    if extent["first_day"] is None:
+        return
+    start = first.date() if first else date.fromisoformat(extent["first_day"])
+    end = last.date() if last else date.fromisoformat(extent["last_day"])
+    while start <= end:
+        until = min(start + timedelta(days=_DAYS_AT_ONCE - 1), end)
+        yield from call(settings, method, path, {"start_date": str(start), "end_date": str(until)}).value["days"]
+        start = until + timedelta(days=1)
+
+
+def _settings() -> Any:  # noqa: ANN401  Settings
+    return load_settings(environment(), {})
