@@ -315,32 +315,33 @@ def _claim_arguments(claim: Claim, lease_ms: int) -> tuple[list[bytes], Argument
 
 
 def _read_answer(claim: Claim, answer: list[int]) -> Admitted | Refused:
+    """After four numbers come two of each rate claim and then of each budget claim that was looked at."""
     verdict, reset_s, retry_s, number = answer[:4]
-    # Two numbers of each rate claim and then of each budget claim that was looked at.
-    looked_at = list(zip(answer[4::2], answer[5::2], strict=True))
-    rates = list(zip(claim.rates, looked_at, strict=False))
     if verdict in _OF_RATES:
-        requests, tokens = _standings(rates[number - 1 :], reset_s)
-        return Refused(_REASONS[verdict], retry_s, requests, tokens, rate=claim.rates[number - 1])
-    budgets = tuple(
-        BudgetStanding(budget, spent, held)
-        for budget, (spent, held) in zip(claim.budgets, looked_at[len(rates) :], strict=False)
-    )
-    requests, tokens = _standings(rates, reset_s) if rates else (None, None)
+        rate = claim.rates[number - 1]
+        requests, tokens = _standings((rate,), answer[2 + 2 * number :], reset_s)
+        return Refused(_REASONS[verdict], retry_s, requests, tokens, rate=rate)
+    first = 4 + 2 * len(claim.rates)
+    requests, tokens = _standings(claim.rates, answer[4:first], reset_s) if claim.rates else (None, None)
     if verdict == _ADMITTED:
+        numbers = iter(answer[first:])
+        budgets = tuple(map(BudgetStanding, claim.budgets, numbers, numbers))
         return Admitted(requests, tokens, budgets)
-    return Refused(_REASONS[verdict], retry_s, requests, tokens, budgets[number - 1])
+    at = first + 2 * (number - 1)
+    budget = BudgetStanding(claim.budgets[number - 1], answer[at], answer[at + 1])
+    return Refused(_REASONS[verdict], retry_s, requests, tokens, budget)
 
 
 def _standings(
-    rates: Sequence[tuple[RateClaim, tuple[int, int]]], reset_s: int
+    rates: Sequence[RateClaim], used: Sequence[int], reset_s: int
 ) -> tuple[RateStanding | None, RateStanding | None]:
-    """Of requests and of tokens the limit with the least left."""
+    """Of requests and of tokens the limit with the least left; ``used`` are both of each in turn."""
     requests: RateStanding | None = None
     tokens: RateStanding | None = None
-    for rate, (requests_used, tokens_used) in rates:
-        requests = _tighter(requests, rate.limits.requests_per_minute, requests_used, reset_s)
-        tokens = _tighter(tokens, rate.limits.tokens_per_minute, tokens_used, reset_s)
+    for place, rate in enumerate(rates):
+        limits = rate.limits
+        requests = _tighter(requests, limits.requests_per_minute, used[2 * place], reset_s)
+        tokens = _tighter(tokens, limits.tokens_per_minute, used[2 * place + 1], reset_s)
     return requests, tokens
 
 

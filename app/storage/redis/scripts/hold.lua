@@ -17,7 +17,8 @@
 -- negated as 0 - x: Redis 7.0 prints the double -0 as "-0", and then refuses it as no integer. Microseconds have 16
 -- digits, which ".." would round: they are passed on as the text they came as, amounts are written with "%.0f".
 
-local TOKENS, SLOT = string.byte('#'), string.byte('%')
+-- The bytes # and %.
+local TOKENS, SLOT = 35, 37
 
 local function words_of(hold)
   local words = {}
