@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.admin.aggregates import Aggregates
 from app.admin.audit import AuditTrail
 from app.admin.budgets import SharedBudgets
+from app.admin.customers import Customers
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
 from app.admin.memberships import TeamMembers
@@ -19,6 +20,7 @@ from app.admin.teams import Teams
 from app.admin.users import Users
 from app.api.admin.audit import AuditRoutes
 from app.api.admin.budgets import BudgetRoutes
+from app.api.admin.customers import CustomerRoutes, EndUserRoutes
 from app.api.admin.key_more import MoreKeyRoutes
 from app.api.admin.keys import KeyRoutes
 from app.api.admin.organizations import OrganizationMemberRoutes, OrganizationRoutes
@@ -40,6 +42,8 @@ def admin_routes() -> list[ControllerRouterHandler]:
         OrganizationRoutes,
         OrganizationMemberRoutes,
         BudgetRoutes,
+        CustomerRoutes,
+        EndUserRoutes,
         *finance_routes(),
         AuditRoutes,
     ]
@@ -59,6 +63,7 @@ def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: 
         "organizations": _provide(Organizations(engine, principals)),
         "organization_members": _provide(OrganizationMembers(engine, principals)),
         "shared_budgets": _provide(SharedBudgets(engine, principals)),
+        "customers": _provide(Customers(engine, principals)),
         "team_members": _provide(TeamMembers(engine, principals)),
         "spend": _provide(Spend(engine)),
         "aggregates": _provide(Aggregates(engine)),

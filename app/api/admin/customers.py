@@ -1,0 +1,147 @@
+"""The routes of customers, also called end users, with LiteLLM's paths, fields and answers."""
+
+from typing import Any
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from msgspec import UNSET
+
+from app.admin.customers import Customers, CustomerTerms, CustomerView
+from app.api.admin import fields
+from app.api.admin.answers import answer
+from app.api.admin.fields import MOST_BODY_BYTES, Body, check_names, read_body
+from app.api.admin.queries import read_query
+from app.api.admin.tenancy_answers import paged, render_optional_budget, render_standing
+from app.api.admin.term_fields import (
+    BUDGET,
+    PAGE,
+    Readers,
+    read_budget,
+    read_page,
+    read_terms,
+    refuse_spend,
+    require_text,
+    require_texts,
+)
+from app.api.security import Access
+from app.base.errors import Unprocessable
+
+AnyRequest = Request[Any, Any, Any]
+HINT = "see GET /customer/list"
+_DEFAULT_PAGE = 50
+_COLUMNS: Readers = {
+    "alias": ("customer_alias", fields.read_text, None),
+    "blocked": ("blocked", fields.read_flag, UNSET),
+    "metadata": ("metadata", fields.read_metadata, {}),
+}
+_NOT_ENFORCED = frozenset(
+    {
+        "allowed_model_region", "budget_reset_at", "default_model", "max_parallel_requests", "model_max_budget",
+        "models", "object_permission", "rpm_limit", "tpd_limit", "tpm_limit",
+    }
+)  # fmt: skip
+
+
+class CustomerRoutes(Controller):
+    """Admins alone change customers and read them."""
+
+    path = "/customer"
+    request_max_body_size = MOST_BODY_BYTES
+
+    @post("/new", status_code=200)
+    async def create(
+        self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        customer_id, terms = _read_customer(await read_body(request), {"spend"})
+        return answer(_render(await customers.create(customer_id, terms, actor)))
+
+    @post("/update", status_code=200)
+    async def update(
+        self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        customer_id, terms = _read_customer(await read_body(request), set())
+        return answer(_render(await customers.update(customer_id, terms, actor)))
+
+    @post("/block", status_code=200)
+    async def block(
+        self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        blocked = await customers.block(_read_ids(await read_body(request)), actor, blocked=True)
+        return answer({"blocked_users": [_render(view) for view in blocked]})
+
+    @post("/unblock", status_code=200)
+    async def unblock(
+        self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
+    ) -> Response[bytes]:
+        """Answers those that were unblocked, under the name that LiteLLM gives them."""
+        actor = await access.require_admin(request)
+        unblocked = await customers.block(_read_ids(await read_body(request)), actor, blocked=False)
+        return answer({"blocked_users": [view.customer.customer_id for view in unblocked]})
+
+    @post("/delete", status_code=200)
+    async def delete(
+        self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        count = await customers.delete(_read_ids(await read_body(request)), actor)
+        return answer({"deleted_customers": count, "message": f"{count} customers deleted"})
+
+    @get("/info")
+    async def info(
+        self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
+    ) -> Response[bytes]:
+        await access.require_admin(request)
+        customer_id = read_query(request, ("end_user_id",)).get("end_user_id")
+        if customer_id is None:
+            raise Unprocessable(f'"end_user_id" is missing; {HINT}', param="end_user_id")
+        return answer(_render(await customers.get(customer_id)))
+
+    @get("/list")
+    async def list_customers(
+        self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
+    ) -> Response[bytes]:
+        await access.require_admin(request)
+        query = read_query(request, ("search", *PAGE))
+        number, size = read_page(query, _DEFAULT_PAGE)
+        found, total = await customers.list(query.get("search"), number, size)
+        return paged([_render(view) for view in found], total, number, size)
+
+
+class EndUserRoutes(CustomerRoutes):
+    """The same under their older name."""
+
+    path = "/end_user"
+
+
+def _read_customer(body: Body, further: set[str]) -> tuple[str, CustomerTerms]:
+    check_names(body, {*_COLUMNS, *BUDGET, "user_id", *further}, _NOT_ENFORCED)
+    refuse_spend(body)
+    terms = CustomerTerms(read_terms(body, _COLUMNS), read_budget(body))
+    return require_text(body, "user_id", HINT), terms
+
+
+def _read_ids(body: Body) -> tuple[str, ...]:
+    check_names(body, {"user_ids"}, ())
+    return require_texts(body, "user_ids", HINT)
+
+
+def _render(view: CustomerView) -> dict[str, Any]:
+    customer, standing = view.customer, view.standing
+    return {
+        **render_standing(standing),
+        "user_id": customer.customer_id,
+        "alias": customer.customer_alias,
+        "blocked": customer.blocked,
+        "metadata": customer.metadata,
+        "allowed_model_region": None,
+        "default_model": customer.default_model,
+        "models": [],
+        "litellm_budget_table": render_optional_budget(standing.budget, standing.resets_at),
+        "object_permission_id": None,
+        "object_permission": None,
+        "created_at": customer.created_at,
+        "updated_at": customer.updated_at,
+    }

@@ -1,0 +1,91 @@
+"""The routes of customers over real stores."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from app.storage.postgres.audit import list_entries
+from tests.api.admin.test_teams import count_rows
+from tests.api.support import Door
+
+pytestmark = pytest.mark.services
+
+
+@pytest.mark.parametrize("kind", ["customer", "end_user"])
+async def test_a_customer_is_made_changed_blocked_and_deleted(admin_door: Door, kind: str) -> None:
+    name = f"ishaan of {kind}"
+    made = (await admin_door.post(f"/{kind}/new", {"user_id": name, "alias": "Ishaan", "max_budget": 5.5})).fields
+    assert (made["user_id"], made["alias"], made["litellm_budget_table"]["max_budget"]) == (
+        name,
+        "Ishaan",
+        Decimal("5.5"),
+    )
+    changed = (await admin_door.post(f"/{kind}/update", {"user_id": name, "max_budget": 6, "alias": None})).fields
+    assert (changed["litellm_budget_table"]["max_budget"], changed["alias"]) == (6, None)
+    blocked = (await admin_door.post(f"/{kind}/block", {"user_ids": [name]})).fields["blocked_users"]
+    assert [(row["user_id"], row["blocked"]) for row in blocked] == [(name, True)]
+    assert (await admin_door.post(f"/{kind}/unblock", {"user_ids": [name]})).fields == {"blocked_users": [name]}
+    assert (await admin_door.get(f"/{kind}/info", end_user_id=name)).fields["blocked"] is False
+    unknown = await admin_door.post(f"/{kind}/delete", {"user_ids": [name, "nobody"]})
+    assert (unknown.status, unknown.error["param"]) == (404, "user_id")
+    assert (await admin_door.post(f"/{kind}/delete", {"user_ids": [name]})).fields["deleted_customers"] == 1
+    assert (await admin_door.get(f"/{kind}/info", end_user_id=name)).status == 404
+    async with admin_door.engine.connect() as connection:
+        actions = [entry.action for entry in await list_entries(connection, "customer", name)]
+    assert actions == [f"customer.{action}" for action in ("new", "update", "block", "unblock", "delete")]
+
+
+async def test_what_a_customer_spent_is_told_and_somebody_never_made_can_be_blocked(admin_door: Door) -> None:
+    key = await admin_door.new_key()
+    await admin_door.book(key["token"], datetime.now(UTC), 3_150_001, customer_id="a spender")
+    assert (await admin_door.post("/customer/block", {"user_ids": ["a spender"]})).status == 200
+    row = (await admin_door.get("/customer/info", end_user_id="a spender")).fields
+    assert (row["spend"], row["blocked"]) == (Decimal("0.003150001"), True)
+
+
+async def test_a_customer_names_a_shared_budget(admin_door: Door) -> None:
+    budget_id = (await admin_door.post("/budget/new", {"max_budget": 2})).fields["budget_id"]
+    made = (await admin_door.post("/customer/new", {"user_id": "shares one", "budget_id": budget_id})).fields
+    assert (made["budget_id"], made["litellm_budget_table"]["max_budget"]) == (budget_id, 2)
+
+
+async def test_the_list_of_customers_is_paged_and_searched(admin_door: Door) -> None:
+    for number in range(3):
+        await admin_door.post("/customer/new", {"user_id": f"paged-{number}", "alias": "Of The List"})
+    page = await admin_door.get("/customer/list", query={"search": "of the list", "page": "2", "page_size": "2"})
+    assert [row["user_id"] for row in page.fields] == ["paged-0"]
+    assert (page.headers["x-total-count"], page.headers["x-total-pages"]) == ("3", "2")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "param"),
+    [
+        ("new", {}, 422, "user_id"),
+        ("new", {"user_id": "x", "max_budget": -1}, 422, "max_budget"),
+        ("new", {"user_id": "x", "budget_duration": "30 days"}, 422, "budget_duration"),
+        ("new", {"user_id": "x", "budget_id": "none"}, 422, "budget_id"),
+        ("new", {"user_id": "x", "default_model": "m"}, 422, "default_model"),
+        ("new", {"user_id": "x", "rpm_limit": 1}, 422, "rpm_limit"),
+        ("new", {"user_id": "x", "spend": 3}, 422, "spend"),
+        ("new", {"user_id": "x", "blokced": True}, 422, "blokced"),
+        ("update", {"user_id": "nobody", "max_budget": 1}, 404, "user_id"),
+        ("unblock", {"user_ids": ["nobody"]}, 404, "user_id"),
+        ("delete", {"user_ids": []}, 422, "user_ids"),
+    ],
+)
+async def test_a_bad_field_of_a_customer_is_named_and_nothing_is_written(
+    admin_door: Door, path: str, body: dict[str, object], status: int, param: str
+) -> None:
+    before = await count_rows(admin_door)
+    answer = await admin_door.post(f"/customer/{path}", body)
+    assert (answer.status, answer.error["param"]) == (status, param)
+    assert await count_rows(admin_door) == before
+
+
+async def test_a_customer_is_made_once_and_by_no_virtual_key(admin_door: Door) -> None:
+    assert (await admin_door.post("/customer/new", {"user_id": "made once"})).status == 200
+    assert (await admin_door.post("/customer/new", {"user_id": "made once"})).error["param"] == "user_id"
+    headers = {"x-api-key": (await admin_door.new_key())["key"]}
+    for path in ("new", "update", "delete", "block", "unblock"):
+        assert (await admin_door.post(f"/customer/{path}", {}, headers)).status == 403
