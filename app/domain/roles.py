@@ -38,6 +38,7 @@ ACTIONS: Mapping[str, Mapping[Role, Reach]] = {
     "team.list":           _row("all",     "nothing", "organization", "nothing", "nothing", "nothing"),
     "team.change":         _row("nothing", "nothing", "organization", "nothing", "nothing", "nothing"),
     "team.members":        _row("nothing", "nothing", "organization", "team",    "nothing", "nothing"),
+    "organization.members":_row("nothing", "nothing", "organization", "nothing", "nothing", "nothing"),
     "organization.read":   _row("all",     "nothing", "organization", "nothing", "nothing", "nothing"),
     "user.read":           _row("all",     "nothing", "own",          "own",     "own",     "own"),
     "tenancy.read":        _row("all",     "nothing", "nothing",      "nothing", "nothing", "nothing"),
@@ -45,6 +46,7 @@ ACTIONS: Mapping[str, Mapping[Role, Reach]] = {
     "settings.read":       _row("all",     "all",     "nothing",      "nothing", "nothing", "nothing"),
     "settings.change":     _row("nothing", "nothing", "nothing",      "nothing", "nothing", "nothing"),
     "spend.logs":          _row("all",     "nothing", "organization", "team",    "own",     "own"),
+    "spend.activity":      _row("all",     "nothing", "organization", "team",    "own",     "own"),
     "spend.reports":       _row("all",     "nothing", "nothing",      "nothing", "nothing", "nothing"),
     "spend.calculate":     _row("all",     "all",     "all",          "all",     "all",     "all"),
     "audit.read":          _row("all",     "all",     "nothing",      "nothing", "nothing", "nothing"),
@@ -67,6 +69,7 @@ class Rule:
 
 
 _TEAM, _ORGANIZATION, _USER = ("team_id",), ("organization_id",), ("user_id",)
+_CHANGES = ("POST", "PATCH", "PUT", "DELETE")
 # The first that fits holds: ``*`` stands for any text. Every route has its rule here, or is the master key's alone.
 RULES: tuple[Rule, ...] = (
     Rule("GET", "/key/self", "self.read"),
@@ -76,8 +79,7 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/key/*/reset_spend", "key.manage"),
     Rule("POST", "/key/*", "key.change"),
     Rule("GET", "/team/info", "team.read", _TEAM),
-    Rule("GET", "/team/*/daily/activity*", "spend.reports"),
-    Rule("GET", "/team/daily/activity*", "spend.reports"),
+    *(Rule("GET", f"/{kind}/daily/activity*", "spend.activity") for kind in ("user", "team", "organization")),
     Rule("GET", "/team/spend/*", "spend.reports"),
     Rule("GET", "/team/list", "team.list", _ORGANIZATION),
     Rule("GET", "/v2/team/list", "team.list", _ORGANIZATION),
@@ -87,12 +89,11 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/team/*", "team.change", _TEAM),
     Rule("PATCH", "/team/*", "team.change", _TEAM),
     Rule("GET", "/organization/info", "organization.read", _ORGANIZATION),
+    Rule("POST", "/organization/info", "organization.read", _ORGANIZATION),
+    *(Rule(method, "/organization/member_*", "organization.members", _ORGANIZATION) for method in _CHANGES),
     Rule("GET", "/user/info", "user.read", _USER),
     Rule("GET", "/v2/user/info", "user.read", _USER),
-    *(
-        Rule("GET", f"/{kind}/daily/activity*", "spend.reports")
-        for kind in ("user", "organization", "customer", "end_user", "tag")
-    ),
+    *(Rule("GET", f"/{kind}/daily/activity*", "spend.reports") for kind in ("customer", "end_user", "tag")),
     *(Rule("GET", f"/{kind}/spend/*", "spend.reports") for kind in ("user", "organization")),
     *(Rule("GET", f"/{kind}/*", "tenancy.read") for kind in ("user", "organization", "customer", "end_user")),
     Rule("GET", "/v2/organization/*", "tenancy.read"),
@@ -101,13 +102,13 @@ RULES: tuple[Rule, ...] = (
         Rule(method, f"{version}/{kind}/*", "tenancy.change")
         for version in ("", "/v2")
         for kind in ("user", "organization", "customer", "end_user")
-        for method in ("POST", "PATCH", "PUT", "DELETE")
+        for method in _CHANGES
     ),
     *(Rule("POST", f"/{kind}/info", "settings.read") for kind in ("budget", "tag")),
     *(
         Rule(method, f"/{kind}*", "settings.read" if method == "GET" else "settings.change")
         for kind in ("budget/", "tag/", "model/", "credentials", "access_group/")
-        for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
+        for method in ("GET", *_CHANGES)
     ),
     Rule("GET", "/spend/logs", "spend.logs"),
     Rule("POST", "/spend/calculate", "spend.calculate"),

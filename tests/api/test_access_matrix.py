@@ -52,7 +52,9 @@ def test_the_rules_name_actions_that_there_are_and_each_action_says_what_each_ro
 
 
 NARROW = ("organization", "team", "own")
-KEEP_TO_THE_TENANT_THEMSELVES = ("/key/", "/spend/logs")
+KEEP_TO_THE_TENANT_THEMSELVES = (
+    "/key/", "/spend/logs", "/user/daily/", "/team/daily/", "/organization/daily/",
+)  # fmt: skip
 """Their handlers are told the tenant; of other routes, those who see less than everything must name whose rows."""
 MAY_BE_CALLED_TWICE = ("/team/update", "/team/block", "/team/unblock")
 
@@ -257,6 +259,11 @@ async def test_the_log_shows_each_role_its_rows(world: World) -> None:
         by_day = await world.call(role, "GET", "/spend/logs", day, None)
         assert (other in by_day.text) == (foreign in seen.get(role, set()))
         assert (key in by_day.text) == (mine in seen.get(role, set()))
+        for kind in ("user", "team", "organization"):
+            daily = await world.call(role, "GET", f"/{kind}/daily/activity", day, None)
+            assert daily.status == (200 if role in seen else 403)
+            assert (other in daily.text) == (foreign in seen.get(role, set()))
+            assert (key in daily.text) == (mine in seen.get(role, set()))
     everything = {mine, foreign}
     assert seen == {
         "proxy_admin": everything, "proxy_admin_viewer": everything, "org_admin": {mine}, "team_admin": {mine},

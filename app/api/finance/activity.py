@@ -64,8 +64,8 @@ class ActivityRoutes(Controller):
         spend: NamedDependency[Spend],
         key_reading: NamedDependency[KeyReading],
     ) -> Response[bytes]:
-        """A page is of whole days, newest first; ``aggregated`` has them all on one."""
-        await access.require_admin(request)
+        """A page is of whole days, newest first; ``aggregated`` has them all on one. Of the caller's tenant."""
+        tenant = (await access.require_caller(request)).tenant
         _, entity, *_, last = request.url.path.split("/")
         dimension, parameter = _ENTITIES[entity]
         known = (parameter, f"exclude_{parameter}", "model", "api_key", "page", "page_size", "api_key_limit", *_DAYS)
@@ -79,7 +79,7 @@ class ActivityRoutes(Controller):
         if "model" in query:
             only["model"] = (query["model"],)
         if "api_key" in query:
-            only["key"] = (await key_reading.find_id(query["api_key"]),)
+            only["key"] = (await key_reading.find_id(query["api_key"], tenant),)
         but_not: dict[Dimension, Sequence[str]] = {"tag": [""]} if dimension == "tag" else {}
         if f"exclude_{parameter}" in query:
             but_not[dimension] = query[f"exclude_{parameter}"].split(",")
@@ -89,10 +89,12 @@ class ActivityRoutes(Controller):
         newest = days.last - timedelta(days=(page - 1) * size)
         oldest = max(days.first, newest - timedelta(days=size - 1))
         group_by = (dimension, "key", *_BREAKDOWNS)
-        totals = await spend.report(Ask(days.first, days.last, days.timezone, None, (dimension,), only, but_not))
+        totals = await spend.report(
+            Ask(days.first, days.last, days.timezone, None, (dimension,), only, but_not), tenant
+        )
         results: list[dict[str, Any]] = []
         if newest >= days.first:
-            found = await spend.report(Ask(oldest, newest, days.timezone, "day", group_by, only, but_not))
+            found = await spend.report(Ask(oldest, newest, days.timezone, "day", group_by, only, but_not), tenant)
             results = _results(found)
         pages = -(-count // size)
         return answer({"results": results, "metadata": _metadata(totals, page, pages)})

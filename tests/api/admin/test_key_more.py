@@ -97,6 +97,8 @@ async def test_a_key_knows_itself_and_not_what_is_noted_about_it(admin_door: Doo
     assert own["rpm_limit"] == 3
     assert "slow payer" not in answer.text
     assert answer.fields["roles"] == ["internal_user_viewer"]
-    assert answer.fields["actions"] == ["self.read", "key.read", "user.read", "spend.logs", "spend.calculate"]
+    assert answer.fields["actions"] == [
+        "self.read", "key.read", "user.read", "spend.logs", "spend.activity", "spend.calculate",
+    ]  # fmt: skip
     master = (await admin_door.get("/key/self")).fields
     assert (master["roles"], master["key"]) == (["proxy_admin"], None)

@@ -163,6 +163,6 @@ async def test_sums_are_checked_and_written_anew_by_the_master_key(admin_door: D
 async def test_no_report_is_for_a_virtual_key(admin_door: Door) -> None:
     headers = {"x-api-key": (await admin_door.new_key())["key"]}
     today = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
-    for path in ("/global/activity", "/team/daily/activity", "/global/spend/tags", "/spend/users"):
+    for path in ("/global/activity", "/tag/daily/activity", "/global/spend/tags", "/spend/users"):
         answer = await admin_door.get(path, headers=headers, query=days(today, today))
         assert answer.status == 403, path
