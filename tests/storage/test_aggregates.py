@@ -1,15 +1,20 @@
 """The sums of the reports move with the receipts: never twice, never without them, and can be written anew."""
 
 import asyncio
+import importlib.util
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from msgspec.structs import replace
-from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+import app
 from app.base.ids import new_id
 from app.domain.spend import Receipt
 from app.storage.books import Books, hold_book
@@ -139,3 +144,30 @@ async def test_nothing_is_booked_while_sums_are_written_anew(books: Books, engin
         assert await rebuild_day(connection, NOON.date()) == 0
     await booking
     assert (await compare(engine)).booked_nanousd == 5
+
+
+async def test_an_upgrade_fills_the_sums_from_the_receipts_there_are(books: Books, engine: AsyncEngine) -> None:
+    await books.book_directly([at(minute, minute, tags=("a",) * (minute % 3)) for minute in range(0, 900, 11)])
+    tables = [table.name for table in (*SPEND.values(), *SPEND_BY_TAG.values())]
+    async with engine.begin() as connection:
+        by_drain = {name: await _rows(connection, name) for name in tables}
+        await connection.run_sync(_fill_anew)
+        assert {name: await _rows(connection, name) for name in tables} == by_drain
+
+
+async def _rows(connection: AsyncConnection, name: str) -> list[Any]:
+    found = await connection.execute(text(f"SELECT * FROM {name} ORDER BY bucket, digest"))
+    return [tuple(row) for row in found]
+
+
+def _fill_anew(connection: Connection) -> None:
+    """The migration of the sums, down and up again, on its own."""
+    folder = Path(app.__file__).parent.parent / "migrations" / "versions"
+    spec = importlib.util.spec_from_file_location("sums", folder / "0004_what_receipts_add_up_to.py")
+    assert spec is not None
+    assert spec.loader is not None
+    migration = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(migration)
+    with Operations.context(MigrationContext.configure(connection)):
+        migration.downgrade()
+        migration.upgrade()
