@@ -24,6 +24,7 @@ from app.api.ops.probes import StoreChecks, probe_routes
 from app.base import clock
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
+from app.base.memory import keep_freed_memory
 from app.base.metrics import Metrics
 from app.domain.catalog import Catalog
 from app.domain.spend import Receipt
@@ -131,6 +132,7 @@ class House:
         with contextlib.suppress(StorageUnavailable):  # the first reservation notes it as well
             await self.ledger.open()
         self.worker.start()
+        keep_freed_memory()
         # What exists now lives as long as the process: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from app.base.memory import keep_freed_memory
 from app.protocols.codec import Asked, Codec, Dialect, PathFacts, Reading
 from app.protocols.registry import all_codecs
 from app.protocols.translation import Translation
@@ -52,6 +53,7 @@ def parties() -> list[Party]:
 def measure_translation() -> list[Row]:
     """Every ordered pair. `through` is the translation, `direct` plain msgspec reading and writing the same bytes."""
     everyone = parties()
+    keep_freed_memory()  # as the gateway does at its start
     gc.collect()
     gc.disable()  # where it strikes is chance; a server freezes what it has at its start
     try:
