@@ -64,6 +64,13 @@ class _Content:
         self.parts: list[object] = []
 
 
+def _think(blocks: Sequence[Block]) -> bool:
+    for block in blocks:  # noqa: SIM110  a generator costs more than the few blocks
+        if type(block) is Thinking:
+            return True
+    return False
+
+
 def _calls_follow(blocks: Sequence[Block]) -> list[bool]:
     """For each block whether a call comes after it, before any other proof."""
     follows, found = False, []
@@ -105,10 +112,12 @@ class ContentsRendering:
             self._end_content()
             content = _Content(role)
             self._contents.append(content)
-        # Where it matters alone: most turns have no proof.
-        sealed = self._signature is not None or any(isinstance(block, Thinking) for block in turn.blocks)
-        follows = _calls_follow(turn.blocks) if sealed else [False] * len(turn.blocks)
-        for block, self._call_follows in zip(turn.blocks, follows, strict=True):
+        if self._signature is None and not _think(turn.blocks):  # most turns: there is no proof to place
+            self._call_follows = False
+            for block in turn.blocks:
+                self._block(content, block)
+            return
+        for block, self._call_follows in zip(turn.blocks, _calls_follow(turn.blocks), strict=True):
             self._block(content, block)
 
     def _end_content(self) -> None:

@@ -215,6 +215,8 @@ class _MessagesRenderer:
 
     def _spoken(self, blocks: Sequence[Block], place: str) -> str | list[dict[str, Any]]:
         """One string: texts that stand side by side are one text, those that something parts are paragraphs."""
+        if (plain_text := _text_before_calls(blocks)) is not None:
+            return plain_text
         parts: list[dict[str, Any]] = []
         apart, plain = False, True
         for index, block in enumerate(blocks):
@@ -253,6 +255,17 @@ class _MessagesRenderer:
             "type": "function",
             "function": {"name": fitting_name(call.name), "arguments": call.arguments},
         }
+
+
+def _text_before_calls(blocks: Sequence[Block]) -> str | None:
+    """The text of most assistant turns: one without marks, then its calls. None for any other."""
+    first = blocks[0] if blocks else None
+    if type(first) is not Text or first.cache is not None or first.citations:
+        return None
+    for block in blocks[1:]:
+        if type(block) is not ToolCall or block.cache is not None:
+            return None
+    return first.text
 
 
 def _start_of_loop(turns: Sequence[Turn]) -> int:
