@@ -192,12 +192,17 @@ class _Parsing:
         if not call.name:
             path = f"{self._path(place)}.functionCall.name"
             raise InvalidRequest(f'"{path}" is missing', param=path)
-        arguments = "{}" if is_null(call.args) else bytes(call.args).decode()
+        arguments = bytes(call.args).decode()
+        if arguments == "null":
+            arguments = "{}"
         if not arguments.startswith("{"):
             path = f"{self._path(place)}.functionCall.args"
             raise InvalidRequest(f'"{path}" must be an object', param=path)
         call_id = call.id or _made_up_id(place, call.name)
-        self._waiting.setdefault(call.name, deque()).append(call_id)
+        waiting = self._waiting.get(call.name)
+        if waiting is None:
+            waiting = self._waiting[call.name] = deque()
+        waiting.append(call_id)
         self._known.add(call_id)
         return ToolCall(call_id, call.name, arguments)
 
@@ -233,7 +238,7 @@ class _Parsing:
         if call_id and call_id in self._known:
             self._done.add(call_id)
             return call_id
-        waiting = self._waiting.get(name, deque())
+        waiting = self._waiting.get(name)
         while waiting:
             waiting_id = waiting.popleft()
             if waiting_id not in self._done:
@@ -273,8 +278,12 @@ def _add_thought(blocks: Blocks, text: str, signature: str | None) -> None:
 
 
 def _add_text(blocks: Blocks, text: str, *, join: bool) -> None:
+    if not join:
+        if text:
+            blocks.append(Text(text))
+        return
     before = blocks[-1] if blocks else None
-    if join and isinstance(before, _Said) and not before.is_thought:
+    if isinstance(before, _Said) and not before.is_thought:
         before.texts.append(text)
     elif text:
         blocks.append(_Said(text))
