@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _DIGEST_CHARACTERS = 12
 _REFUSED = re.compile(r"[^a-zA-Z0-9_-]")
@@ -21,6 +22,7 @@ def made_up_id(*facts: str) -> str:
     return f"call_{_digest(chr(0).join(facts), 24)}"
 
 
+@lru_cache(maxsize=4096)  # the same few names stand in every turn
 def fitting_name(name: str, *, longest: int = 64) -> str:
     """A tool's name of ``[a-zA-Z0-9_-]``, shortened with a digest of the whole where that is needed."""
     if len(name) <= longest and _fits(name):

@@ -208,8 +208,10 @@ class _Parsing:
 
     def _response(self, response: Response, place: Place) -> ToolResult:
         call_id = self._answered(response.id, response.name, place)
-        blocks: list[Text | Image | Document | Foreign] = []
         text, is_error = self._said(response.response, place)
+        if response.parts is NULL:
+            return ToolResult(call_id, (Text(text),) if text else (), is_error)
+        blocks: list[Text | Image | Document | Foreign] = []
         if text:
             blocks.append(Text(text))
         if not is_null(response.parts):
