@@ -5,6 +5,7 @@ generators and servers of tools often write such schemas.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ _IN_OTHER_WORDS = frozenset({*_COMPOSED, *_REFUSED, _REFERENCE})
 _NAMED = ("#/$defs/", "#/definitions/")
 _LONGEST_CHAIN = 8
 _DEEPEST = 4
+_LONGEST_REMEMBERED = 8192
 _EMPTY = msgspec.Raw(b'{"type":"object","properties":{}}')
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -33,6 +35,12 @@ def rooted(schema: str | None, param: str) -> tuple[msgspec.Raw, bool]:
     """
     if schema is None or schema == "null":
         return _EMPTY, False
+    if len(schema) <= _LONGEST_REMEMBERED:  # the same tools come with every turn of a session
+        return _remembered(schema, param)
+    return _read(schema, param)
+
+
+def _read(schema: str, param: str) -> tuple[msgspec.Raw, bool]:
     try:
         members = _decode_members(schema)
         if members.keys() & _IN_OTHER_WORDS:
@@ -46,6 +54,9 @@ def rooted(schema: str | None, param: str) -> tuple[msgspec.Raw, bool]:
     members["type"] = msgspec.Raw(b'"object"')
     members.setdefault("properties", msgspec.Raw(b"{}"))
     return msgspec.Raw(msgspec.json.encode(members)), False
+
+
+_remembered = lru_cache(maxsize=512)(_read)
 
 
 def _merged(schema: Schema, root: Schema, depth: int = 0) -> Schema:
