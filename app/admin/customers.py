@@ -67,20 +67,6 @@ class Customers:
         await self._announce([customer_id])
         return view
 
-    async def block(self, customer_ids: Sequence[str], actor: Actor, *, blocked: bool) -> list[CustomerView]:
-        """All of them. To be blocked a customer need not have been made; to be unblocked it must: raises NotFound."""
-        action = "customer.block" if blocked else "customer.unblock"
-        views = []
-        async with transaction(self._engine) as connection:
-            for customer_id in sorted(set(customer_ids)):
-                if blocked:
-                    await rows.insert_customer(connection, {"customer_id": customer_id})
-                before = await _snapshot(connection, await _get(connection, customer_id, lock=True))
-                await rows.update_customer(connection, customer_id, {"blocked": blocked, "updated_at": now()})
-                views.append(await _record(connection, actor, action, customer_id, before))
-        await self._announce(customer_ids)
-        return views
-
     async def delete(self, customer_ids: Sequence[str], actor: Actor) -> int:
         """All of them, or none; receipts stay. Raises NotFound for one unknown."""
         wanted = sorted(set(customer_ids))
