@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import re
+import secrets
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -43,6 +44,8 @@ class AnthropicObjects:
         self.ends_at_once = True
         self._bill = bill
         self._numbers = itertools.count(1)
+        # Several fakes stand before one database in a run of all tests; a provider never gives an id twice.
+        self._mark = secrets.token_hex(6)
 
     def answer(self, request: RecordedRequest, script: Script, request_id: str) -> Answer | None:
         """None for what is neither a batch nor a file."""
@@ -102,7 +105,7 @@ class AnthropicObjects:
     ) -> Any:
         if batch_id is None:
             if request.method == "POST":
-                made = KeptBatch(f"msgbatch_{next(self._numbers):024d}", request.json()["requests"])
+                made = KeptBatch(f"msgbatch_{self._mark}{next(self._numbers):012d}", request.json()["requests"])
                 self.batches[made.batch_id] = made
                 return _batch(made)
             return _page([_batch(batch) for batch in reversed(list(self.batches.values()))], request)
@@ -126,7 +129,7 @@ class AnthropicObjects:
     def _answer_files(self, request: RecordedRequest, script: Script, file_id: str | None, action: str | None) -> Any:
         if file_id is None:
             if request.method == "POST":
-                file = _uploaded(f"file_{next(self._numbers):024d}", request)
+                file = _uploaded(f"file_{self._mark}{next(self._numbers):012d}", request)
                 self.files[file.file_id] = file
                 return _file(file)
             return {"data": [_file(file) for file in reversed(list(self.files.values()))], "next_page": None}
