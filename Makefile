@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TESTS ?= tests
 
-.PHONY: help run install install-test test check fmt fmt-check lint types floors migrate bench lock clean
+.PHONY: help run install install-test test test-clients test-first-answer check fmt fmt-check lint types floors migrate bench lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,6 +37,12 @@ run: install ## start Keyhouse on embedded Postgres and Valkey
 test: install-test ## the whole suite on its own embedded servers and ports
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
+test-clients: install-test ## real Claude Code, Codex, Gemini CLI and opencode from npm, cut off from the network
+	$(BIN)/python -m tests.clients $(ARGS)
+
+test-first-answer: install-test ## from an empty machine to Claude Code's first answer, by the README alone
+	$(BIN)/python -m tests.clients.first_answer
+
 check: fmt-check lint types floors test ## everything CI checks
 
 fmt: install-test ## format
@@ -57,7 +63,7 @@ floors: install-test ## import-linter: imports go down, never up
 migrate: install ## bring the database to the newest schema
 	$(BIN)/keyhouse migrate
 
-bench: install-test ## CPU per request, added latency, memory; under three minutes
+bench: install-test ## CPU per request, added latency, memory; about three minutes
 	$(BIN)/python -m benchmarks
 
 lock: install-test ## renew the hashed lock files

@@ -26,6 +26,20 @@ def prepare(settings: Settings) -> Prepared:
 
     A fleet on an outside database must share both, so there they have to be given. Raises SettingsError.
     """
+    check_secrets(settings)
+    make_home(settings.home)
+    new_admin_key: Secret | None = None
+    master_key, secret = settings.master_key, settings.secret
+    if master_key is None:
+        master_key, created = _kept(settings.home / ADMIN_KEY_FILE, mint_key())
+        new_admin_key = master_key if created else None
+    if secret is None:
+        secret, _ = _kept(settings.home / SECRET_FILE, secrets.token_urlsafe(32))
+    return Prepared(replace(settings, master_key=master_key, secret=secret), new_admin_key)
+
+
+def check_secrets(settings: Settings) -> None:
+    """Raises SettingsError where a secret must be given and is not."""
     missing = [
         name
         for name, value in (("KEYHOUSE_MASTER_KEY", settings.master_key), ("KEYHOUSE_SECRET", settings.secret))
@@ -36,15 +50,6 @@ def prepare(settings: Settings) -> Prepared:
             f"{' and '.join(missing)} must be set when DATABASE_URL is: all replicas and restarts need the same. "
             "Make one with: python3 -c 'import secrets; print(\"sk-\" + secrets.token_urlsafe(32))'"
         )
-    make_home(settings.home)
-    new_admin_key: Secret | None = None
-    master_key, secret = settings.master_key, settings.secret
-    if master_key is None:
-        master_key, created = _kept(settings.home / ADMIN_KEY_FILE, mint_key())
-        new_admin_key = master_key if created else None
-    if secret is None:
-        secret, _ = _kept(settings.home / SECRET_FILE, secrets.token_urlsafe(32))
-    return Prepared(replace(settings, master_key=master_key, secret=secret), new_admin_key)
 
 
 def make_home(home: Path) -> None:

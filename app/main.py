@@ -15,9 +15,17 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from prometheus_client import CollectorRegistry, multiprocess
 from sqlalchemy import text
 
-from app.admin.catalog import build_catalog
-from app.api.admin.routes import admin_dependencies, admin_routes
+from app.admin.alert_delivery import AlertDelivery
+from app.admin.alert_watch import AlertWatch
+from app.admin.billing_alarms import BillingAlarms
+from app.admin.live_catalog import CHANNEL, LiveCatalog
+from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
+from app.admin.retention import ReceiptRetention
+from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
+from app.api.document import DocumentPlugin
 from app.api.errors import error_handler
+from app.api.llm.claude_code import ClaudeCodeRoutes
+from app.api.llm.door import Door
 from app.api.llm.front import Front
 from app.api.llm.routes import ModelRoutes, WireRules
 from app.api.ops.probes import StoreChecks, probe_routes
@@ -26,46 +34,50 @@ from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.memory import keep_freed_memory
 from app.base.metrics import Metrics
-from app.domain.catalog import Catalog
+from app.domain.budgets import parse_period
+from app.domain.retention import Retention, parse_retention
 from app.domain.spend import Receipt
+from app.domain.tenancy import PLATFORM, Level, budget_of_setting
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.authenticate import Authenticator, anyone_here
 from app.gateway.batches import Batches
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
 from app.gateway.objects import Custody, Files
+from app.gateway.own_usage import OwnUsage
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.settle import Settlement
+from app.notify.sender import Sender
 from app.protocols.registry import all_codecs, client_codecs
 from app.providers.azure import AzureUpstream
 from app.providers.bedrock import BedrockUpstream
 from app.providers.demo import DemoUpstream
+from app.providers.egress import Egress
 from app.providers.price_book import PriceBook
+from app.providers.prices import LivePrices
 from app.providers.provider import Upstream
 from app.providers.upstream import HttpUpstream, Upstreams
 from app.providers.vertex import VertexUpstream
 from app.settings import Settings
+from app.settings.alerting import alert_addresses, alert_channels, alert_kinds, smtp_of
+from app.settings.model_bodies import read_model
 from app.storage.books import Books
+from app.storage.named_levels import CustomerDefaults, NamedLevels
+from app.storage.postgres.alert_outbox import Route
+from app.storage.postgres.credentials import CredentialCipher
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.provider_objects import ProviderObjectStore
 from app.storage.principals import Principals
 from app.storage.redis import client as redis_client
+from app.storage.redis.announcements import Announcements
 from app.storage.redis.ledger import RedisLedger
-from app.worker import Worker
+from app.storage.redis.turns import Turns
+from app.storage.spending import SpendingReader
+from app.worker import Alerting, Pace, Worker
 
 VERSION = version("keyhouse")
 _GARBAGE_THRESHOLD = 20_000
-
-
-class FixedCatalog:
-    """The catalogue of the configuration file and the environment: it changes with a restart."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-
-    def current(self) -> Catalog:
-        return self._catalog
 
 
 def _special_upstreams(http: HttpUpstream) -> dict[str, Upstream]:
@@ -78,6 +90,20 @@ def _special_upstreams(http: HttpUpstream) -> dict[str, Upstream]:
         "demo": DemoUpstream(),
         "vertex_ai": VertexUpstream(http),
     }
+
+
+def _platform(settings: Settings) -> Level | None:
+    if settings.max_budget_nanousd is None:
+        return None
+    duration = None if settings.budget_duration is None else parse_period(settings.budget_duration)
+    budget = budget_of_setting("max_budget", settings.max_budget_nanousd, duration)
+    return Level("platform", PLATFORM, "the platform", budgets=(budget,))
+
+
+def _customer_defaults(settings: Settings) -> CustomerDefaults:
+    limit_nanousd = settings.max_customer_budget_nanousd
+    budget = None if limit_nanousd is None else budget_of_setting("max_end_user_budget", limit_nanousd)
+    return CustomerDefaults(budget, settings.max_customer_budget_id)
 
 
 class House:
@@ -101,14 +127,24 @@ class House:
         self.ledger.on_missing_counter = self.books.rebuild
         self.principals = Principals(self.engine, self.redis, pepper)
         book = PriceBook.load(settings.home / "prices.json")
-        catalog, notices = build_catalog(settings, book)
-        self.notices = (*settings.notices, *notices)
-        self.catalog = FixedCatalog(catalog)
-        self.http_upstream = HttpUpstream()
-        self.settlement = Settlement(self.ledger, self.metrics)
-        rules = AdmissionRules(wait_s=settings.admission_wait_s, refuse_unpriced=settings.unpriced_models == "refuse")
+        announcements = Announcements(self.redis, CHANNEL)
+        cipher = CredentialCipher(pepper)
+        self.catalog = LiveCatalog(settings, book, self.engine, announcements, cipher, read_model)
+        self.notices = (*settings.notices, *self.catalog.notices)
+        self.egress = Egress(settings.allowed_upstreams)
+        self.http_upstream = HttpUpstream(egress=self.egress)
+        self.settlement = Settlement(self.ledger, self.metrics, settings.cached_token_percent)
+        rules = AdmissionRules(
+            wait_s=settings.admission_wait_s,
+            refuse_unpriced=settings.unpriced_models == "refuse",
+            on_exceed=settings.on_exceed,
+            platform=_platform(settings),
+        )
+        named = NamedLevels(self.engine, self.principals, _customer_defaults(settings))
         self.codecs = all_codecs(settings.budget_exceeded_status)
-        admission = Admission(self.catalog, self.ledger, Exchanges(self.codecs), rules)
+        self.prices = LivePrices(settings.price_terms)
+        self.price_keeper = PriceKeeper(self.prices, self.engine, Announcements(self.redis, PRICE_CHANNEL))
+        admission = Admission(self.catalog, self.ledger, Exchanges(self.codecs), rules, self.prices, named)
         upstreams = Upstreams(self.http_upstream, _special_upstreams(self.http_upstream))
         kept = ProviderObjectStore(self.engine)
         custody = Custody(kept, self.catalog, admission, upstreams)
@@ -124,13 +160,31 @@ class House:
         master_key = settings.master_key.reveal()
         self.authenticator = Authenticator(self.principals, pepper, master_key, clock.now(), anyone)
         self.discovery = Discovery(self.catalog)
-        self.worker = Worker(self.books, self.settlement, self.principals, self.metrics, settings.lease_s)
+        self.own_usage = OwnUsage(SpendingReader(self.engine))
+        self.retention = retention_of(settings)
+        duties = (self._alerting(settings), ReceiptRetention(self.engine, self.retention))
+        pace = Pace(settings.lease_s, settings.alert_check_s)
+        caches = (self.principals, self.catalog, self.price_keeper)
+        self.worker = Worker(self.books, self.settlement, caches, self.metrics, duties, pace)
+
+    def _alerting(self, settings: Settings) -> Alerting:
+        assert settings.secret is not None
+        addresses, kinds = alert_addresses(settings), alert_kinds(settings)
+        watch = AlertWatch(self.engine, [Route(destination_id, kinds) for destination_id in addresses])
+        alarms = BillingAlarms(watch)
+        self.gateway.on_refusal = alarms.note
+        sender = Sender(self.http_upstream, smtp_of(settings))
+        cipher = CredentialCipher(settings.secret.reveal().encode())
+        turns = Turns(self.redis)
+        return Alerting(turns, watch, alarms, AlertDelivery(self.engine, sender, addresses, cipher))
 
     async def open(self) -> None:
         for notice in self.notices:
             self.log.warning("notice", text=notice)
         with contextlib.suppress(StorageUnavailable):  # the first reservation notes it as well
             await self.ledger.open()
+        await self.catalog.refresh()
+        await self.price_keeper.refresh()
         self.worker.start()
         keep_freed_memory()
         # What exists now lives as long as the process: the collector need not look at it again and again.
@@ -176,6 +230,11 @@ class House:
         return merged
 
 
+def retention_of(settings: Settings) -> Retention:
+    keep = settings.receipts_retention
+    return Retention(None if keep is None else parse_retention(keep), settings.retention_export == "required")
+
+
 def create_app(settings: Settings) -> ASGIApp:
     """The ASGI application. ``settings`` must have both store URLs and both secrets."""
     house = House(settings)
@@ -194,23 +253,33 @@ def create_app(settings: Settings) -> ASGIApp:
         always_anthropic_list=settings.model_list_format == "anthropic",
     )
     codecs = client_codecs(house.codecs, settings.budget_exceeded_status)
-    models = ModelRoutes(house.authenticator, house.gateway, house.discovery, codecs, house.metrics, wire)
+    door = Door(house.authenticator, house.metrics)
+    models = ModelRoutes(door, house.gateway, house.discovery, codecs, house.metrics, wire)
+    claude_code = ClaudeCodeRoutes(door, house.own_usage, codecs["anthropic_messages"])
     checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
     master_key = settings.master_key
     assert master_key is not None
     model_handlers = models.handlers()
     handlers: list[ControllerRouterHandler] = [
         *model_handlers,
+        *claude_code.handlers(),
         *probe_routes(VERSION, checks, house.metrics_registry, lambda: len(house.catalog.current().models)),
         *admin_routes(),
     ]
     app = Litestar(
         route_handlers=handlers,
-        dependencies=admin_dependencies(house.engine, house.principals, master_key.reveal()),
+        dependencies=admin_dependencies(
+            house.engine,
+            house.principals,
+            master_key.reveal(),
+            Shared(house.catalog, house.price_keeper, house.books),
+            house.egress,
+            AdminRules(alert_channels(settings), house.retention),
+        ),
         lifespan=[lifespan],
         exception_handlers={Exception: error_handler(house.codecs)},
         openapi_config=OpenAPIConfig(
-            title="Keyhouse", version=VERSION, path="/docs", render_plugins=[ScalarRenderPlugin()]
+            title="Keyhouse", version=VERSION, path="/docs", render_plugins=[ScalarRenderPlugin(), DocumentPlugin()]
         ),
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,

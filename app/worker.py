@@ -1,50 +1,99 @@
 """The background loops of one process.
 
-They renew holds, drain receipts, sweep orphans, make partitions, watch keys, and compare the sums of reports with their
-receipts.
+They renew holds, drain receipts, sweep orphans, make partitions, watch keys and models, compare the sums of reports
+with their receipts, drop receipts after their time, and look for what people are to be told, and tell them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
+from app.admin.alert_delivery import AlertDelivery
+from app.admin.alert_watch import AlertWatch
+from app.admin.billing_alarms import BillingAlarms
+from app.admin.live_catalog import REREAD_S, LiveCatalog
+from app.admin.live_prices import PriceKeeper
+from app.admin.retention import ReceiptRetention
 from app.base import clock
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
+from app.domain.alerts import Alert
 from app.gateway.settle import Settlement
 from app.storage.books import Books
 from app.storage.principals import Principals
+from app.storage.redis.turns import Turns
 
 _DRAIN_EVERY_S = 0.5  # each drain costs a transaction and a lock, so a second's receipts go together
 _SWEEP_EVERY_S = 5.0
 _PARTITIONS_EVERY_S = 6 * 3600.0
 _COMPARE_EVERY_S = 3600.0
+_RETENTION_EVERY_S = 6 * 3600.0
+_TURN_SHARE = 0.9  # a little less than the pause, or each process would wait for two
+_DELIVER_EVERY_S = 1.0
 _LONGEST_PAUSE_S = 5.0
+_LOOK = "alerts"
+_NEARLY = 0.9  # a turn ends before the same process asks for the next one
+_LOOK_SHARE = 20  # a look takes at most a twentieth of the time, however long it takes
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """``lease_s`` is how long a hold lives without renewal, ``look_s`` how often alerts are looked for."""
+
+    lease_s: float
+    look_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alerting:
+    """Who looks and when it is its turn, who is told of refusals by the data plane, and who delivers."""
+
+    turns: Turns
+    watch: AlertWatch
+    alarms: BillingAlarms
+    delivery: AlertDelivery
 
 
 class Worker:
     """Every replica runs one; what only one may do at a time is guarded by locks in the stores."""
 
     def __init__(
-        self, books: Books, settlement: Settlement, principals: Principals, metrics: Metrics, lease_s: float
+        self,
+        books: Books,
+        settlement: Settlement,
+        caches: tuple[Principals, LiveCatalog, PriceKeeper],
+        metrics: Metrics,
+        duties: tuple[Alerting, ReceiptRetention],
+        pace: Pace,
     ) -> None:
         self._books = books
         self._settlement = settlement
-        self._principals = principals
+        self._principals, self._catalog, self._prices = caches
         self._metrics = metrics
-        self._lease_s = lease_s
+        self._alerting, self._retention = duties
+        self._pace = pace
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger()
 
     def start(self) -> None:
         loops = {
-            "renew": _forever("renew", self._settlement.renew_once, self._lease_s / 3),
+            "renew": _forever("renew", self._settlement.renew_once, self._pace.lease_s / 3),
             "drain": _forever("drain", self._drain, _DRAIN_EVERY_S),
-            "sweep": _forever("sweep", self._sweep, min(_SWEEP_EVERY_S, self._lease_s / 4)),
+            "sweep": _forever("sweep", self._sweep, min(_SWEEP_EVERY_S, self._pace.lease_s / 4)),
             "partitions": _forever("partitions", self._make_partitions, _PARTITIONS_EVERY_S),
             "compare": _forever("compare", self._compare, _COMPARE_EVERY_S),
+            "retention": _forever("retention", self._drop_old, _RETENTION_EVERY_S),
+            "alerts": _forever("alerts", self._look, self._pace.look_s),
+            "refusals": _forever("refusals", self._note_refusals, _DELIVER_EVERY_S),
+            "deliver": _forever("deliver", self._alerting.delivery.start_due, _DELIVER_EVERY_S),
             "watch": _forever("watch", self._principals.watch, 1.0),
+            "watch models": _forever("watch models", self._catalog.watch, 1.0),
+            "read models": _forever("read models", self._catalog.refresh, REREAD_S),
+            "watch prices": _forever("watch prices", self._prices.watch, 1.0),
+            "read prices": _forever("read prices", self._prices.refresh, REREAD_S),
         }
         self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
 
@@ -52,6 +101,7 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._alerting.delivery.close()
 
     async def drain_all(self) -> None:
         """Move everything that is booked into Postgres; at the end of a process, as far as the stores allow."""
@@ -77,7 +127,8 @@ class Worker:
 
     async def _compare(self) -> None:
         today = clock.now().date()
-        wrong = await self._books.compare_sums([today - timedelta(days=1), today])
+        wrong = await self._books.compare_sums([today - timedelta(days=1), today], _COMPARE_EVERY_S * _TURN_SHARE)
+        # Whoever has not looked says 0: the largest of all processes counts.
         self._metrics.wrong_days.set(len(wrong))
         for day in wrong:
             self._log.error(
@@ -86,6 +137,28 @@ class Worker:
                 booked_nanousd=day.booked_nanousd,
                 reported_nanousd=day.reported_nanousd,
             )
+
+    async def _drop_old(self) -> None:
+        for gone in await self._retention.run_in_turn(_RETENTION_EVERY_S * _TURN_SHARE):
+            self._log.info("receipts dropped after their time", month=f"{gone.month:%Y-%m}", receipts=gone.receipts)
+
+    async def _look(self) -> None:
+        alerting, look_s = self._alerting, self._pace.look_s
+        if not await alerting.turns.take(_LOOK, look_s * _NEARLY):
+            return
+        begun_s = time.monotonic()
+        self._count(await alerting.watch.look(clock.now()))
+        rest_s = (time.monotonic() - begun_s) * _LOOK_SHARE
+        if rest_s > look_s:
+            await alerting.turns.keep(_LOOK, rest_s)
+
+    async def _note_refusals(self) -> None:
+        self._count(await self._alerting.alarms.flush())
+
+    def _count(self, alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
+            self._metrics.child(self._metrics.alerts, alert.kind).inc()
+            self._log.info("alert", kind=alert.kind, title=alert.title, sent=alert.sent)
 
 
 async def _forever(name: str, work: Callable[[], Awaitable[object]], pause_s: float) -> None:

@@ -60,7 +60,7 @@ def render_call(target: Target, api: Api, *, events: int = 0, interval_ms: int =
     }
     if events:
         body["stream"] = True
-    content = json.dumps(body).encode()
+    content = json.dumps(body, separators=(",", ":")).encode()  # as the SDKs write it
     path = target.messages_path if api == "messages" else target.chat_path
     own = "anthropic-version: 2023-06-01\r\nanthropic-beta: interleaved-thinking-2025-05-14\r\n"
     head = (

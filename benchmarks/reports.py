@@ -23,7 +23,7 @@ from app.embedded import EmbeddedServers
 from app.storage.books import Books
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
-from app.storage.postgres.report_tables import DIMENSIONS, MEASURES, SPEND, SPEND_BY_TAG
+from app.storage.postgres.tables.reports import DIMENSIONS, MEASURES, SPEND, SPEND_BY_TAG
 from app.storage.redis.client import script_runner
 from app.storage.redis.ledger import RedisLedger
 from tests.storage.ledger_support import make_receipt
@@ -37,6 +37,8 @@ ASKS = {
     "teams and days, UTC": Ask(interval="day", group_by=("team",)),
     "teams and days, Europe/Berlin": Ask(interval="day", group_by=("team",), timezone="Europe/Berlin"),
     "teams and days, Asia/Kolkata": Ask(interval="day", group_by=("team",), timezone="Asia/Kolkata"),
+    "teams and days, America/Los_Angeles": Ask(interval="day", group_by=("team",), timezone="America/Los_Angeles"),
+    "teams and days, Pacific/Auckland": Ask(interval="day", group_by=("team",), timezone="Pacific/Auckland"),
     "keys and models, whole month, Asia/Kolkata": Ask(group_by=("key", "model"), timezone="Asia/Kolkata"),
     "models and hours, Europe/Berlin": Ask(interval="hour", group_by=("model",), timezone="Europe/Berlin"),
     "tags and days, UTC": Ask(interval="day", group_by=("tag",)),
@@ -53,7 +55,10 @@ async def fill(engine: AsyncEngine) -> None:
         "n" if name == "requests" else "0" if name == "failures" else "n * 1000003" for name in MEASURES
     )
     names = ", ".join(DIMENSIONS)
-    owners = f"'', 'team_' || k % {TEAMS}, 'user_' || k, 'key_' || k, '', 'model ' || m, 'model ' || m, 'anthropic'"
+    owners = (
+        f"'', 'team_' || k % {TEAMS}, 'user_' || k, 'key_' || k, '', 'model ' || m, 'model ' || m, 'anthropic', "
+        "'project ' || k % 7, 'main', 'usage'"
+    )
     first = f"TIMESTAMPTZ '{FIRST} 00:00:00+00'"
     for tables, further, value in ((SPEND, "tagged", "true"), (SPEND_BY_TAG, "tag", "'tag ' || k % 40")):
         quarters, hours, days = (table.name for table in tables.values())

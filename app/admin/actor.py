@@ -1,6 +1,6 @@
 """Who makes a change, and the line that it leaves in the audit trail."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.clock import now
 from app.domain.roles import EVERYTHING, MASTER, Standing, Tenant
-from app.storage.postgres.audit import AuditEntry, insert_entry
+from app.storage.postgres.audit import AuditEntry, insert_entries
 
 # LiteLLM's name for whoever holds the master key; scripts compare with it.
 MASTER_ACTOR = "default_user_id"
@@ -43,7 +43,16 @@ class Change:
 
 async def record_change(connection: AsyncConnection, actor: Actor, change: Change) -> None:
     """In the transaction of the change itself, and last in it: the end of the audit's chain is locked from here on."""
-    entry = AuditEntry(
+    await record_changes(connection, actor, [change])
+
+
+async def record_changes(connection: AsyncConnection, actor: Actor, changes: Sequence[Change]) -> None:
+    """Several at once, as ``record_change``."""
+    await insert_entries(connection, [_entry(actor, change) for change in changes])
+
+
+def _entry(actor: Actor, change: Change) -> AuditEntry:
+    return AuditEntry(
         at=now(),
         actor=actor.name,
         changed_by=actor.changed_by,
@@ -55,4 +64,3 @@ async def record_change(connection: AsyncConnection, actor: Actor, change: Chang
         after=change.after,
         actor_key_id=actor.key_id,
     )
-    await insert_entry(connection, entry)

@@ -9,6 +9,7 @@ from app.admin.actor import Actor, Change, record_change
 from app.storage.books import hold_book
 from app.storage.postgres import aggregates as rows
 from app.storage.postgres.aggregates import Comparison
+from app.storage.postgres.closing import closed_until
 from app.storage.postgres.engine import transaction
 
 
@@ -28,11 +29,16 @@ class Aggregates:
             return [await rows.compare_day(connection, day) for day in _days(first, last)]
 
     async def rebuild(self, first: date, last: date, actor: Actor) -> list[Comparison]:
-        """Day by day, so that booking waits for one at most; returns what was found before, of each day with any."""
+        """Day by day, so that booking waits for one at most; returns what was found before, of each day with any.
+
+        Days of closed months stay as they are.
+        """
         found = []
         for day in _days(first, last):
             async with transaction(self._engine) as connection:
                 await hold_book(connection)
+                if (until := await closed_until(connection)) is not None and day < until.date():
+                    continue
                 before = await rows.compare_day(connection, day)
                 if await rows.rebuild_day(connection, day):
                     found.append(before)

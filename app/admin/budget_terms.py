@@ -1,5 +1,6 @@
 """The budget of a team, a user, a member, an organization or a customer: made, changed, and held below its parent's."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,12 +13,24 @@ from app.base.clock import now
 from app.base.errors import Forbidden, Unprocessable
 from app.base.ids import new_id
 from app.base.money import NanoUSD, format_usd
-from app.domain.budgets import Duration, after, parse_duration
+from app.domain.budgets import Duration, OnExceed, is_longer, parse_period
 from app.storage.postgres import budgets as rows
 from app.storage.postgres.budgets import StoredBudget
 
-# A day on which durations are measured against one another.
-_MEASURED_FROM = datetime(2026, 1, 1)  # noqa: DTZ001  only differences count
+# What an own budget may set, and what nothing is in each.
+_OWN: dict[str, Any] = {
+    "limit_nanousd": None,
+    "soft_limit_nanousd": None,
+    "duration": None,
+    "on_exceed": None,
+    "timezone": None,
+    "windows": [],
+    "model_budgets": {},
+    "increase_nanousd": None,
+    "increase_until": None,
+}
+# What makes a budget count differently: its counters are then rebuilt from the receipts.
+_DEFINITION = ("duration", "timezone", "windows", "model_budgets", "pooled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +41,19 @@ class BudgetTerms:
     duration: Duration | UnsetType | None = UNSET
     soft_limit_nanousd: NanoUSD | UnsetType | None = UNSET
     budget_id: str | UnsetType | None = UNSET
+    on_exceed: OnExceed | UnsetType | None = UNSET
+    timezone: str | UnsetType | None = UNSET
+    windows: Sequence[Mapping[str, Any]] | UnsetType = UNSET
+    model_budgets: Mapping[str, Mapping[str, Any]] | UnsetType = UNSET
+    increase_nanousd: NanoUSD | UnsetType | None = UNSET
+    increase_until: datetime | UnsetType | None = UNSET
 
     @property
     def own(self) -> dict[str, Any]:
         """The columns of budgets that are set."""
-        columns: dict[str, Any] = {}
-        for name in ("limit_nanousd", "soft_limit_nanousd"):
-            if getattr(self, name) is not UNSET:
-                columns[name] = getattr(self, name)
-        if self.duration is not UNSET:
-            columns["duration"] = None if self.duration is None else str(self.duration)
+        columns = {name: getattr(self, name) for name in _OWN if getattr(self, name) is not UNSET}
+        if columns.get("duration") is not None:
+            columns["duration"] = str(columns["duration"])
         return columns
 
     @property
@@ -139,11 +155,10 @@ async def _write_own(
     words: BudgetWords,
     life: Life | None,
 ) -> WrittenBudget:
-    names = ("limit_nanousd", "soft_limit_nanousd", "duration")
-    before = {name: None if present is None else getattr(present, name) for name in names}
+    before = {name: nothing if present is None else getattr(present, name) for name, nothing in _OWN.items()}
     values = before | own
-    check_soft_limit(values["limit_nanousd"], values["soft_limit_nanousd"], words)
-    if all(value is None for value in values.values()):
+    check_amounts(values, words)
+    if values == _OWN:
         return WrittenBudget(None, None if present is None else present.budget_id)
     if values == before and present is not None:
         return WrittenBudget(present.budget_id)
@@ -166,17 +181,28 @@ async def _write_own(
 
 def recount(values: dict[str, Any], present: StoredBudget, at: datetime) -> dict[str, Any]:
     """A definition that counts differently, or begins to count, makes its counters be rebuilt from the receipts."""
-    changed = values.get("duration", present.duration) != present.duration
+    changed = any(values.get(name, getattr(present, name)) != getattr(present, name) for name in _DEFINITION)
     return {"counting_since": at} if changed or present.limit_nanousd is None else {}
 
 
-def check_soft_limit(limit: NanoUSD | None, soft: NanoUSD | None, words: BudgetWords) -> None:
-    """Raises Unprocessable for a soft limit above the limit."""
+def check_amounts(values: Mapping[str, Any], words: BudgetWords) -> None:
+    """Raises Unprocessable for a soft limit above the limit, and for an increase of nothing or without an end."""
+    limit, soft = values.get("limit_nanousd"), values.get("soft_limit_nanousd")
     if limit is not None and soft is not None and soft > limit:
         raise Unprocessable(
             f'"{words.soft}" is {format_usd(soft)} and "{words.limit}" {format_usd(limit)}: the soft one may not be '
             "higher",
             param=words.soft,
+        )
+    increase, until = values.get("increase_nanousd"), values.get("increase_until")
+    if (increase is None) != (until is None):
+        missing = "temp_budget_expiry" if until is None else "temp_budget_increase"
+        raise Unprocessable(
+            f'"{missing}" is missing: "temp_budget_increase" and "temp_budget_expiry" go together', param=missing
+        )
+    if increase is not None and limit is None:
+        raise Unprocessable(
+            f'"temp_budget_increase" raises "{words.limit}", and there is none; set it too', param=words.limit
         )
 
 
@@ -195,9 +221,7 @@ def check_below_parent(child: StoredBudget | None, parent: StoredBudget | None, 
 
 
 def _is_longer(duration: str | None, than: str | None) -> bool:
-    if duration is None or than is None:
-        return False
-    return after(parse_duration(duration), _MEASURED_FROM) > after(parse_duration(than), _MEASURED_FROM)
+    return duration is not None and than is not None and is_longer(parse_period(duration), parse_period(than))
 
 
 def _shown(budget: StoredBudget) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.budget_terms import BudgetTerms, BudgetWords, check_soft_limit, recount
+from app.admin.budget_terms import BudgetTerms, BudgetWords, check_amounts, recount
 from app.admin.standings import snapshot
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
@@ -21,14 +21,14 @@ from app.storage.principals import Principals
 
 @dataclass(frozen=True, slots=True)
 class SharedBudgetTerms:
-    """``limits`` are the columns of budgets for the rate limits that are set."""
+    """``further`` columns of budgets that are set beside the terms: rate limits, and whether it is a pool."""
 
     budget: BudgetTerms = field(default_factory=BudgetTerms)
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, Any]:
-        return {**self.budget.own, **self.limits}
+        return {**self.budget.own, **self.further}
 
 
 class SharedBudgets:
@@ -44,7 +44,7 @@ class SharedBudgets:
         at = now()
         values = {**terms.columns, "budget_id": made_id, "shared": True, "anchor": at, "counting_since": at}
         values |= {"created_at": at, "updated_at": at, "created_by": actor.name, "updated_by": actor.name}
-        check_soft_limit(values.get("limit_nanousd"), values.get("soft_limit_nanousd"), BudgetWords())
+        check_amounts(values, BudgetWords())
         async with transaction(self._engine) as connection:
             try:
                 await rows.insert_budget(connection, values)
@@ -64,8 +64,7 @@ class SharedBudgets:
             at = now()
             values = {**terms.columns, "updated_at": at, "updated_by": actor.name}
             values |= recount(values, before, at)
-            limit = values.get("limit_nanousd", before.limit_nanousd)
-            check_soft_limit(limit, values.get("soft_limit_nanousd", before.soft_limit_nanousd), BudgetWords())
+            check_amounts(snapshot(before) | values, BudgetWords())
             await rows.update_budget(connection, budget_id, values)
             after = await _get(connection, budget_id, "budget_id")
             change = Change("budget.update", "budget", budget_id, snapshot(before), snapshot(after))

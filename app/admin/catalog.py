@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Protocol
 
+from app.admin.deployment_needs import default_base, no_address, no_key_of_its_own, what_is_missing
+from app.admin.model_settings import ModelSettings
 from app.base.ids import DeploymentId
 from app.base.secret import Secret
 from app.domain.catalog import (
@@ -20,8 +20,9 @@ from app.domain.catalog import (
     wildcard_pattern,
 )
 from app.providers.host_table import HOSTS, family_of
-from app.providers.hosts import Credential, Host, filled
+from app.providers.hosts import Credential, Host
 from app.providers.price_book import PriceBook
+from app.providers.price_table import BundledModel
 
 DEMO_MODELS = {
     "demo/echo": ("Demo echo", "Says the last user message again."),
@@ -33,42 +34,39 @@ _RESPONSES = "responses/"
 """LiteLLM's way to say that a model is to be asked by the Responses API: ``openai/responses/gpt-5``."""
 _OWNER = "owner_user_id"
 """The option of a host whose credentials are personal: each serves the keys of one user."""
+_TEXT_MODES = frozenset({"chat", "completion", "responses"})
 ANY_PROVIDER = "*"
 """The provider of an entry whose litellm_params.model is ``*``: each one that has a credential."""
 
 
-class ModelSettings(Protocol):
-    """The part of the settings that says which models there are."""
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """What was made at run time: entries, and the access groups by the names of their models."""
 
-    @property
-    def model_entries(self) -> tuple[ModelEntry, ...]: ...
-    @property
-    def has_model_list(self) -> bool: ...
-    @property
-    def model(self) -> str | None: ...
-    @property
-    def credentials(self) -> Mapping[str, Credential]: ...
-    @property
-    def discounts(self) -> Mapping[str, Decimal]: ...
-    @property
-    def demo_models(self) -> bool | None: ...
-    @property
-    def claude_code_native_enabled(self) -> bool: ...
-    @property
-    def claude_code_owner(self) -> str | None: ...
-    @property
-    def first_byte_timeout_s(self) -> int: ...
-    @property
-    def idle_timeout_s(self) -> int: ...
-    @property
-    def total_timeout_s(self) -> int: ...
+    entries: tuple[ModelEntry, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def build_catalog(settings: ModelSettings, price_book: PriceBook) -> tuple[Catalog, list[str]]:
+_NOTHING = Managed()
+
+
+def build_catalog(
+    settings: ModelSettings, price_book: PriceBook, managed: Managed = _NOTHING
+) -> tuple[Catalog, list[str]]:
     """The catalogue, and a sentence for each entry that is left out or changed."""
-    builder = _Builder(settings, price_book.with_discounts(settings.discounts))
-    builder.add_all()
-    return Catalog(tuple(builder.models()), price_of=builder.book.price_of), builder.notices
+    builder = _Builder(settings, price_book)
+    builder.add_all(managed)
+    models = tuple(builder.models(managed.groups))
+    aliases = {model.claude_code_name: model.name for model in models if model.claude_code_name is not None}
+    return Catalog(models, aliases, price_of=builder.book.schedule), builder.notices
+
+
+def why_left_out(settings: ModelSettings, price_book: PriceBook, entry: ModelEntry) -> str | None:
+    """What an entry lacks for being served."""
+    builder = _Builder(settings, price_book)
+    for concrete in builder.spread(entry):
+        builder.add(concrete)
+    return next((why.removesuffix(", and restart") for why in builder.left_out), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,45 +81,78 @@ class _Builder:
     def __init__(self, settings: ModelSettings, book: PriceBook) -> None:
         self.book = book
         self.notices: list[str] = []
+        self.left_out: list[str] = []
         self._settings = settings
         self._ids: dict[str, int] = {}
         self._groups: dict[str, list[_Placed]] = {}
+        self._picker_names: dict[str, str] = {}
 
-    def add_all(self) -> None:
+    def add_all(self, managed: Managed) -> None:
         settings = self._settings
         if settings.model is not None:
             entry = _entry_of(settings.model)
-            self._add(entry)
+            self.add(entry)
             self._add_offered(entry, set())
         elif settings.has_model_list:
             written = {entry.model_name for entry in settings.model_entries}
             for entry in settings.model_entries:
-                for concrete in self._spread(entry):
-                    self._add(concrete)
+                for concrete in self.spread(entry):
+                    self.add(concrete)
                     if concrete.info.listed:
                         self._add_offered(concrete, written)
         else:
             for provider in self._usable_providers():
                 for entry in self._of_environment(provider):
-                    self._add(entry)
+                    self.add(entry)
+        for entry in managed.entries:
+            for concrete in self.spread(entry):
+                self.add(concrete)
         self._say_whose_tokens()
         self._add_demo()
 
-    def models(self) -> Iterator[Model]:
+    def models(self, groups: Mapping[str, tuple[str, ...]]) -> Iterator[Model]:
         for name, group in self._groups.items():
             infos = [placed.entry.info for placed in group]
             deployments = _weighted(group)
+            known = [
+                self.book.known_model(deployment.provider, deployment.upstream_model) for deployment in deployments
+            ]
             yield Model(
                 name=name,
                 deployments=deployments,
                 display_name=next((info.display_name for info in infos if info.display_name), name),
                 description=next((info.description for info in infos if info.description), ""),
-                access_groups=tuple(dict.fromkeys(group for info in infos for group in info.access_groups)),
-                max_input_tokens=_first(info.max_input_tokens for info in infos),
+                access_groups=tuple(
+                    dict.fromkeys((*(group for info in infos for group in info.access_groups), *groups.get(name, ())))
+                ),
+                max_input_tokens=_first(info.max_input_tokens for info in infos)
+                or _first(model.max_input_tokens for model in known if model is not None),
                 max_output_tokens=_first(info.max_output_tokens for info in infos),
                 listed="*" not in name and any(info.listed for info in infos),
                 other_names=other_names(name, deployments),
+                generates_text=_generates_text(infos, known),
+                claude_code_name=self._claude_code_name(name, group),
             )
+
+    def _claude_code_name(self, name: str, group: list[_Placed]) -> str | None:
+        """As written, where one model can have it."""
+        placed = next((placed for placed in group if placed.entry.info.claude_code_name is not None), None)
+        if placed is None:
+            return None
+        written = placed.entry.info.claude_code_name
+        assert written is not None
+        if "*" in name:
+            why = "it is the name of one model, not of a wildcard"
+        elif written in self._groups:
+            why = "there is a model of that name"
+        elif (other := self._picker_names.setdefault(written, name)) != name:
+            why = f'it is that of model "{other}" too'
+        else:
+            return written
+        self.notices.append(
+            f'{placed.entry.place}: claude_code_name "{written}" of model "{name}" is not used: {why}; choose another'
+        )
+        return None
 
     def _usable_providers(self) -> list[str]:
         """Those with a credential in the environment; a local host's is its address. Says why one is not."""
@@ -134,7 +165,7 @@ class _Builder:
             if credential.api_key is None and (host.needs_key or not (credential.api_base or options_are_there)):
                 continue
             if credential.api_base is None and host.default_base is None:
-                self.notices.append(_no_address(host))
+                self.notices.append(no_address(host))
             elif _OWNER in host.options and (refusal := self._personal_refusal(host, credential.options)):
                 self.notices.append(f"{host.key_variables[0]} is not used: {refusal}")
             else:
@@ -170,7 +201,7 @@ class _Builder:
                 f"was issued to, so each serves only the keys whose user_id is its owner's: {', '.join(owners)}"
             )
 
-    def _spread(self, entry: ModelEntry) -> Iterator[ModelEntry]:
+    def spread(self, entry: ModelEntry) -> Iterator[ModelEntry]:
         """An entry for any provider as one for each that has a credential: by prefix, and by bare name."""
         if entry.provider != ANY_PROVIDER:
             personal = entry.model_name == "*" and _OWNER in HOSTS[entry.provider].options
@@ -210,10 +241,11 @@ class _Builder:
             info = replace(
                 entry.info,
                 deployment_id=None,
+                claude_code_name=None,
                 display_name=offered.display_name,
                 max_input_tokens=entry.info.max_input_tokens or offered.max_input_tokens,
             )
-            self._add(replace(entry, model_name=name, upstream_model=offered.name, info=info))
+            self.add(replace(entry, model_name=name, upstream_model=offered.name, info=info))
 
     def _add_demo(self) -> None:
         listed = self._settings.demo_models
@@ -222,9 +254,9 @@ class _Builder:
         for name, (display_name, description) in DEMO_MODELS.items():
             if name not in self._groups:
                 info = ModelInfo(display_name=display_name, description=description, listed=listed)
-                self._add(ModelEntry(name, "demo", name, "the product", info=info))
+                self.add(ModelEntry(name, "demo", name, "the product", info=info))
 
-    def _add(self, entry: ModelEntry) -> None:
+    def add(self, entry: ModelEntry) -> None:
         deployment = self._deployment(entry)
         if deployment is not None:
             self._groups.setdefault(entry.model_name, []).append(_Placed(entry, deployment))
@@ -232,15 +264,20 @@ class _Builder:
     def _deployment(self, entry: ModelEntry) -> Deployment | None:
         host = HOSTS[entry.provider]
         credential = self._settings.credentials.get(entry.provider, Credential())
+        if entry.managed and entry.api_base is not None:
+            credential = Credential()  # the operator's own goes nowhere that an admin has chosen
         api_key = entry.api_key or credential.api_key
         defaults = {name: Secret(value) for name, value in host.option_defaults.items()}
         options = {**defaults, **credential.options, **entry.options}
         owner = options.pop(_OWNER, None)
-        api_base = entry.api_base or credential.api_base or _default_base(host, options)
+        api_base = entry.api_base or credential.api_base or default_base(host, options)
         why = None
         if _OWNER in host.options:
             why = self._personal_refusal(host, {**credential.options, **entry.options})
-        why = why or _what_is_missing(host, api_key, options, api_base)
+        own_secrets = entry.options.keys() & host.secret_options
+        if entry.managed and entry.api_base is not None and not (api_key or own_secrets):
+            why = why or no_key_of_its_own(host)
+        why = why or what_is_missing(host, api_key, options, api_base)
         if why is not None:
             self._leave_out(entry, why)
             return None
@@ -254,13 +291,16 @@ class _Builder:
             upstream_model=upstream_model,
             api_base=api_base,
             api_key=api_key,
-            price=self.book.configured(entry.provider, upstream_model, entry.prices, entry.info.base_model),
+            prices=self.book.schedule(entry.provider, upstream_model, entry.prices, entry.info.base_model),
             preferred_protocol=preferred_protocol,
             headers={**credential.headers, **entry.headers},
             options=options,
             timeouts=self._timeouts(entry),
             owner_user_id=self._owner(host, owner),
             native_tools=entry.info.native_tools,
+            # Credentials may name the address at which to exchange them.
+            guarded=entry.managed and (entry.api_base is not None or bool(own_secrets)),
+            base_model=entry.info.base_model,
         )
 
     def _owner(self, host: Host, written: Secret | None) -> str | None:
@@ -296,32 +336,7 @@ class _Builder:
 
     def _leave_out(self, entry: ModelEntry, why: str) -> None:
         self.notices.append(f'{entry.place}: model "{entry.model_name}" is left out: {why}')
-
-
-def _what_is_missing(host: Host, api_key: Secret | None, options: Mapping[str, Secret], base: str | None) -> str | None:
-    """The first thing that a deployment of the host lacks, and where to set it."""
-    if api_key is None and host.needs_key:
-        return f'provider "{host.name}" needs a key: set {host.key_variables[0]} or litellm_params.api_key, and restart'
-    missing = next((name for name in host.needed_options if name not in options), None)
-    if missing is not None:
-        variables = " or ".join(host.options[missing])
-        return f'provider "{host.name}" needs {missing}: set {variables} or litellm_params.{missing}, and restart'
-    return None if base is not None else _no_address(host)
-
-
-def _no_address(host: Host) -> str:
-    variable = host.base_variables[0]
-    return f'provider "{host.name}" needs an address: set {variable} or litellm_params.api_base, and restart'
-
-
-def _default_base(host: Host, options: Mapping[str, Secret]) -> str | None:
-    if host.default_base is None:
-        return None
-    try:
-        base = filled(host.default_base, "", options)
-    except KeyError:  # a needed option is missing: that is said on its own
-        return host.default_base
-    return base.replace("//global-", "//")  # Google's name for the host that is nowhere in particular
+        self.left_out.append(why)
 
 
 def _name_patterns(host: Host) -> tuple[str, ...]:
@@ -352,6 +367,14 @@ def _weighted(group: list[_Placed]) -> tuple[Deployment, ...]:
                 replace(placed.deployment, weight=weight) for placed, weight in zip(group, weights, strict=True)
             )
     return tuple(placed.deployment for placed in group)
+
+
+def _generates_text(infos: list[ModelInfo], known: list[BundledModel | None]) -> bool:
+    """By LiteLLM's ``mode`` where it is written, else by what the bundled data knows."""
+    modes = {info.mode for info in infos if info.mode is not None}
+    if modes:
+        return not modes.isdisjoint(_TEXT_MODES)
+    return all(model.generates_text for model in known if model is not None)
 
 
 def _first(values: Iterator[int | None]) -> int | None:

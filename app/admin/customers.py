@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
 from app.admin.budget_terms import BudgetTerms, Life, write_budget
-from app.admin.standings import Standing, snapshot, standings
+from app.admin.standings import SINCE_EVER, Standing, snapshot, standings
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
 from app.storage.postgres import customers as rows
 from app.storage.postgres.budgets import delete_own_budgets, find_budget
 from app.storage.postgres.customers import StoredCustomer
 from app.storage.postgres.engine import transaction
+from app.storage.postgres.owner_spend import spend_of_owners
 from app.storage.principals import Principals
 
 
@@ -67,6 +68,22 @@ class Customers:
         await self._announce([customer_id])
         return view
 
+    async def block(self, customer_ids: Sequence[str], actor: Actor, *, blocked: bool) -> list[CustomerView]:
+        """All of them, or none; one that was not made is. Raises Unprocessable."""
+        action = "customer.block" if blocked else "customer.unblock"
+        views = []
+        async with transaction(self._engine) as connection:
+            for customer_id in sorted(set(customer_ids)):
+                before = await rows.find_customer(connection, customer_id, lock=True)
+                earlier = None if before is None else await _snapshot(connection, before)
+                if before is None:
+                    await rows.insert_customer(connection, {"customer_id": customer_id, "blocked": blocked})
+                else:
+                    await rows.update_customer(connection, customer_id, {"blocked": blocked, "updated_at": now()})
+                views.append(await _record(connection, actor, action, customer_id, earlier))
+        await self._announce([view.customer.customer_id for view in views])
+        return views
+
     async def delete(self, customer_ids: Sequence[str], actor: Actor) -> int:
         """All of them, or none; receipts stay. Raises NotFound for one unknown."""
         wanted = sorted(set(customer_ids))
@@ -82,9 +99,12 @@ class Customers:
         return len(wanted)
 
     async def get(self, customer_id: str) -> CustomerView:
-        """Raises NotFound."""
+        """One that calls have named is known without a row, with nothing set for it. Raises NotFound."""
         async with transaction(self._engine) as connection:
-            return (await customer_views(connection, [await _get(connection, customer_id)]))[0]
+            found = await rows.find_customer(connection, customer_id)
+            if found is None and await _was_named(connection, customer_id):
+                found = rows.without_terms(customer_id, now())
+            return (await customer_views(connection, [found or await _get(connection, customer_id)]))[0]
 
     async def list(self, search: str | None, number: int, size: int) -> tuple[list[CustomerView], int]:
         """One page, newest first, and how many there are on all pages."""
@@ -110,6 +130,11 @@ async def _record(
     after = await _snapshot(connection, customer)
     await record_change(connection, actor, Change(action, "customer", customer_id, before, after))
     return (await customer_views(connection, [customer]))[0]
+
+
+async def _was_named(connection: AsyncConnection, customer_id: str) -> bool:
+    owner = (customer_id,)
+    return (await spend_of_owners(connection, ("customer_id",), [(owner, SINCE_EVER)]))[owner].total_nanousd > 0
 
 
 async def _get(connection: AsyncConnection, customer_id: str, *, lock: bool = False) -> StoredCustomer:

@@ -11,7 +11,7 @@ from app.base.clock import now
 from app.base.errors import NotFound
 from app.base.ids import BudgetId
 from app.base.money import NanoUSD
-from app.domain.budgets import Budget, parse_duration, window_at
+from app.domain.budgets import Budget, parse_period, window_at
 from app.domain.keys import digest_imported, digest_key
 from app.domain.roles import EVERYTHING, Tenant
 from app.storage.postgres import keys as rows
@@ -111,17 +111,19 @@ async def views(connection: AsyncConnection, found: Sequence[StoredKey], at: dat
 
 
 def _window(key: StoredKey, at: datetime) -> tuple[datetime, datetime | None]:
-    if key.budget_duration is None or key.budget_id is None:
+    if key.budget_duration in (None, "total") or key.budget_id is None:
         return key.budget_reset_at or SINCE_EVER, None
+    assert key.budget_duration is not None
     assert key.budget_anchor is not None
     assert key.budget_counting_since is not None
     budget = Budget(
         BudgetId(key.budget_id),
         key.limit_nanousd or 0,
-        parse_duration(key.budget_duration),
+        parse_period(key.budget_duration),
         key.budget_anchor,
         key.budget_counting_since,
         reset_at=key.budget_reset_at,
+        zone=key.budget_timezone or "UTC",
     )
     window = window_at(budget, at)
     return window.start, window.end

@@ -1,14 +1,14 @@
 """What an admin asks of a key, checked by the rules that need no store."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from app.admin.budget_terms import BudgetTerms
 from app.base.errors import Unprocessable
-from app.base.money import NanoUSD
 from app.domain.access import ROUTE_GROUPS
 from app.domain.budgets import Duration, after
 from app.domain.keys import KEY_PREFIX, SHORTEST_SUPPLIED_KEY, may_be_key
@@ -29,18 +29,15 @@ class KeyTerms:
     """UNSET leaves a term as it is (on a new key: its default); None clears it.
 
     ``duration`` is the life from now; ``"forever"`` takes the expiry away, None leaves it, as LiteLLM does.
+    ``limits`` are the columns of rate limits that are set.
     """
 
     key_alias: str | UnsetType | None = UNSET
     models: tuple[str, ...] | UnsetType = UNSET
     aliases: Mapping[str, str] | UnsetType = UNSET
     duration: Duration | str | UnsetType | None = UNSET
-    limit_nanousd: NanoUSD | UnsetType | None = UNSET
-    budget_duration: Duration | UnsetType | None = UNSET
-    budget_id: str | UnsetType | None = UNSET
-    requests_per_minute: int | UnsetType | None = UNSET
-    tokens_per_minute: int | UnsetType | None = UNSET
-    max_parallel_requests: int | UnsetType | None = UNSET
+    budget: BudgetTerms = field(default_factory=BudgetTerms)
+    limits: Mapping[str, Any] = field(default_factory=dict)
     blocked: bool | UnsetType = UNSET
     allowed_routes: tuple[str, ...] | UnsetType = UNSET
     key_type: str | UnsetType = UNSET
@@ -54,9 +51,6 @@ class KeyTerms:
 _COLUMNS = (
     "key_alias",
     "aliases",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "max_parallel_requests",
     "blocked",
     "metadata",
     "user_id",
@@ -68,6 +62,7 @@ _LISTS = ("models", "allowed_routes", "tags")
 def columns_of(terms: KeyTerms, at: datetime) -> dict[str, Any]:
     """The columns of keys that the terms set; budgets are rows of their own. Raises Unprocessable."""
     columns = {name: getattr(terms, name) for name in _COLUMNS if getattr(terms, name) is not UNSET}
+    columns |= terms.limits
     for name in _LISTS:
         if getattr(terms, name) is not UNSET:
             columns[name] = list(getattr(terms, name))

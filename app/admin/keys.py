@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.budget_terms import BudgetTerms, Life, write_budget
+from app.admin.budget_terms import BudgetWords, Life, check_below_parent, write_budget
 from app.admin.key_reading import KeyView, find_referenced, shown, views
 from app.admin.key_rights import check_change, check_secret, terms_of_new
 from app.admin.key_terms import KeyTerms, check_supplied_key, columns_of
+from app.admin.narrowing import CurrentCatalog, check_narrower
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
 from app.base.ids import KeyId, new_id
@@ -22,8 +24,8 @@ from app.storage.postgres import keys as rows
 from app.storage.postgres.budgets import delete_own_budgets, find_budget
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.keys import StoredKey
-from app.storage.postgres.teams import find_team
-from app.storage.postgres.users import ensure_user
+from app.storage.postgres.teams import StoredTeam, find_team, hold_team
+from app.storage.postgres.users import ensure_user, find_user
 from app.storage.principals import Principals
 
 
@@ -38,7 +40,11 @@ class IssuedKey:
 class Keys:
     """Everything that changes a key. ``principals`` is told after each commit."""
 
-    def __init__(self, engine: AsyncEngine, principals: Principals, pepper: bytes) -> None:
+    def __init__(
+        self, engine: AsyncEngine, principals: Principals, pepper: bytes, catalog: CurrentCatalog | None = None
+    ) -> None:
+        """``catalog`` tells which models an allow-list's groups stand for."""
+        self._catalog = catalog
         self._engine = engine
         self._principals = principals
         self._pepper = pepper
@@ -60,11 +66,12 @@ class Keys:
         columns = columns_of(terms, at)
         key_id = KeyId(new_id("key"))
         await self._check_digest(connection, digest, supplied, "key")
-        await self._check_owners(connection, terms, columns)
+        team = await self._check_owners(connection, terms, columns, None)
         columns |= {"key_id": key_id, "digest": digest, "last_four": secret[-4:], "created_at": at}
         columns |= {"updated_at": at, "created_by": actor.name, "updated_by": actor.name}
         life = Life(at, is_new=True)
-        columns["budget_id"] = (await write_budget(connection, _budget_terms(terms), None, actor, life=life)).budget_id
+        columns["budget_id"] = (await write_budget(connection, terms.budget, None, actor, life=life)).budget_id
+        await self._check_narrower(connection, terms, columns, team)
         await _write(rows.insert_key(connection, columns), columns)
         view = await self._record(connection, actor, "key.generate", None, key_id)
         return IssuedKey(secret, view)
@@ -174,11 +181,12 @@ class Keys:
     ) -> KeyView:
         at = now()
         columns = columns_of(terms, at) | dict(renewal)
-        await self._check_owners(connection, terms, columns)
+        team = await self._check_owners(connection, terms, columns, before)
         present = None if before.budget_id is None else await find_budget(connection, before.budget_id)
-        written = await write_budget(connection, _budget_terms(terms), present, actor, life=Life(before.created_at))
+        written = await write_budget(connection, terms.budget, present, actor, life=Life(before.created_at))
         columns["budget_id"] = written.budget_id
         columns |= {"updated_at": at, "updated_by": actor.name}
+        await self._check_narrower(connection, terms, columns, team)
         await _write(rows.update_key(connection, before.key_id, columns), columns)
         await delete_own_budgets(connection, [written.spare_id])
         return await self._record(connection, actor, action, before, before.key_id)
@@ -212,23 +220,40 @@ class Keys:
         if supplied is not None and await rows.digest_is_taken(connection, digest):
             raise Unprocessable(f'"{param}" is a key that exists, or did; choose another', param=param)
 
-    async def _check_owners(self, connection: AsyncConnection, terms: KeyTerms, columns: dict[str, Any]) -> None:
-        if isinstance(terms.user_id, str):
-            await ensure_user(connection, terms.user_id)
+    async def _check_owners(
+        self, connection: AsyncConnection, terms: KeyTerms, columns: dict[str, Any], before: StoredKey | None
+    ) -> StoredTeam | None:
+        """A key of a team belongs to the team's organization, any other to that of its user. Returns the team."""
+        team: StoredTeam | None = None
+        user = await ensure_user(connection, terms.user_id) if isinstance(terms.user_id, str) else None
         if isinstance(terms.team_id, str):
-            team = await find_team(connection, EVERYTHING, terms.team_id)
+            team = await hold_team(connection, terms.team_id)
             if team is None:
                 raise Unprocessable(
                     f'"team_id" is not the id of a team: "{terms.team_id}"; make the team first with POST /team/new',
                     param="team_id",
                 )
             columns["organization_id"] = team.organization_id
-        elif terms.team_id is None:
-            columns["organization_id"] = None
+        elif terms.team_id is None or before is None or before.team_id is None:
+            owner = before.user_id if before is not None and terms.user_id is UNSET else None
+            of = user if owner is None else await find_user(connection, owner)
+            columns["organization_id"] = None if of is None else of.organization_id
+        if isinstance(terms.team_id, str):
+            return team
+        kept = None if before is None or terms.team_id is None else before.team_id
+        return None if kept is None else await find_team(connection, EVERYTHING, kept)
 
-
-def _budget_terms(terms: KeyTerms) -> BudgetTerms:
-    return BudgetTerms(terms.limit_nanousd, terms.budget_duration, budget_id=terms.budget_id)
+    async def _check_narrower(
+        self, connection: AsyncConnection, terms: KeyTerms, columns: Mapping[str, Any], team: StoredTeam | None
+    ) -> None:
+        """What is written of a key in a team is held against the team's. Raises Unprocessable."""
+        if team is None:
+            return
+        of = f'the team "{team.team_alias or team.team_id}"'
+        check_narrower(columns, team, of, None if self._catalog is None else self._catalog())
+        if terms.budget.is_set and columns["budget_id"] is not None and team.budget_id is not None:
+            own = await find_budget(connection, columns["budget_id"])
+            check_below_parent(own, await find_budget(connection, team.budget_id), BudgetWords(), of)
 
 
 async def _write(statement: Any, columns: dict[str, Any]) -> None:  # noqa: ANN401  a coroutine of either kind

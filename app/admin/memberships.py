@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.admin.actor import Actor, Change, record_change
 from app.admin.budget_terms import BudgetTerms, BudgetWords, Life, WrittenBudget, check_below_parent, write_budget
 from app.admin.key_removal import remove_keys_of
+from app.admin.narrowing import check_narrower
 from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
@@ -21,7 +22,7 @@ from app.storage.postgres.memberships import StoredMembership
 from app.storage.postgres.names import hold_name
 from app.storage.postgres.teams import StoredTeam, find_team
 from app.storage.postgres.tenant_spend import Owner
-from app.storage.postgres.users import StoredUser, find_user, find_user_by_email, insert_user
+from app.storage.postgres.users import StoredUser, find_user, find_user_by_email, hold_user, insert_user
 from app.storage.principals import Principals
 
 MOST_MEMBERS = 10_000
@@ -163,8 +164,8 @@ async def membership_views(
 async def find_or_make_user(connection: AsyncConnection, member: Member, actor: Actor) -> StoredUser:
     """By id, else by address; one that is named for the first time is made. Raises Unprocessable."""
     found = await _look_for(connection, member)
-    if found is not None:
-        return found
+    if found is not None and (held := await hold_user(connection, found.user_id)) is not None:
+        return held
     if member.user_email is not None:
         holder = await hold_address(connection, member.user_email)
         if holder is not None and member.user_id is None:
@@ -241,6 +242,7 @@ async def _write_budget(
     present = None if present_id is None else await find_budget(connection, present_id)
     life = None if before is None else Life(before.created_at)
     written = await write_budget(connection, terms.budget, present, actor, BUDGET_WORDS, life)
+    check_narrower(terms.columns, team, f'the team "{team.team_id}"', None)
     if terms.budget.is_set and written.budget_id is not None and team.budget_id is not None:
         own = await find_budget(connection, written.budget_id)
         above = await find_budget(connection, team.budget_id)

@@ -13,6 +13,7 @@ from app.base.errors import Unprocessable
 from app.storage.postgres import memberships as rows
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.memberships import StoredOrganizationMembership
+from app.storage.postgres.users import change_organization, find_user
 from app.storage.principals import Principals
 
 
@@ -58,6 +59,9 @@ class OrganizationMembers:
             await get_organization(connection, organization_id, lock=True)
             before = await _find(connection, organization_id, member)
             await rows.delete_organization_membership(connection, organization_id, before.user_id)
+            user = await find_user(connection, before.user_id)
+            if user is not None and user.organization_id == organization_id:
+                await change_organization(connection, before.user_id, None)
             change = Change("organization.member_delete", "organization", organization_id, snapshot(before), None)
             await record_change(connection, actor, change)
         await self._announce([before.user_id])
@@ -81,6 +85,8 @@ async def _add(
     values = {"organization_id": organization_id, "user_id": user.user_id, "created_at": now()}
     values["role"] = member.role or "internal_user"
     await rows.insert_organization_membership(connection, values)
+    if user.organization_id is None:
+        await change_organization(connection, user.user_id, organization_id)
     made = await rows.find_organization_membership(connection, organization_id, user.user_id)
     assert made is not None
     change = Change("organization.member_add", "organization", organization_id, None, snapshot(made))

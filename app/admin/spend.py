@@ -1,7 +1,7 @@
 """What finance asks: reports, which read sums of receipts, and the log, which reads receipts."""
 
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -10,18 +10,23 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.base.clock import now
+from app.base.errors import Unprocessable
 from app.base.money import NanoUSD
 from app.domain.report_periods import Interval, Period, list_periods, midnight
 from app.domain.roles import EVERYTHING, Tenant
+from app.storage.postgres import closing, reports
 from app.storage.postgres import receipts as rows
-from app.storage.postgres import reports
 from app.storage.postgres.engine import transaction
-from app.storage.postgres.receipts import ReceiptFilter
+from app.storage.postgres.receipts import LogPage, ReceiptFilter
 from app.storage.postgres.reports import Cell, Dimension, Report
+from app.storage.postgres.retention import dropped_until
 
 MOST_LOG_ROWS = 10_000
-GroupBy = Literal["team", "customer", "api_key"]
-_DIMENSIONS: Mapping[GroupBy, Dimension] = {"team": "team", "customer": "customer", "api_key": "key"}
+MOST_COUNTED = 100_000
+GroupBy = Literal["team", "customer", "api_key", "organization"]
+_DIMENSIONS: Mapping[GroupBy, Dimension] = {
+    "team": "team", "customer": "customer", "api_key": "key", "organization": "organization",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +90,22 @@ class Spend:
     async def logs(self, tenant: Tenant, wanted: ReceiptFilter) -> Sequence[Row[Any]]:
         """Whole receipts, newest first, at most ``MOST_LOG_ROWS``."""
         async with transaction(self._engine) as connection:
-            return await rows.list_receipts(connection, tenant, wanted, MOST_LOG_ROWS)
+            return await rows.list_receipts(connection, tenant, wanted, LogPage(most=MOST_LOG_ROWS))
+
+    async def log_page(self, tenant: Tenant, wanted: ReceiptFilter, page: LogPage) -> tuple[Sequence[Row[Any]], int]:
+        """One page of the log, and how many rows there are in all, counted as far as ``MOST_COUNTED``."""
+        async with transaction(self._engine) as connection:
+            found = await rows.list_receipts(connection, tenant, wanted, page)
+            return found, await rows.count_receipts(connection, tenant, wanted, MOST_COUNTED)
 
     async def report(self, ask: Ask, tenant: Tenant = EVERYTHING) -> Found:
         async with transaction(self._engine) as connection:
             periods = await _periods(connection, ask)
             after = None if ask.after is None else (_place(periods, ask.after[0]), ask.after[1])
+            await _check_known(connection, ask, periods)
             report = Report(periods, ask.group_by, ask.only, ask.but_not, after, ask.most)
             cells = await reports.list_cells(connection, tenant, report)
-            return Found(periods, ask.group_by, cells, await _names(connection, ask.group_by, cells))
+            return Found(periods, ask.group_by, cells, await _names(connection, ask.group_by, cells, periods))
 
     async def sums(self, ask: Ask, group_by: GroupBy, tenant: Tenant = EVERYTHING) -> list[Sum]:
         """By day, group, model, key and user, in that order; groups without a name come last."""
@@ -118,9 +130,14 @@ class Spend:
             key=lambda one: (one.day, one.group is None, one.group or "", one.model, one.key_id, one.user_id or ""),
         )
 
-    async def total(self) -> NanoUSD:
+    async def living_keys(self, key_ids: Collection[str]) -> set[str]:
+        """Those of the keys that were not deleted."""
         async with transaction(self._engine) as connection:
-            return await reports.total_spend(connection)
+            return await reports.find_living_keys(connection, key_ids)
+
+    async def total(self, tenant: Tenant = EVERYTHING) -> NanoUSD:
+        async with transaction(self._engine) as connection:
+            return await reports.total_spend(connection, tenant)
 
 
 async def _periods(connection: AsyncConnection, ask: Ask) -> list[Period]:
@@ -141,17 +158,37 @@ async def _periods(connection: AsyncConnection, ask: Ask) -> list[Period]:
     return [Period((ask.first or first).isoformat(), midnight(first, zone), midnight(last + day, zone))]
 
 
+async def _check_known(connection: AsyncConnection, ask: Ask, periods: Sequence[Period]) -> None:
+    """Raises Unprocessable for sessions of a time whose receipts were dropped."""
+    asked = (*ask.group_by, *ask.only, *ask.but_not)
+    if not periods or not any(dimension in reports.OF_SESSIONS for dimension in asked):
+        return
+    gone = await dropped_until(connection)
+    if gone is not None and periods[0].start < gone:
+        raise Unprocessable(
+            f"sessions and agents are known as long as receipts are kept: from {gone:%Y-%m-%d} on", param="start_date"
+        )
+
+
 def _place(periods: Sequence[Period], label: str) -> int:
     """Where a label stands; before all of them, when it is none of theirs."""
     return next((place for place, period in enumerate(periods) if period.label == label), -1)
 
 
 async def _names(
-    connection: AsyncConnection, group_by: Sequence[Dimension], cells: Sequence[Cell]
+    connection: AsyncConnection, group_by: Sequence[Dimension], cells: Sequence[Cell], periods: Sequence[Period]
 ) -> dict[tuple[Dimension, str], str]:
+    """A report of closed months alone has the names of that time, so that it reads the same for ever."""
     found: dict[tuple[Dimension, str], str] = {}
+    if not cells or not any(dimension in reports.NAMED for dimension in group_by):
+        return found
+    closed = await closing.closed_until(connection)
+    since, until = periods[0].start, periods[-1].end
     for place, dimension in enumerate(group_by):
         ids = {cell.group[place] for cell in cells} - {""}
-        named = await reports.find_names(connection, dimension, ids)
+        if closed is not None and until <= closed:
+            named = await closing.find_kept_names(connection, dimension, ids, since, until)
+        else:
+            named = await reports.find_names(connection, dimension, ids)
         found |= {(dimension, one): name for one, name in named.items()}
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
-from app.domain.budgets import Budget, BudgetWindow, parse_duration, window_at
+from app.domain.budgets import Budget, BudgetWindow, parse_period, window_at
 from app.storage.postgres.budgets import StoredBudget, find_budgets
 from app.storage.postgres.tenant_spend import Level, Owner, spend_of
 
@@ -41,10 +41,19 @@ async def standings(
 
 def window_of(budget: StoredBudget | None, at: datetime) -> BudgetWindow:
     """The window that ``at`` lies in; without a duration it is since ever."""
-    if budget is None or budget.duration is None:
+    if budget is None:
         return BudgetWindow(SINCE_EVER, None)
-    duration = parse_duration(budget.duration)
-    counted = Budget(budget.budget_id, budget.limit_nanousd or 0, duration, budget.anchor, budget.counting_since)
+    duration = None if budget.duration is None else parse_period(budget.duration)
+    never_resets = duration is None or duration.unit == "total"
+    counted = Budget(
+        budget.budget_id,
+        budget.limit_nanousd or 0,
+        duration,
+        SINCE_EVER if never_resets else budget.anchor,
+        budget.counting_since,
+        reset_at=budget.reset_at,
+        zone=budget.timezone or "UTC",
+    )
     return window_at(counted, at)
 
 

@@ -12,6 +12,7 @@ from app.admin.budget_terms import BudgetTerms, BudgetWords, Life, check_below_p
 from app.admin.key_reading import KeyView, views
 from app.admin.key_removal import remove_keys_of
 from app.admin.memberships import Member, MembershipView, MemberTerms, add_member, membership_views
+from app.admin.narrowing import CurrentCatalog, check_narrower
 from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
@@ -25,7 +26,7 @@ from app.storage.postgres.key_owners import forget_owner
 from app.storage.postgres.keys import KeyFilter, Page
 from app.storage.postgres.memberships import StoredMembership, members_of_teams
 from app.storage.postgres.names import hold_name
-from app.storage.postgres.organizations import hold_organization, organization_budget
+from app.storage.postgres.organizations import find_organization, hold_organization, organization_budget
 from app.storage.postgres.teams import StoredTeam, TeamFilter
 from app.storage.principals import Principals
 
@@ -60,7 +61,9 @@ class TeamView:
 class Teams:
     """``principals`` is told after each commit, for the sake of the team's keys."""
 
-    def __init__(self, engine: AsyncEngine, principals: Principals) -> None:
+    def __init__(self, engine: AsyncEngine, principals: Principals, catalog: CurrentCatalog | None = None) -> None:
+        """``catalog`` tells which models an allow-list's groups stand for."""
+        self._catalog = catalog
         self._engine = engine
         self._principals = principals
 
@@ -179,6 +182,7 @@ class Teams:
         if terms.budget.is_set or "organization_id" in terms.columns:
             above = None if organization_id is None else await organization_budget(connection, organization_id)
             check_below_parent(budget, above, BudgetWords(), f'the organization "{organization_id}"')
+        await self._check_narrower(connection, terms, organization_id)
         if terms.member_budget.is_set and of_member.budget_id is not None:
             default = await find_budget(connection, of_member.budget_id)
             check_below_parent(default, budget, MEMBER_BUDGET_WORDS, "the team")
@@ -187,6 +191,12 @@ class Teams:
             "member_budget_id": of_member.budget_id,
             "spare_ids": [written.spare_id, of_member.spare_id],
         }
+
+    async def _check_narrower(self, connection: AsyncConnection, terms: TeamTerms, organization_id: str | None) -> None:
+        above = None if organization_id is None else await find_organization(connection, organization_id)
+        if above is not None:
+            of = f'the organization "{above.organization_alias or organization_id}"'
+            check_narrower(terms.columns, above, of, None if self._catalog is None else self._catalog())
 
 
 async def team_views(connection: AsyncConnection, found: Sequence[StoredTeam]) -> list[TeamView]:

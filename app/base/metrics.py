@@ -66,11 +66,12 @@ class Metrics:
         self.swept = Counter(
             "keyhouse_holds_swept", "Holds settled by estimate after their process died", registry=registry
         )
+        self.alerts = Counter("keyhouse_alerts", "Alerts found by this process", ("kind",), registry=registry)
         self.wrong_days = Gauge(
             "keyhouse_report_days_that_differ",
             "Days, of today and yesterday, on which the sums of reports are not those of their receipts",
             registry=registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="livemax",
         )
         self._meters: dict[tuple[str, str, str, str], Meter] = {}
         self._children: dict[tuple[Any, ...], Any] = {}

@@ -1,45 +1,63 @@
 """Calls to a running gateway's admin API, for the commands that change or read it."""
 
+import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import click
 import msgspec
 
 from app.home import ADMIN_KEY_FILE
-from app.settings import Settings
+from app.settings import Settings, environment
 
 _TIMEOUT_S = 30
+_FILE_TIMEOUT_S = 600  # until the next piece: a month is sorted before the first
+_PIECE_BYTES = 1 << 16
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``text`` is the API's own JSON; ``value`` the same decoded, with amounts as exact decimals."""
+    """``text`` is the API's own body; ``headers`` by their names in small letters."""
 
     text: str
-    value: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401  JSON
+        """The JSON of the body, with amounts as exact decimals."""
+        return _DECODER.decode(self.text)
 
 
-def call(settings: Settings, method: str, path: str, payload: Mapping[str, Any]) -> Answer:
-    """Raises ClickException with the gateway's own message, or with what to do about it."""
-    url = f"http://{_reachable(settings.host)}:{settings.port}{path}"
+def call(
+    settings: Settings,
+    method: str,
+    path: str,
+    payload: Mapping[str, Any],
+    gateway_url: str | None = None,
+    *,
+    timeout_s: float = _TIMEOUT_S,
+) -> Answer:
+    """Calls ``gateway_url``, else ``KEYHOUSE_URL``, else the gateway that runs here with these settings.
+
+    Raises ClickException with the gateway's own message, or with what to do about it.
+    """
+    url = f"{gateway_url or _base_url(settings)}{path}"
     data: bytes | None = None
     if method == "GET":
         given = {name: value for name, value in payload.items() if value is not None}
         url = f"{url}?{urlencode(given, doseq=True)}" if given else url
     else:
         data = msgspec.json.encode(payload)
-    request = urllib.request.Request(url, data, _headers(settings), method=method)  # noqa: S310  always http://
+    request = urllib.request.Request(url, data, _headers(settings), method=method)  # noqa: S310  http or https
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-            body: bytes = answer.read()
-            return Answer(body.decode(), _DECODER.decode(body))
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+            return Answer(answer.read().decode(), {name.lower(): value for name, value in answer.headers.items()})
     except urllib.error.HTTPError as error:
         raise click.ClickException(_message(error)) from error
     except OSError as error:
@@ -48,14 +66,40 @@ def call(settings: Settings, method: str, path: str, payload: Mapping[str, Any])
         ) from error
 
 
+def download(settings: Settings, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+    """A file piece by piece. Raises ClickException as ``call`` does."""
+    url = f"{_base_url(settings)}{path}?{urlencode(query)}"
+    request = urllib.request.Request(url, headers=_headers(settings))  # noqa: S310  http or https
+    try:
+        with urllib.request.urlopen(request, timeout=_FILE_TIMEOUT_S) as answer:  # noqa: S310
+            while piece := answer.read(_PIECE_BYTES):
+                yield piece
+    except urllib.error.HTTPError as error:
+        raise click.ClickException(_message(error)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise click.ClickException(f"the file from {path} broke off ({error}); try again") from error
+
+
+def _base_url(settings: Settings) -> str:
+    written = environment().get("KEYHOUSE_URL", "").strip().rstrip("/")
+    if not written:
+        return f"http://{_reachable(settings.host)}:{settings.port}"
+    if urlsplit(written).scheme not in {"http", "https"}:
+        raise click.ClickException(f'KEYHOUSE_URL is "{written}"; give an address such as https://gateway.example.com')
+    return written
+
+
 def _headers(settings: Settings) -> dict[str, str]:
-    key = settings.master_key.reveal() if settings.master_key is not None else ""
+    key = environment().get("KEYHOUSE_ADMIN_KEY", "").strip()
+    if not key and settings.master_key is not None:
+        key = settings.master_key.reveal()
     if not key:
         try:
             key = (settings.home / ADMIN_KEY_FILE).read_text(encoding="ascii").strip()
         except OSError as error:
             raise click.ClickException(
-                f"no admin key: set KEYHOUSE_MASTER_KEY, or KEYHOUSE_HOME to the data directory ({error.strerror})"
+                "no admin key: set KEYHOUSE_ADMIN_KEY or KEYHOUSE_MASTER_KEY, or KEYHOUSE_HOME to the data directory "
+                f"({error.strerror})"
             ) from error
     return {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
@@ -66,6 +110,7 @@ def _reachable(host: str) -> str:
 
 def _message(error: urllib.error.HTTPError) -> str:
     try:
-        return str(msgspec.json.decode(error.read())["error"]["message"])
+        with error:
+            return str(msgspec.json.decode(error.read())["error"]["message"])
     except (msgspec.DecodeError, KeyError, TypeError):
         return f"the gateway answered {error.code}"

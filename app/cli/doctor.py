@@ -6,18 +6,20 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
+from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from app.admin.catalog import build_catalog
-from app.domain.catalog import Deployment
-from app.home import prepare
+from app.domain.catalog import Catalog, Deployment
+from app.home import check_secrets
 from app.providers.host_table import HOSTS
 from app.providers.hosts import endpoint_url
 from app.providers.price_book import PriceBook
 from app.providers.provider import UpstreamRequest
 from app.providers.upstream import HttpUpstream
-from app.settings import Settings, environment, load_settings
-from app.storage.postgres.engine import create_engine
+from app.settings import Settings, SettingsError, environment, load_settings
+from app.storage.postgres.engine import UNREACHABLE, create_engine
+from app.storage.postgres.migrate import schema_of
 from app.storage.redis import client as redis_client
 
 
@@ -29,8 +31,15 @@ def doctor(config_path: Path | None) -> None:
     Example: keyhouse doctor --config config.yaml
     """
     overrides = {} if config_path is None else {"config_path": config_path}
-    settings = prepare(load_settings(environment(), overrides)).settings
-    click.echo(f"ok      configuration ({settings.config_path or 'environment only'}), data in {settings.home}")
+    try:
+        settings = load_settings(environment(), overrides)
+        # Looking makes nothing: the admin key is made, and shown, by the first start alone.
+        check_secrets(settings)
+    except SettingsError as error:
+        click.echo(f"BROKEN  configuration: {error}")
+        sys.exit(1)
+    home = settings.home if settings.home.is_dir() else f"{settings.home}, which keyhouse serve will make"
+    click.echo(f"ok      configuration ({settings.config_path or 'environment only'}), data in {home}")
     for notice in settings.notices:
         click.echo(f"note    {notice}")
     if not asyncio.run(_examine(settings)):
@@ -44,17 +53,28 @@ async def _examine(settings: Settings) -> bool:
         click.echo(f"note    {notice}")
     upstream = HttpUpstream()
     try:
-        asked: set[tuple[str, str]] = set()
-        for model in catalog.models:
-            for deployment in model.deployments:
-                if deployment.provider == "demo" or (deployment.provider, deployment.api_base) in asked:
-                    continue
-                asked.add((deployment.provider, deployment.api_base))
-                name = f"provider {deployment.provider} at {deployment.api_base}"
-                healthy.append(await _check(name, _provider(upstream, deployment)))
+        for name, deployment in _hosts(catalog):
+            healthy.append(await _check(name, _provider(upstream, deployment)))
     finally:
         await upstream.close()
+    if len(healthy) == _STORES:
+        click.echo("note    no provider has a credential here: only the demo/* models answer")
     return all(healthy)
+
+
+def _hosts(catalog: Catalog) -> list[tuple[str, Deployment]]:
+    """Each host once for each of its credentials, the second and later ones with a model that has it."""
+    found: dict[tuple[str, str, str], tuple[str, Deployment]] = {}
+    for model in catalog.models:
+        for deployment in model.deployments:
+            place = (deployment.provider, deployment.api_base)
+            key = "" if deployment.api_key is None else deployment.api_key.reveal()
+            if deployment.provider == "demo" or (*place, key) in found:
+                continue
+            name = f"provider {deployment.provider} at {deployment.api_base}"
+            is_first = all(known[:2] != place for known in found)
+            found[(*place, key)] = (name if is_first else f'{name} for the model "{model.name}"', deployment)
+    return list(found.values())
 
 
 async def _check(name: str, examine: Callable[[], Awaitable[str]]) -> bool:
@@ -74,9 +94,15 @@ async def _postgres(settings: Settings) -> str:
     engine = create_engine(settings.database_url.reveal())
     try:
         async with engine.connect() as connection:
-            return str((await connection.execute(text("SHOW server_version"))).scalar_one())
+            version = str((await connection.execute(text("SHOW server_version"))).scalar_one())
+            present, newest = await schema_of(connection)
+    except UNREACHABLE as error:
+        raise RuntimeError(f"{error or type(error).__name__}; is DATABASE_URL right?") from error
     finally:
         await engine.dispose()
+    if present is None:
+        return f"{version}, empty; keyhouse serve or keyhouse migrate makes the tables"
+    return f"{version}, schema {present}" + ("" if present == newest else f"; keyhouse migrate brings it to {newest}")
 
 
 async def _redis(settings: Settings) -> str:
@@ -84,15 +110,19 @@ async def _redis(settings: Settings) -> str:
         return "embedded, started by keyhouse serve"
     client = redis_client.connect(settings.redis_url.reveal())
     try:
-        await client.ping()
+        version = (await client.info("server")).get("redis_version", "")
         policy = (await client.config_get("maxmemory-policy")).get("maxmemory-policy", "noeviction")
+    except (RedisError, OSError) as error:
+        raise RuntimeError(f"{error or type(error).__name__}; is REDIS_URL right?") from error
     finally:
         await client.aclose()
     if policy != "noeviction":
         raise RuntimeError(f'maxmemory-policy is "{policy}": it may drop budgets; set it to noeviction')
-    return ""
+    return str(version)
 
 
+_STORES = 2
+_OK, _REFUSALS, _BROKEN = 200, frozenset({401, 403}), 500
 _MODEL_LISTS = {
     "anthropic_messages": "/v1/models",
     "gemini": "/v1beta/models",
@@ -114,8 +144,13 @@ def _provider(upstream: HttpUpstream, deployment: Deployment) -> Callable[[], Aw
         url = endpoint_url(deployment.api_base, path, speech.version_path)
         reply = await upstream.send(UpstreamRequest(host.name, "GET", url, headers, b"", deployment.timeouts))
         reply.close()
-        if reply.status in {401, 403}:
-            raise RuntimeError(f"it refuses the credential ({reply.status}); check {' or '.join(host.key_variables)}")
-        return f"answers {reply.status}"
+        if host.credential == "signed":
+            return "reached; its credentials are tried by the first call"
+        if reply.status in _REFUSALS:
+            places = " or ".join((*host.key_variables, "the api_key of the file"))
+            raise RuntimeError(f"it refuses the credential ({reply.status}); check {places}")
+        if reply.status >= _BROKEN:
+            raise RuntimeError(f"it answers {reply.status}; it may be down, or the address be another's")
+        return "answers" if reply.status == _OK else f"answers {reply.status}"
 
     return ask

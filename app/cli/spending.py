@@ -7,6 +7,10 @@ from typing import Any
 import click
 
 from app.cli.client import call
+from app.cli.receipts import export, retention
+from app.cli.repricing import reprice
+from app.cli.sessions import sessions
+from app.cli.spend_report import report
 from app.settings import environment, load_settings
 
 _DAYS_AT_ONCE = 7  # so that each answer comes well within the client's patience
@@ -23,6 +27,10 @@ def spend(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         click.echo(f"{call(_settings(), 'GET', '/global/spend', {}).value['spend']:f}")
+
+
+for command in (report, sessions, reprice, export, retention):
+    spend.add_command(command)
 
 
 @spend.command("check-aggregates")
@@ -53,6 +61,44 @@ def rebuild_aggregates(first: Any, last: Any) -> None:  # noqa: ANN401
     days = list(_ask("POST", "/spend/aggregates/rebuild", first, last))
     receipts = sum(day["receipts"] for day in days)
     click.echo(f"{len(days)} days, {receipts} receipts, {sum(not day['agrees'] for day in days)} days differed")
+
+
+@spend.command("close")
+@click.argument("month")
+def close(month: str) -> None:
+    """Close a month (UTC), and those before it that are open: reports of it then say the same for ever.
+
+    Example: keyhouse spend close 2026-10
+    """
+    closed = call(_settings(), "POST", "/spend/close", {"month": month}).value["closed"]
+    for one in closed:
+        click.echo(_line(one))
+    if not closed:
+        click.echo(f"{month} is closed already")
+
+
+@spend.command("closes")
+@click.option("--verify", is_flag=True, help="Add up each again and compare; exit status 1 where one differs.")
+@click.pass_context
+def closes(context: click.Context, verify: bool) -> None:  # noqa: FBT001  click gives it
+    """The closed months, the latest first.
+
+    Example: keyhouse spend closes --verify
+    """
+    changed = False
+    for one in call(_settings(), "GET", "/spend/closes", {}).value["closes"]:
+        verdict = ""
+        if verify:
+            is_unchanged = call(_settings(), "GET", f"/spend/closes/{one['month']}", {}).value["is_unchanged"]
+            verdict = "  unchanged" if is_unchanged else "  CHANGED"
+            changed = changed or not is_unchanged
+        click.echo(_line(one) + verdict)
+    if changed:
+        context.exit(1)
+
+
+def _line(closed: Any) -> str:  # noqa: ANN401  JSON
+    return f"{closed['month']}  {closed['requests']} requests  {closed['spend']:f} USD  sha256:{closed['digest']}"
 
 
 def _ask(method: str, path: str, first: Any, last: Any) -> Iterator[Any]:  # noqa: ANN401

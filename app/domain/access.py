@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from app.domain.catalog import Catalog, Deployment, Model
+from app.domain.catalog import PICKER_PREFIX, Catalog, Deployment, Model
 from app.domain.keys import VirtualKey
 from app.domain.teams import Team
 from app.domain.tenancy import Level
@@ -16,9 +16,13 @@ ROUTE_GROUPS: dict[str, tuple[str, ...]] = {
     "llm_api_routes": (
         "/v1/messages*", "/messages*", "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions",
         "/v1/responses*", "/responses*", "/v1/embeddings", "/embeddings", "/v1/images/*", "/images/*",
-        "/v1/models*", "/models*", "/v1beta/models/*", "/anthropic/*",
+        "/v1/models*", "/models*", "/v1beta/models/*", "/anthropic/*", "/api/oauth/usage",
+        "/v1/metrics", "/v1/logs", "/v1/traces",
     ),
-    "anthropic_routes": ("/v1/messages*", "/messages*", "/v1/models*", "/models*", "/anthropic/*"),
+    "anthropic_routes": (
+        "/v1/messages*", "/messages*", "/v1/models*", "/models*", "/anthropic/*", "/api/oauth/usage",
+        "/v1/metrics", "/v1/logs", "/v1/traces",
+    ),
     "openai_routes": (
         "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions", "/v1/responses*", "/responses*",
         "/v1/embeddings", "/embeddings", "/v1/images/*", "/images/*", "/v1/models*", "/models*",
@@ -100,6 +104,16 @@ def may_call_route(principal: Principal, path: str) -> bool:
     return False
 
 
+def names_model(pattern: str, model: Model) -> bool:
+    """Whether a name, wildcard or access group stands for the model."""
+    return _lists((pattern,), model, team_models=())
+
+
+def lists(allowed: tuple[str, ...], model: Model) -> bool:
+    """Whether an allow-list holds the model; an empty one holds all."""
+    return _lists(allowed, model, team_models=())
+
+
 def _lists(allowed: tuple[str, ...], model: Model, team_models: tuple[str, ...]) -> bool:
     if not allowed:
         return True
@@ -110,4 +124,6 @@ def _lists(allowed: tuple[str, ...], model: Model, team_models: tuple[str, ...])
             return True
         if "*" in entry and any(fnmatchcase(name, entry) for name in model.names):
             return True
+        if entry == model.claude_code_name or entry.removeprefix(PICKER_PREFIX) in model.names:
+            return True  # but no wildcard over names of the picker: "claude-*" would hold models of other makers
     return False

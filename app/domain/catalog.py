@@ -9,11 +9,13 @@ from decimal import Decimal
 
 from app.base.ids import DeploymentId
 from app.base.secret import Secret
-from app.domain.pricing import PriceSheet
+from app.domain.pricing import PriceSchedule
 
-PriceLookup = Callable[[str, str], PriceSheet]
-"""The price of ``(provider, upstream_model)``; never None, as every model has a price."""
+PriceLookup = Callable[[str, str], PriceSchedule]
+"""The prices of ``(provider, upstream_model)``; never None, as every model has a price."""
 
+PICKER_PREFIX = "anthropic-gateway/"
+"""Before the name of any model: the same model, for clients that list names only which begin like this one."""
 LONGEST_NAME = 256
 _FILLED_KEPT = 1024
 _NEAREST_KEPT = 3
@@ -38,7 +40,9 @@ class Deployment:
     ``headers`` are added to each request (LiteLLM's ``extra_headers``); ours win over the caller's. ``options`` are
     what else the host must be told, by LiteLLM's names: ``api_version``, ``aws_region_name``; some are secret.
     ``owner_user_id`` is whose keys alone it serves: its credential is one person's. ``native_tools`` is whether the
-    model calls tools by itself, None where nobody has said.
+    model calls tools by itself, None where nobody has said. ``guarded``: it was made at run time, and only public
+    addresses are called for it. ``prices`` are the operator's own or the bundled ones; ``base_model`` is whose they are
+    where the host's name for the model says nothing.
     """
 
     deployment_id: DeploymentId
@@ -46,7 +50,7 @@ class Deployment:
     upstream_model: str
     api_base: str
     api_key: Secret | None
-    price: PriceSheet
+    prices: PriceSchedule
     headers: Mapping[str, str] = field(default_factory=dict)
     timeouts: Timeouts = field(default_factory=Timeouts)
     weight: int = 1
@@ -55,6 +59,8 @@ class Deployment:
     """In which to ask, of those that the host speaks, when the client's own is none of them."""
     owner_user_id: str | None = None
     native_tools: bool | None = None
+    guarded: bool = False
+    base_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ class Model:
     """What a client asks for by ``name``; several deployments serve it alike.
 
     A name may be a wildcard: ``anthropic/*``. ``other_names`` are those under which an allow-list may name the model
-    too: with its provider, or without its date.
+    too: with its provider, or without its date. ``claude_code_name`` is what the operator has Claude Code's picker
+    show it by.
     """
 
     name: str
@@ -75,6 +82,8 @@ class Model:
     max_output_tokens: int | None = None
     listed: bool = True
     other_names: tuple[str, ...] = ()
+    generates_text: bool = True
+    claude_code_name: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,6 +105,7 @@ class ModelInfo:
     max_output_tokens: int | None = None
     listed: bool = True
     native_tools: bool | None = None
+    claude_code_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,7 @@ class ModelEntry:
     """One entry of ``model_list`` as written. ``upstream_model`` is without the provider's prefix.
 
     ``prices`` are dollars per unit by LiteLLM's names, as decimals; ``place`` says where the entry stands.
-    ``timeout_s`` is for the whole call, ``stream_timeout_s`` for the first byte.
+    ``timeout_s`` is for the whole call, ``stream_timeout_s`` for the first byte. ``managed``: it was made at run time.
     """
 
     model_name: str
@@ -121,6 +131,7 @@ class ModelEntry:
     info: ModelInfo = field(default_factory=ModelInfo)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     options: Mapping[str, Secret] = field(default_factory=dict)
+    managed: bool = False
 
 
 class Catalog:
@@ -153,7 +164,8 @@ class Catalog:
         self._filled: dict[str, Model] = {}
 
     def resolve(self, name: str) -> Model | None:
-        """The model that ``name`` means: exactly, as an alias, by its provider, by a wildcard, by its date; else None.
+        """The model that ``name`` means: exactly, as an alias, behind the picker's prefix, by its provider, by a
+        wildcard, by its date; else None.
 
         A wildcard that is a provider's whole name space keeps a dated name as it is, so that a pinned snapshot stays
         pinned; only where no wildcard takes the name does it stand for the one model with or without that date.
@@ -163,6 +175,8 @@ class Catalog:
             return model
         if not name or len(name) > LONGEST_NAME or "*" in name or not name.isprintable():
             return None
+        if name.startswith(PICKER_PREFIX):
+            return self.resolve(name.removeprefix(PICKER_PREFIX))
         return self._without_provider(name) or self._fill(name, narrow=True) or self._by_date(name) or self._fill(name)
 
     def nearest(self, name: str, among: Sequence[str]) -> list[str]:
@@ -209,15 +223,15 @@ class Catalog:
                 upstream_model = upstream_model.replace("*", part, 1)
             if model.name == "*":  # it took the provider's prefix too
                 upstream_model = upstream_model.removeprefix(f"{deployment.provider}/")
-            price = deployment.price
-            if self._price_of is not None and price.source != "config":
-                price = self._price_of(deployment.provider, upstream_model)
+            prices = deployment.prices
+            if self._price_of is not None and prices.source != "config":
+                prices = self._price_of(deployment.provider, upstream_model)
             deployments.append(
                 replace(
                     deployment,
                     deployment_id=DeploymentId(f"{deployment.deployment_id}/{upstream_model}"),
                     upstream_model=upstream_model,
-                    price=price,
+                    prices=prices,
                 )
             )
         return replace(
@@ -225,6 +239,7 @@ class Catalog:
             name=name,
             deployments=tuple(deployments),
             display_name=name,
+            claude_code_name=None,
             other_names=other_names(name, deployments),
         )
 

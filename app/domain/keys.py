@@ -41,8 +41,8 @@ class VirtualKey:
     models: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     allowed_routes: tuple[str, ...] = ()
-    limits: RateLimits = field(default_factory=RateLimits)
-    budget: Budget | None = None
+    limits: tuple[RateLimits, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     expires_at: datetime | None = None
     blocked: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)

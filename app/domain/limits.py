@@ -1,21 +1,29 @@
 """Rate limits of one scope, and the fixed windows in which they are counted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-RATE_WINDOW_S = 60
+MINUTE_S = 60
+WINDOWS_S = {"minute": MINUTE_S, "hour": 3_600, "day": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Per minute, and how many at once; None is no limit.
+    """Requests and tokens in a window, and how many calls at once; None is no limit.
 
-    Requests and tokens are counted in fixed windows of 60 s of the store's clock, so that "when does one more fit"
-    has one true answer: the end of the window.
+    Windows are fixed, of the store's clock: minutes, hours and days of UTC. So "when does one more fit" has one true
+    answer, the end of the window. With a ``model``, a name or a pattern, only calls of such models count.
     """
 
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
+    requests: int | None = None
+    tokens: int | None = None
     max_parallel_requests: int | None = None
+    window_s: int = MINUTE_S
+    model: str | None = None
+
+    @property
+    def window(self) -> str:
+        """In words: ``minute``."""
+        return next((name for name, seconds in WINDOWS_S.items() if seconds == self.window_s), f"{self.window_s} s")
 
     def without_tokens(self) -> "RateLimits":
-        return RateLimits(self.requests_per_minute, None, self.max_parallel_requests)
+        return replace(self, tokens=None)

@@ -5,8 +5,9 @@ Since 1980 every zone has been a multiple of a quarter of an hour from UTC, so t
 
 import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Literal
 
 Interval = Literal["hour", "day", "week", "month"]
@@ -27,11 +28,17 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Whole buckets of ``grain_s`` seconds, from ``start`` up to ``end``."""
+    """Whole buckets of ``grain_s`` seconds, from ``start`` up to ``end``.
+
+    They count in the period in which they lie; where ``rounded``, as if each period began and ended at the midnight of
+    UTC that is nearest. ``is_added`` False: they are taken off.
+    """
 
     grain_s: int
     start: datetime
     end: datetime
+    rounded: bool = False
+    is_added: bool = True
 
     def buckets(self) -> Iterator[datetime]:
         at = self.start
@@ -63,9 +70,55 @@ def midnight(day: date, zone: zoneinfo.ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def cut(periods: Iterable[Period]) -> list[Piece]:
+def pieces_of(periods: Sequence[Period], grains: Sequence[int] = _GRAINS) -> list[Piece]:
+    """The buckets that add up to the periods, whichever way reads fewer rows: the periods cut into the coarsest that
+    fit, or days of UTC, with what lies between midnight there and here moved from one period to its neighbour.
+
+    ``grains`` are those that there are, the finest first.
+    """
+    plain = cut(periods, grains)
+    moved = _moved(periods) if DAY_S in grains else None
+    return plain if moved is None else min(plain, moved, key=_cost)
+
+
+def cut(periods: Iterable[Period], grains: Sequence[int] = _GRAINS) -> list[Piece]:
     """The fewest whole buckets that make up the periods, none of them in two; coarse ones where they fit."""
-    return _join(piece for period in periods if period.start < period.end for piece in _cut(period.start, period.end))
+    return _join(
+        piece for period in periods if period.start < period.end for piece in _cut(period.start, period.end, grains)
+    )
+
+
+def nearest_midnight(at: datetime) -> datetime:
+    """Of UTC."""
+    return _floor(at + timedelta(seconds=DAY_S // 2), DAY_S)
+
+
+def _moved(periods: Sequence[Period]) -> list[Piece] | None:
+    """None where periods do not follow on one another, or are shorter than a day."""
+    edges = [*(period.start for period in periods), *(period.end for period in periods[-1:])]
+    rounded = [nearest_midnight(edge) for edge in edges]
+    follow = all(one.end == after.start for one, after in pairwise(periods))
+    if not periods or not follow or any(one >= after for one, after in pairwise(rounded)):
+        return None
+    pieces = [Piece(DAY_S, rounded[0], rounded[-1], rounded=True)]
+    for place, (edge, midnight_of_utc) in enumerate(zip(edges, rounded, strict=True)):
+        is_first, is_last = place == 0, place == len(periods)
+        # Rounded, what lies between counts in the period after the edge, or in the one before it.
+        after = midnight_of_utc < edge
+        for piece in _cut(min(edge, midnight_of_utc), max(edge, midnight_of_utc), _GRAINS[:-1]):
+            if not (is_first if after else is_last):
+                pieces.append(replace(piece, rounded=False))
+            if not (is_last if after else is_first):
+                pieces.append(replace(piece, rounded=True, is_added=False))
+    return pieces
+
+
+def _cost(pieces: Iterable[Piece]) -> int:
+    """In buckets of an hour or a quarter, which have about as many rows; a day has some three times as many."""
+    return sum(
+        (3 if piece.grain_s == DAY_S else 1) * int((piece.end - piece.start).total_seconds()) // piece.grain_s
+        for piece in pieces
+    )
 
 
 def ceiling(at: datetime, grain_s: int) -> datetime:
@@ -77,7 +130,9 @@ def _floor(at: datetime, grain_s: int) -> datetime:
     return at - (at - _EPOCH) % timedelta(seconds=grain_s)
 
 
-def _cut(start: datetime, end: datetime, grains: Sequence[int] = _GRAINS) -> Iterator[Piece]:
+def _cut(start: datetime, end: datetime, grains: Sequence[int]) -> Iterator[Piece]:
+    if start >= end:
+        return
     *finer, grain = grains
     inner, outer = ceiling(start, grain), _floor(end, grain)
     if not finer:
@@ -96,7 +151,7 @@ def _join(pieces: Iterable[Piece]) -> list[Piece]:
     found: list[Piece] = []
     for piece in pieces:
         if found and found[-1].grain_s == piece.grain_s and found[-1].end == piece.start:
-            found[-1] = Piece(piece.grain_s, found[-1].start, piece.end)
+            found[-1] = replace(piece, start=found[-1].start)
         else:
             found.append(piece)
     return found

@@ -43,12 +43,16 @@ ACTIONS: Mapping[str, Mapping[Role, Reach]] = {
     "user.read":           _row("all",     "nothing", "own",          "own",     "own",     "own"),
     "tenancy.read":        _row("all",     "nothing", "nothing",      "nothing", "nothing", "nothing"),
     "tenancy.change":      _row("nothing", "nothing", "nothing",      "nothing", "nothing", "nothing"),
+    "model.read":          _row("all",     "all",     "own",          "own",     "own",     "own"),
     "settings.read":       _row("all",     "all",     "nothing",      "nothing", "nothing", "nothing"),
     "settings.change":     _row("nothing", "nothing", "nothing",      "nothing", "nothing", "nothing"),
     "spend.logs":          _row("all",     "nothing", "organization", "team",    "own",     "own"),
-    "spend.activity":      _row("all",     "nothing", "organization", "team",    "own",     "own"),
-    "spend.reports":       _row("all",     "nothing", "nothing",      "nothing", "nothing", "nothing"),
+    "spend.reports":       _row("all",     "nothing", "organization", "team",    "own",     "own"),
+    "spend.exports":       _row("all",     "nothing", "nothing",      "nothing", "nothing", "nothing"),
+    "spend.books":         _row("all",     "all",     "nothing",      "nothing", "nothing", "nothing"),
     "spend.calculate":     _row("all",     "all",     "all",          "all",     "all",     "all"),
+    "alert.read":           _row("all",     "all",     "organization", "team",    "nothing", "nothing"),
+    "alert.change":         _row("nothing", "nothing", "organization", "team",    "nothing", "nothing"),
     "audit.read":          _row("all",     "all",     "nothing",      "nothing", "nothing", "nothing"),
 }
 # fmt: on
@@ -73,13 +77,15 @@ _CHANGES = ("POST", "PATCH", "PUT", "DELETE")
 # The first that fits holds: ``*`` stands for any text. Every route has its rule here, or is the master key's alone.
 RULES: tuple[Rule, ...] = (
     Rule("GET", "/key/self", "self.read"),
+    Rule("GET", "/api/v1/key", "self.read"),
+    Rule("GET", "/key/spend/report", "spend.reports"),
     Rule("GET", "/key/*", "key.read"),
     Rule("POST", "/key/unblock", "key.manage"),
     Rule("POST", "/key/service-account/generate", "key.manage"),
     Rule("POST", "/key/*/reset_spend", "key.manage"),
     Rule("POST", "/key/*", "key.change"),
     Rule("GET", "/team/info", "team.read", _TEAM),
-    *(Rule("GET", f"/{kind}/daily/activity*", "spend.activity") for kind in ("user", "team", "organization")),
+    *(Rule("GET", f"/{kind}/daily/activity*", "spend.reports") for kind in ("user", "team", "organization")),
     Rule("GET", "/team/spend/*", "spend.reports"),
     Rule("GET", "/team/list", "team.list", _ORGANIZATION),
     Rule("GET", "/v2/team/list", "team.list", _ORGANIZATION),
@@ -93,7 +99,7 @@ RULES: tuple[Rule, ...] = (
     *(Rule(method, "/organization/member_*", "organization.members", _ORGANIZATION) for method in _CHANGES),
     Rule("GET", "/user/info", "user.read", _USER),
     Rule("GET", "/v2/user/info", "user.read", _USER),
-    *(Rule("GET", f"/{kind}/daily/activity*", "spend.reports") for kind in ("customer", "end_user", "tag")),
+    *(Rule("GET", f"/{kind}/daily/activity*", "spend.reports") for kind in ("customer", "end_user", "tag", "agent")),
     *(Rule("GET", f"/{kind}/spend/*", "spend.reports") for kind in ("user", "organization")),
     *(Rule("GET", f"/{kind}/*", "tenancy.read") for kind in ("user", "organization", "customer", "end_user")),
     Rule("GET", "/v2/organization/*", "tenancy.read"),
@@ -104,17 +110,24 @@ RULES: tuple[Rule, ...] = (
         for kind in ("user", "organization", "customer", "end_user")
         for method in _CHANGES
     ),
+    *(Rule("GET", f"{version}/model/info", "model.read") for version in ("", "/v1", "/v2")),
+    Rule("GET", "/model_group/info", "model.read"),
     *(Rule("POST", f"/{kind}/info", "settings.read") for kind in ("budget", "tag")),
     *(
         Rule(method, f"/{kind}*", "settings.read" if method == "GET" else "settings.change")
-        for kind in ("budget/", "tag/", "model/", "credentials", "access_group/")
+        for kind in ("budget/", "tag/", "model/", "credentials", "access_group/", "price/", "config/cost_")
         for method in ("GET", *_CHANGES)
     ),
-    Rule("GET", "/spend/logs", "spend.logs"),
+    Rule("GET", "/spend/logs*", "spend.logs"),
     Rule("POST", "/spend/calculate", "spend.calculate"),
+    *(Rule("GET", f"/spend/{what}*", "spend.books") for what in ("aggregates", "closes", "retention")),
+    Rule("GET", "/spend/export*", "spend.exports"),
     Rule("GET", "/spend/*", "spend.reports"),
-    Rule("POST", "/spend/aggregates/*", "settings.change"),
+    *(Rule("POST", f"/spend/{what}", "settings.change") for what in ("aggregates/*", "close", "reprice", "retention")),
+    Rule("POST", "/import/*", "settings.change"),
     Rule("GET", "/global/*", "spend.reports"),
+    Rule("GET", "/alert/*", "alert.read", _TEAM),
+    *(Rule(method, "/alert/*", "alert.change", _TEAM) for method in _CHANGES),
     Rule("GET", "/audit", "audit.read"),
     Rule("GET", "/audit/*", "audit.read"),
 )

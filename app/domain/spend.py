@@ -16,16 +16,22 @@ from app.domain.pricing import Cost, PriceSource
 from app.domain.usage import Usage, UsageSource
 
 ReceiptStatus = Literal["ok", "error", "cut", "hung_up"]
+RequestClass = Literal["main", "subagent", "workflow", "compaction", "auxiliary", "probe", "batch", "unknown"]
+ReceiptKind = Literal["usage", "adjustment"]
 
 
 class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """What one upstream attempt cost, and why. Written once, never changed; unique by (request_id, attempt).
+    """What one upstream attempt cost, and why. Written once, never changed; unique by request, attempt and start.
 
     Encoded as an array that begins with its version: fields may only be added at the end, with a default, so that
     older and newer processes read each other's receipts. The same holds for Usage and Cost.
 
-    ``status``: ok; error = the provider broke off; hung_up = the client left; cut = our process died.
+    ``status``: ok; error = the provider broke off; hung_up = the client left; cut = our process died, or a budget
+    ended the stream.
     ``usage_source`` says who counted: the provider, we while the bytes passed, or an estimate.
+    ``request_class`` is a RequestClass, or one of a newer process. ``client`` is the program that called, with
+    its version. ``kind`` adjustment corrects what was booked before: it is no request, and may be below zero.
+    ``scopes`` are those that it counts on and its owners do not tell: pools, and budgets of one model.
     """
 
     request_id: str
@@ -56,6 +62,14 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     usage_source: UsageSource
     status: ReceiptStatus
     finish_reason: str | None
+    request_class: str = "unknown"
+    project: str | None = None
+    parent_agent_id: str | None = None
+    agent_type: str | None = None
+    prompt_id: str | None = None
+    client: str | None = None
+    kind: ReceiptKind = "usage"
+    scopes: tuple[str, ...] = ()
 
 
 class BudgetClaim(msgspec.Struct, frozen=True):
@@ -63,7 +77,8 @@ class BudgetClaim(msgspec.Struct, frozen=True):
 
     ``counter`` names the counter in the store: the same for every request of the window. ``scope`` says whose it is
     (app.domain.tenancy). ``start`` and ``counting_since`` tell the store whether a missing counter means nothing
-    spent, or must be rebuilt.
+    spent, or must be rebuilt. A ``strict`` one may not be exceeded: what does not fit is refused, and a stream is cut.
+    ``pace``: it is a limit of dollars a minute, hour or day, and no budget. ``strict`` None: as the settings say.
     """
 
     counter: str
@@ -74,10 +89,24 @@ class BudgetClaim(msgspec.Struct, frozen=True):
     start: datetime
     end: datetime | None
     counting_since: datetime
+    strict: bool | None = None
+    pace: bool = False
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """More to be held on a budget while a call runs: ``wanted_nanousd`` in all. Where the claim is strict: what of it
+    there is room for, and at least ``least_nanousd``; else beyond the limit too, as the call is finished."""
+
+    claim: BudgetClaim
+    least_nanousd: NanoUSD
+    wanted_nanousd: NanoUSD
 
 
 class RateClaim(msgspec.Struct, frozen=True):
-    """Rate limits under which a request counts; ``scope`` says whose they are (app.domain.tenancy)."""
+    """Rate limits under which a request counts; ``scope`` says whose they are (app.domain.tenancy).
+
+    Of limits in other windows than a minute, the window's seconds end the scope: ``team:red@3600``.
+    """
 
     scope: str
     limits: RateLimits
@@ -124,11 +153,12 @@ class Admitted(msgspec.Struct, frozen=True):
 class Refused(msgspec.Struct, frozen=True):
     """Nothing was changed. ``budget_held``: the limit is not spent, but running requests hold what is left of it.
 
+    ``budget_short``: it may not be exceeded, and what is left is less than the call may cost.
     ``rate`` is the claim whose rate limit is reached, ``requests`` and ``tokens`` are its standings; ``budget`` is
     the standing of the budget that refuses.
     """
 
-    reason: Literal["requests", "tokens", "concurrency", "budget", "budget_held"]
+    reason: Literal["requests", "tokens", "concurrency", "budget", "budget_held", "budget_short"]
     retry_after_s: int
     requests: RateStanding | None = None
     tokens: RateStanding | None = None

@@ -1,4 +1,4 @@
-"""The levels above a key: what an organization, a team, a member of it and a user set for all their keys."""
+"""The levels beside a key: what its organization, team, membership and user set, the platform, customers and tags."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,16 +6,19 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from app.domain.budgets import Budget
+from app.base.ids import BudgetId
+from app.base.money import NanoUSD
+from app.domain.budgets import SINCE_EVER, Budget, Duration
 from app.domain.limits import RateLimits
 
-LevelKind = Literal["organization", "team", "member", "user"]
-NO_LIMITS = RateLimits()
+LevelKind = Literal["organization", "team", "member", "user", "customer", "tag", "platform"]
+PLATFORM = "platform"
+"""The scope on which every call counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What one level above a key sets: nothing below can widen it.
+    """What one level beside a key sets: no other can widen it.
 
     ``scope`` names it in the counters (``scope_of``), ``title`` in messages: ``team "research"``. ``models`` empty
     means every model.
@@ -25,16 +28,23 @@ class Level:
     scope: str
     title: str
     models: tuple[str, ...] = ()
-    limits: RateLimits = NO_LIMITS
-    budget: Budget | None = None
+    limits: tuple[RateLimits, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     blocked: bool = False
+    default_model: str | None = None
+    """Of a customer: what is served in place of a model that ``models`` does not hold."""
 
     @property
     def sets_something(self) -> bool:
-        return self.blocked or bool(self.models) or self.budget is not None or self.limits != NO_LIMITS
+        return self.blocked or bool(self.models or self.budgets or self.limits)
 
 
-def scope_of(kind: LevelKind, *ids: str) -> str:
+def budget_of_setting(name: str, limit_nanousd: NanoUSD, duration: Duration | None = None) -> Budget:
+    """A budget that no row tells of, but a setting of this name: it has counted since ever."""
+    return Budget(BudgetId(name), limit_nanousd, duration, SINCE_EVER, SINCE_EVER, shared=True)
+
+
+def scope_of(kind: LevelKind | Literal["model", "pool"], *ids: str) -> str:
     """The name of a level's counters, one word: ``team:research``. A member has two ids, of the team and of the user.
 
     A key's scope is its id, which has no colon.
@@ -42,11 +52,25 @@ def scope_of(kind: LevelKind, *ids: str) -> str:
     return ":".join((kind, *(quote(one, safe="") for one in ids)))
 
 
+def scope_of_model(owner: str, model: str) -> str:
+    """The name of the counters of one model, or pattern of models, within an owner's scope."""
+    return scope_of("model", owner, model)
+
+
+def scope_of_pool(budget_id: str) -> str:
+    return scope_of("pool", budget_id)
+
+
 @lru_cache(maxsize=10_000)
 def scopes_of(
-    key_id: str, team_id: str | None = None, user_id: str | None = None, organization_id: str | None = None
+    key_id: str,
+    team_id: str | None = None,
+    user_id: str | None = None,
+    organization_id: str | None = None,
+    customer_id: str | None = None,
+    tags: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """All scopes on which a receipt with these owners counts, the key's first."""
+    """All scopes on which a receipt with these owners counts, the key's first and the platform's last."""
     scopes = [key_id]
     if team_id is not None and user_id is not None:
         scopes.append(scope_of("member", team_id, user_id))
@@ -56,15 +80,33 @@ def scopes_of(
         scopes.append(scope_of("user", user_id))
     if organization_id is not None:
         scopes.append(scope_of("organization", organization_id))
-    return tuple(scopes)
+    if customer_id is not None:
+        scopes.append(scope_of("customer", customer_id))
+    scopes += (scope_of("tag", tag) for tag in dict.fromkeys(tags))
+    return (*scopes, PLATFORM)
+
+
+def ids_in(scope: str) -> list[str]:
+    """The ids that a scope was made of."""
+    return [unquote(one) for one in scope.split(":")[1:]]
 
 
 def owners_in(scope: str) -> Mapping[str, str]:
-    """By which columns of a receipt a scope is told: ``{"team_id": …, "user_id": …}`` of a member."""
-    kind, *quoted = scope.split(":")
-    ids = [unquote(one) for one in quoted]
-    if not ids:
-        return {"key_id": scope}
-    if kind == "member":
-        return {"team_id": ids[0], "user_id": ids[1]}
-    return {f"{kind}_id": ids[0]}
+    """By which columns of a receipt a scope is told: ``{"team_id": …, "user_id": …}`` of a member.
+
+    ``tag`` and ``scope`` stand for what the receipt has among its tags and further scopes; nothing is everything.
+    """
+    ids = ids_in(scope)
+    match kind := scope.partition(":")[0]:
+        case "platform" if not ids:
+            return {}
+        case _ if not ids:
+            return {"key_id": scope}
+        case "member":
+            return {"team_id": ids[0], "user_id": ids[1]}
+        case "tag":
+            return {"tag": ids[0]}
+        case "pool" | "model":
+            return {"scope": scope}
+        case _:
+            return {f"{kind}_id": ids[0]}

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-UsageSource = Literal["provider", "counted", "estimated", "demo"]
+UsageSource = Literal["provider", "counted", "estimated", "demo", "taken_over"]
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
@@ -12,6 +12,8 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
 
     ``input`` excludes everything read from or written to a prompt cache. ``web_searches`` are calls of the
     provider's own search tool. The cost of an answer is the sum of count × price over the disjoint classes.
+    ``service`` is the tier at which the provider served the call, as its answer says: ``flex``, ``priority``,
+    ``batch``, ``fast``, several joined by ``+``; empty is the standard one.
     """
 
     input: int = 0
@@ -24,6 +26,7 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
     audio_output: int = 0
     images: int = 0
     web_searches: int = 0
+    service: str = ""
 
     @property
     def prompt_tokens(self) -> int:
@@ -33,3 +36,7 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.output + self.audio_output
+
+    def rate_tokens(self, cached_percent: int) -> int:
+        """What counts on limits of tokens: of what was read from a prompt cache so many per cent, rounded up."""
+        return self.total_tokens - self.cache_read * (100 - cached_percent) // 100

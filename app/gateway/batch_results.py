@@ -30,10 +30,11 @@ from app.base import clock
 from app.base.errors import UpstreamUnreadable
 from app.base.logs import get_logger
 from app.domain.catalog import Deployment
-from app.domain.pricing import PriceSheet, batch_sheet, cost_of
+from app.domain.pricing import PriceSheet, cost_of
 from app.domain.provider_objects import ProviderObject
 from app.domain.spend import Receipt
 from app.domain.usage import Usage
+from app.gateway.attribution import SESSION_HEADER
 from app.gateway.call import Call
 from app.gateway.estimate import tokens_of_bytes
 from app.gateway.ports import ProviderObjects
@@ -44,12 +45,14 @@ from app.providers.provider import UpstreamReply
 
 
 class Served(msgspec.Struct, frozen=True, array_like=True):
-    """What a name in the batch was taken to mean when it was made; ``sheet`` is the price in a batch."""
+    """What a name in the batch was taken to mean when it was made; ``sheet`` is the price in a batch, ``scopes`` what
+    its receipts count on beside their owners."""
 
     model_asked: str
     model_served: str
     deployment_id: str
     sheet: PriceSheet
+    scopes: tuple[str, ...] = ()
 
 
 class Lot(msgspec.Struct, frozen=True, array_like=True):
@@ -69,12 +72,21 @@ class BatchFacts(msgspec.Struct, frozen=True):
     served: tuple[Served, ...]
     lots: tuple[Lot, ...]
     lot_of: Mapping[str, int]
+    project: str | None = None
+    client: str | None = None
 
 
-def facts_of(call: Call, batch: Batch, served_by: Mapping[str, Deployment], draft: Receipt) -> BatchFacts:
-    """``draft`` has the labels that all requests share."""
+def facts_of(
+    call: Call,
+    batch: Batch,
+    served_by: Mapping[str, Deployment],
+    sheets: Mapping[str, PriceSheet],
+    scopes: Mapping[str, tuple[str, ...]],
+    draft: Receipt,
+) -> BatchFacts:
+    """``draft`` has the labels that all requests share; ``scopes`` are those of ``Served``."""
     places = {asked: number for number, asked in enumerate(served_by)}
-    header_session = next((True for name, _ in call.headers if name == b"x-claude-code-session-id"), False)
+    header_session = next((True for name, _ in call.headers if name == SESSION_HEADER), False)
 
     def lot_of(params: Envelope) -> Lot:
         return Lot(places[params.model], params.customer, draft.session_id if header_session else params.session_id)
@@ -86,11 +98,13 @@ def facts_of(call: Call, batch: Batch, served_by: Mapping[str, Deployment], draf
         tags=draft.tags,
         agent_id=draft.agent_id,
         served=tuple(
-            Served(asked, place.upstream_model, place.deployment_id, batch_sheet(place.price, place.provider))
+            Served(asked, place.upstream_model, place.deployment_id, sheets[asked], scopes.get(asked, ()))
             for asked, place in served_by.items()
         ),
         lots=tuple(ranked),
         lot_of={custom_id: ranked[lot] for custom_id, lot in lots.items() if ranked[lot]},
+        project=draft.project,
+        client=draft.client,
     )
 
 
@@ -141,6 +155,7 @@ class Booking:
         counted = report.usage is not None and report.final
         usage = report.usage if counted else Usage(output=tokens_of_bytes(report.output_bytes))
         assert usage is not None
+        usage = msgspec.structs.replace(usage, service="batch")
         return Receipt(
             request_id=f"{record.object_id}:{result.custom_id}",
             attempt=1,
@@ -170,6 +185,10 @@ class Booking:
             usage_source="provider" if counted else "estimated",
             status="ok",
             finish_reason=report.finish_reason,
+            request_class="batch",
+            project=facts.project,
+            client=facts.client,
+            scopes=served.scopes,
         )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -14,13 +14,15 @@ from app.base.logs import get_logger
 from app.base.money import NanoUSD, format_usd
 from app.domain.access import Principal
 from app.domain.catalog import Deployment, Model
-from app.domain.pricing import BATCH_DIVISORS, NO_COST, batch_sheet
+from app.domain.pricing import BATCH_DIVISORS, NO_COST, PriceSheet, batch_sheet
 from app.domain.provider_objects import ProviderObject
 from app.domain.spend import Admitted, Claim, RateClaim, Receipt
 from app.domain.usage import Usage
-from app.gateway.admit import Admission, budget_claims, draft_receipt, rate_claims, whose
+from app.gateway.admit import Admission, draft_receipt
+from app.gateway.attribution import tags_of
 from app.gateway.batch_results import Booking, check_plain, facts_of
 from app.gateway.call import Call, Grant, Reply
+from app.gateway.claims import budget_claims, further_scopes, rate_claims, whose
 from app.gateway.dispatch import dispatch, headers_back
 from app.gateway.estimate import Estimate, estimate
 from app.gateway.exchange import Verbatim
@@ -56,10 +58,11 @@ _LONG_BYTES = 256 * 1024
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A batch that may be sent: ``most_nanousd`` is what it can sensibly cost."""
+    """A batch that may be sent: ``sheets`` are the prices in it, ``most_nanousd`` is what it can sensibly cost."""
 
     batch: Batch
     served_by: Mapping[str, Deployment]
+    sheets: Mapping[str, PriceSheet]
     body: bytes
     most_nanousd: NanoUSD
 
@@ -110,15 +113,22 @@ class Batches:
 
     async def _create(self, call: Call, principal: Principal) -> Reply:
         batch = await _apart(call.body, lambda: read_batch(call.body, call.codec.read_envelope))
+        first = batch.items[0].params
+        tags = tags_of(call, principal, first)
+        customers = dict.fromkeys(one for item in batch.items if (one := item.params.customer) is not None)
+        principal = await self._admission.beside(principal, tuple(customers), tags)
         served_by = self._choose(principal, batch)
-        for asked, deployment in served_by.items():
-            self._admission.check_priced(asked, deployment)
-        order = await _apart(call.body, lambda: _order(call, batch, served_by))
-        draft = _draft(call, principal, order)
-        admitted = await self._admit(call, principal, draft, order.most_nanousd)
+        sheets = {
+            asked: batch_sheet(self._admission.price(call, principal, asked, place), place.provider)
+            for asked, place in served_by.items()
+        }
+        order = await _apart(call.body, lambda: _order(call, batch, served_by, sheets))
+        draft = _draft(call, principal, order, tags)
+        admitted = await self._admit(call, principal, draft, order)
         place = next(iter(served_by.values()))
         outgoing = replace(call, body=order.body)
-        grant = Grant(principal, None, None, place, Verbatim(outgoing, None, place, None), admitted, draft)
+        exchange = Verbatim(outgoing, None, place, None)
+        grant = Grant(principal, None, None, place, exchange, admitted, draft, next(iter(sheets.values())))
         self._settlement.watch(grant)
         return await finish_anyway(self._send(outgoing, grant, order))
 
@@ -158,30 +168,35 @@ class Batches:
             param="requests",
         )
 
-    async def _admit(self, call: Call, principal: Principal, draft: Receipt, most_nanousd: NanoUSD) -> Admitted:
+    async def _admit(self, call: Call, principal: Principal, draft: Receipt, order: Order) -> Admitted:
         """One request of the minute; a budget that is spent, or is less than the batch may cost, refuses it."""
+        models = self._models(principal, order.served_by)
+        rates = rate_claims(principal, tuple(models.values()))
         claim = Claim(
             request_id=call.request_id,
-            rates=tuple(RateClaim(rate.scope, rate.limits.without_tokens()) for rate in rate_claims(principal)),
+            rates=tuple(RateClaim(rate.scope, rate.limits.without_tokens()) for rate in rates),
             tokens=0,
-            budgets=budget_claims(principal, Estimate(Usage(), 0), call.started_at),
+            budgets=budget_claims(principal, tuple(models.values()), 0, call.started_at),
             if_orphaned=draft,
         )
         admitted = await self._admission.reserve(call, principal, claim)
         for standing in admitted.budgets:
             left_nanousd = standing.claim.limit_nanousd - standing.spent_nanousd
-            if most_nanousd > left_nanousd:
+            if order.most_nanousd > left_nanousd:
                 self._settlement.release(call)
                 owner = whose(principal, standing.claim.scope)
                 raise InvalidRequest(
-                    f"this batch may cost up to {format_usd(most_nanousd)} USD at the batch price, and of the budget "
-                    f"of {format_usd(standing.claim.limit_nanousd)} USD of {owner} only {format_usd(left_nanousd)} USD "
-                    "are left; "
+                    f"this batch may cost up to {format_usd(order.most_nanousd)} USD at the batch price, and of the "
+                    f"budget of {format_usd(standing.claim.limit_nanousd)} USD of {owner} only "
+                    f"{format_usd(left_nanousd)} USD are left; "
                     "send fewer requests, lower max_tokens, or ask an admin to raise max_budget",
                     code="batch_over_budget",
                     param="requests",
                 )
         return admitted
+
+    def _models(self, principal: Principal, asked: Iterable[str]) -> dict[str, Model]:
+        return {name: self._admission.find_model(principal, name) for name in asked}
 
     async def _send(self, call: Call, grant: Grant, order: Order) -> Reply:
         place = grant.deployment
@@ -214,8 +229,14 @@ class Batches:
 
     async def _keep(self, call: Call, grant: Grant, order: Order, batch_id: str) -> None:
         """Note the batch, or have it cancelled: one that nobody owns would be paid by nobody."""
+        scopes = {
+            name: further_scopes(budget_claims(grant.principal, (model,), 0, call.started_at))
+            for name, model in self._models(grant.principal, order.served_by).items()
+        }
         assert grant.if_orphaned is not None
-        facts = msgspec.json.encode(facts_of(call, order.batch, order.served_by, grant.if_orphaned))
+        facts = msgspec.json.encode(
+            facts_of(call, order.batch, order.served_by, order.sheets, scopes, grant.if_orphaned)
+        )
         try:
             await self._custody.keep(record_of(call, grant.principal, grant.deployment, "batch", batch_id, facts))
         except GatewayError as error:
@@ -273,8 +294,7 @@ class Batches:
             reply.close()
 
 
-def _order(call: Call, batch: Batch, served_by: Mapping[str, Deployment]) -> Order:
-    sheets = {asked: batch_sheet(place.price, place.provider) for asked, place in served_by.items()}
+def _order(call: Call, batch: Batch, served_by: Mapping[str, Deployment], sheets: Mapping[str, PriceSheet]) -> Order:
     most_nanousd = sum(
         estimate(item.params.body, item.params.max_output_tokens, sheets[item.params.model]).hold_nanousd
         for item in batch.items
@@ -284,15 +304,20 @@ def _order(call: Call, batch: Batch, served_by: Mapping[str, Deployment]) -> Ord
     def rewrite(params: Envelope) -> bytes:
         return call.codec.rewrite(params, served_by[params.model].upstream_model, dialect, call.headers).body
 
-    return Order(batch, served_by, rewrite_batch(batch, rewrite), most_nanousd)
+    return Order(batch, served_by, sheets, rewrite_batch(batch, rewrite), most_nanousd)
 
 
-def _draft(call: Call, principal: Principal, order: Order) -> Receipt:
+def _draft(call: Call, principal: Principal, order: Order, tags: tuple[str, ...]) -> Receipt:
     """What is left should our process die while it sends the batch: that it was, and no money."""
     first = order.batch.items[0].params
     place = order.served_by[first.model]
-    draft = draft_receipt(call, principal, first, place, Estimate(Usage(), 0), call.codec.name)
+    draft = draft_receipt(call, principal, first, place, _nothing(order), call.codec.name, tags)
     return replace(draft, usage=Usage(), cost=NO_COST, customer_id=None, streamed=False)
+
+
+def _nothing(order: Order) -> Estimate:
+    """What is held for a batch: its cost is known when its results are there."""
+    return Estimate(Usage(), 0, order.sheets[order.batch.items[0].params.model])
 
 
 def _batching(model: Model) -> list[Deployment]:

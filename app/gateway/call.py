@@ -1,15 +1,19 @@
 """The facts of one request on its way: Call, Grant, Reply."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
 import msgspec
 
 from app.base.errors import GatewayError
+from app.base.money import MILLION, NanoUSD
 from app.domain.access import Principal
 from app.domain.catalog import Deployment, Model
+from app.domain.learning import Learning
+from app.domain.pricing import PriceSheet
 from app.domain.spend import Admitted, Receipt
+from app.gateway.estimate import Estimate
 from app.protocols.codec import Codec, Envelope, Header, PathFacts, StreamScanner, UsageReport
 from app.protocols.losses import Loss
 from app.providers.provider import UpstreamReply
@@ -96,12 +100,48 @@ class Exchange(Protocol):
         """The provider's refusal as one of ours, to be said in the client's protocol; None: it goes back as it is."""
 
 
+class StrictHold(msgspec.Struct, frozen=True):
+    """What is held for a call on budgets that may not be exceeded.
+
+    ``input_nanousd`` is the most that its input can cost. ``output_tokens`` are held at first. ``output_limit`` is the
+    most that there can be, None where only a growing hold tells; ``output_rate`` is nano-dollars per million tokens.
+    """
+
+    input_nanousd: NanoUSD
+    output_tokens: int
+    output_limit: int | None
+    output_rate: NanoUSD
+
+    @property
+    def hold_nanousd(self) -> NanoUSD:
+        return self.input_nanousd - (-self.output_tokens * self.output_rate // MILLION)
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """What is held for one call, and what its end can teach.
+
+    ``input_nanousd`` is the part of it that is held for input. ``kind`` is what the call has in common with others.
+    ``fresh_nanousd`` is the estimate of its input at the plain price of input: what is learned of inputs is measured by
+    it. ``output_rate`` is nano-dollars per million tokens. ``output_limit`` is the most that there can be, where known.
+    """
+
+    most: Estimate
+    input_nanousd: NanoUSD
+    kind: Hashable
+    fresh_nanousd: NanoUSD
+    output_rate: NanoUSD
+    output_limit: int | None
+    learning: Learning
+    strict: StrictHold | None = None
+
+
 class Grant(msgspec.Struct, frozen=True):
     """A call that may go out.
 
     ``exchange`` None: the host cannot count tokens, so it is estimated here.
     ``if_orphaned`` is the receipt's draft, the estimate of what the call costs; without one the call is free:
-    nothing is held, and nothing is booked.
+    nothing is held, and nothing is booked. ``price`` is the one in force when the call started, None for a free call.
+    ``hold`` None: held for by estimate alone, with nothing to learn.
     """
 
     principal: Principal
@@ -111,6 +151,8 @@ class Grant(msgspec.Struct, frozen=True):
     exchange: Exchange | None
     admitted: Admitted | None = None
     if_orphaned: Receipt | None = None
+    price: PriceSheet | None = None
+    hold: Hold | None = None
 
     @property
     def metered(self) -> bool:

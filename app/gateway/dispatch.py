@@ -45,6 +45,7 @@ async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamRepl
         body=outbound.body,
         timeouts=deployment.timeouts,
         options=deployment.options,
+        guarded=deployment.guarded,
     )
     return await upstream.send(request)
 

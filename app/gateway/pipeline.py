@@ -1,13 +1,14 @@
 """The story of one request whose caller is known: admit, dispatch, relay, settle."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from app.base.errors import GatewayError
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.base.money import format_usd
 from app.domain.access import Principal
+from app.domain.catalog import Deployment
 from app.domain.spend import ReceiptStatus
 from app.gateway.admit import Admission
 from app.gateway.call import Call, Exchange, Grant, Operation, Reply, Service
@@ -39,6 +40,8 @@ class Gateway:
         self._metrics = metrics
         self._rules = rules
         self._services = services or {}
+        self.on_refusal: Callable[[Deployment, int, bytes], None] | None = None
+        """Told of each refusal of a provider, with its status and body; it returns at once."""
         self._log = get_logger()
 
     async def serve(self, call: Call, principal: Principal) -> Reply:
@@ -102,6 +105,8 @@ class Gateway:
             reply.close()
             self._settlement.release(call)
             self._note(call, grant, reply)
+        if self.on_refusal is not None:
+            self.on_refusal(grant.deployment, reply.status, body)
         return _refusal(call, grant, reply, body)
 
     async def _forward(self, call: Call, grant: Grant) -> Reply:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from app.base.money import NanoUSD
 from app.domain.access import Principal
 from app.domain.catalog import Catalog
 from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject
-from app.domain.spend import Admitted, Claim, Receipt, Refused
+from app.domain.spend import Admitted, BudgetStanding, Claim, Growth, Receipt, Refused
+from app.domain.tenancy import Level
 
 
 class Principals(Protocol):
@@ -22,6 +24,14 @@ class Principals(Protocol):
         """Whether the digest was a key's when it was last looked up."""
 
 
+class NamedLevels(Protocol):
+    def peek(self, customers: Sequence[str], tags: Sequence[str]) -> tuple[Level, ...] | None:
+        """What is set for these customers and tags, from memory alone: None when it may take a store to know."""
+
+    async def find(self, customers: Sequence[str], tags: Sequence[str]) -> tuple[Level, ...]:
+        """The same, for certain. Raises StorageUnavailable."""
+
+
 class CatalogSource(Protocol):
     def current(self) -> Catalog:
         """The catalogue as it is now; no I/O."""
@@ -30,6 +40,12 @@ class CatalogSource(Protocol):
 class Ledger(Protocol):
     async def reserve(self, claim: Claim) -> Admitted | Refused:
         """Hold everything the claim asks for, or change nothing. Raises StorageUnavailable."""
+
+    async def grow(self, request_id: str, growths: Sequence[Growth]) -> tuple[int, ...] | BudgetStanding | None:
+        """Hold more for a running call: what is then held on each budget, or the standing of the one without room.
+
+        None where nothing is held any more. Raises StorageUnavailable.
+        """
 
     async def settle(self, receipt: Receipt, tokens: int) -> bool:
         """Exchange the hold for what it cost and book the receipt, once however often it is said.
@@ -48,6 +64,11 @@ class Ledger(Protocol):
 
     async def renew(self, holds: Sequence[tuple[str, Receipt | None]]) -> list[str]:
         """Keep these holds for another lease, each with the receipt to book should we die; returns those gone."""
+
+
+class Spending(Protocol):
+    async def since(self, windows: Sequence[tuple[str, datetime]]) -> list[NanoUSD]:
+        """What each scope (app.domain.tenancy) has spent since the instant beside it. Raises StorageUnavailable."""
 
 
 class ProviderObjects(Protocol):

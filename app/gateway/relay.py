@@ -1,13 +1,15 @@
 """From a provider's answer to the client: the same bytes, with the usage watched as they pass."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from app.base.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from app.base.errors import BudgetExhausted, GatewayError, StorageUnavailable, UpstreamBroken, UpstreamTimeout
 from app.domain.catalog import Deployment
-from app.domain.spend import ReceiptStatus
+from app.domain.spend import BudgetStanding, Growth, ReceiptStatus
+from app.gateway.admit import answer_stopped
 from app.gateway.call import Call, Grant, StreamCut
+from app.gateway.growth import NEVER, growing_hold, is_strict
 from app.gateway.settle import Settlement
 from app.protocols.codec import StreamScanner, UsageReport
 from app.providers.provider import UpstreamReply
@@ -56,6 +58,9 @@ class StreamRelay:
         self._scanner = scanner
         self._settlement = settlement
         self._rules = rules
+        self._hold = growing_hold(grant)
+        self._look_at_bytes = NEVER if self._hold is None else 0
+        self._passed_bytes = 0
         self._first_byte_ms: int | None = None
         self._settled = not grant.metered
         self._silent_since = self._spoken_s = self._progressed_s = time.monotonic()
@@ -81,6 +86,8 @@ class StreamRelay:
                 passed = self._call.codec.ping if chunk is None else await self._pass_on(chunk)
                 if passed:
                     yield passed
+                if self._passed_bytes >= self._look_at_bytes:
+                    await self._look()
             rest = scanner.flush()
             status = "ok" if scanner.complete and not scanner.failed else "error"
             await self._settle(status)
@@ -88,7 +95,8 @@ class StreamRelay:
                 yield rest
             self._check_end()
         except GatewayError as error:
-            status = "error"
+            status = "cut" if isinstance(error, BudgetExhausted) else "error"
+            self._reply.close()
             await self._settle(status)
             event = self._call.codec.render_stream_error(error, self._call.request_id)
             yield event if scanner.at_boundary else b"\n\n" + event
@@ -101,6 +109,7 @@ class StreamRelay:
         """What the client gets for the provider's bytes; empty where there is nothing to say yet."""
         scanner = self._scanner
         passed = scanner.feed(chunk)
+        self._passed_bytes += len(chunk)
         if scanner.ended:
             # Said to the store before the client can know that the answer is whole: what it saw is exact.
             await self._settle("error" if scanner.failed else "ok")
@@ -113,6 +122,27 @@ class StreamRelay:
         if passed:
             self._spoken_s = self._silent_since
         return passed
+
+    async def _look(self) -> None:
+        """Let the hold grow with what has passed. Raises BudgetExhausted where a strict budget has no room for more."""
+        hold = self._hold
+        if hold is None or self._settled:
+            self._look_at_bytes = NEVER
+            return
+        if growths := hold.look(self._passed_bytes, self._scanner.report()):
+            if is_strict(growths):
+                hold.granted(await self._grow_within_limits(growths))
+            else:
+                self._settlement.grow(self._call, growths)
+        self._look_at_bytes = hold.look_at_bytes
+
+    async def _grow_within_limits(self, growths: Sequence[Growth]) -> Sequence[int]:
+        outcome = await self._settlement.grow_strictly(self._call, growths)
+        if outcome is None:
+            raise StorageUnavailable("what this answer may still cost cannot be held any more; try again shortly")
+        if isinstance(outcome, BudgetStanding):
+            raise answer_stopped(self._grant.principal, outcome)
+        return outcome
 
     def _check_end(self) -> None:
         """Raises StreamCut, UpstreamBroken where the client must not take what it has for an answer."""

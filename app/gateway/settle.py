@@ -1,6 +1,8 @@
 """From what passed to the receipt, and the receipt to the ledger: exactly once, however the call ended."""
 
 import asyncio
+import contextlib
+import dataclasses
 import time
 from collections.abc import Coroutine, Sequence
 from functools import partial
@@ -11,15 +13,17 @@ from msgspec.structs import replace
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
-from app.domain.pricing import Cost, PriceSource, cost_of, reported_cost
-from app.domain.spend import Receipt, ReceiptStatus
+from app.domain.pricing import OPERATORS_OWN, Cost, PriceSheet, at_service, cost_of, reported_cost
+from app.domain.spend import BudgetStanding, Growth, Receipt, ReceiptStatus
 from app.domain.usage import Usage, UsageSource
 from app.gateway.call import Call, Grant
 from app.gateway.estimate import tokens_of_bytes
+from app.gateway.holds import learn
 from app.gateway.ports import Ledger
 from app.protocols.codec import UsageReport
 from app.providers.host_table import HOSTS
 
+CACHED_TOKEN_PERCENT = 10
 _RETRY_S = 0.5
 
 
@@ -30,7 +34,9 @@ class Settlement:
     it is booked; ``drain`` is awaited before the process ends.
     """
 
-    def __init__(self, ledger: Ledger, metrics: Metrics) -> None:
+    def __init__(self, ledger: Ledger, metrics: Metrics, cached_token_percent: int = CACHED_TOKEN_PERCENT) -> None:
+        """``cached_token_percent``: how much of a token read from a prompt cache counts on limits of tokens."""
+        self._cached_token_percent = cached_token_percent
         self._ledger = ledger
         self._metrics = metrics
         self._running: dict[str, Receipt] = {}
@@ -62,8 +68,10 @@ class Settlement:
         receipt = _receipt(call, grant, report, status, first_byte_ms)
         self._running.pop(call.request_id, None)
         self._observe(receipt)
+        if grant.hold is not None:
+            learn(grant.hold, receipt, report.output_bytes)
         self._unbooked[receipt.request_id] = receipt
-        answer = self._ledger.start_settling(receipt, receipt.usage.total_tokens)
+        answer = self._ledger.start_settling(receipt, receipt.usage.rate_tokens(self._cached_token_percent))
         self._under_way.add(answer)
         answer.add_done_callback(partial(self._check, receipt))
         await asyncio.sleep(0)
@@ -75,9 +83,25 @@ class Settlement:
         It may be said again, here or anywhere: the book of record knows each receipt by its name, and moves the
         counters only for one that it did not have.
         """
-        await asyncio.gather(*(self._ledger.settle(receipt, receipt.usage.total_tokens) for receipt in receipts))
+        await asyncio.gather(
+            *(
+                self._ledger.settle(receipt, receipt.usage.rate_tokens(self._cached_token_percent))
+                for receipt in receipts
+            )
+        )
         for receipt in receipts:
             self._observe(receipt)
+
+    async def grow_strictly(self, call: Call, growths: Sequence[Growth]) -> tuple[int, ...] | BudgetStanding | None:
+        """Hold more on budgets of which some may not be exceeded, and wait for the answer (``Ledger.grow``).
+
+        Raises StorageUnavailable.
+        """
+        return await self._ledger.grow(call.request_id, growths)
+
+    def grow(self, call: Call, growths: Sequence[Growth]) -> None:
+        """Hold more for a call that runs; it goes on meanwhile, and whatever comes of it."""
+        self._go_on(self._grow(call.request_id, growths))
 
     def release(self, call: Call) -> None:
         """Nothing was spent: the provider refused or never answered."""
@@ -119,7 +143,7 @@ class Settlement:
         self._log.warning("receipt waits for the store", request_id=receipt.request_id)
         while True:
             try:
-                await self._ledger.settle(receipt, receipt.usage.total_tokens)
+                await self._ledger.settle(receipt, receipt.usage.rate_tokens(self._cached_token_percent))
             except StorageUnavailable:
                 await asyncio.sleep(_RETRY_S)
             except Exception:  # noqa: BLE001  whatever it is, a receipt is not given up
@@ -129,6 +153,11 @@ class Settlement:
                 break
         del self._unbooked[receipt.request_id]
         self._metrics.unsettled.dec()
+
+    async def _grow(self, request_id: str, growths: Sequence[Growth]) -> None:
+        # The next growth, or the settlement, makes up for one that was not heard.
+        with contextlib.suppress(StorageUnavailable):
+            await self._ledger.grow(request_id, growths)
 
     async def _release(self, request_id: str) -> None:
         while True:
@@ -177,7 +206,7 @@ def _receipt(
 ) -> Receipt:
     assert grant.if_orphaned is not None
     usage, source = _usage(grant, report)
-    cost, price_source = _cost(grant, report, usage)
+    cost, price = _cost(grant, report, usage)
     if grant.deployment.provider == "demo":
         source = "demo"
     return replace(
@@ -186,19 +215,28 @@ def _receipt(
         first_byte_ms=first_byte_ms,
         usage=usage,
         cost=cost,
-        price_source=price_source,
+        price_version=price.version,
+        price_source=price.source,
         usage_source=source,
         status=status,
         finish_reason=report.finish_reason,
     )
 
 
-def _cost(grant: Grant, report: UsageReport, usage: Usage) -> tuple[Cost, PriceSource]:
-    """What a provider whose word counts has told, without any discount of ours; else usage times price."""
-    price = grant.deployment.price
-    if report.cost is not None and price.source != "config" and HOSTS[grant.deployment.provider].tells_cost:
-        return reported_cost(report.cost), "reported"
-    return cost_of(usage, price), price.source
+def _cost(grant: Grant, report: UsageReport, usage: Usage) -> tuple[Cost, PriceSheet]:
+    """What a provider whose word counts has told, with the margin alone of our terms; else usage times price.
+
+    Of the price what the receipt is to say: the version at the service tier, and whence.
+    """
+    price = grant.price
+    assert price is not None
+    tells = report.cost is not None and HOSTS[grant.deployment.provider].tells_cost
+    if tells and price.source not in OPERATORS_OWN:
+        assert report.cost is not None
+        return reported_cost(report.cost, price.terms), dataclasses.replace(price, source="reported")
+    if usage.service:
+        price = at_service(price, usage.service)
+    return cost_of(usage, price), price
 
 
 def _usage(grant: Grant, report: UsageReport) -> tuple[Usage, UsageSource]:

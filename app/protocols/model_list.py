@@ -10,6 +10,7 @@ import msgspec
 
 from app.base.errors import InvalidRequest
 from app.domain.catalog import Model
+from app.domain.picker import ASSUMED_WINDOW, picker_name
 
 LARGEST_PAGE = 1000
 _NO_OWNER = "keyhouse"
@@ -25,11 +26,14 @@ class _Page:
 def render_anthropic_list(models: Sequence[Model], query_string: bytes = b"") -> bytes:
     """One page, chosen by ``limit``, ``after_id`` and ``before_id`` as in Anthropic's list; without a limit 1000.
 
-    Anthropic's own default of 20 would hide models from a client that does not turn pages. Raises InvalidRequest for
-    a query that cannot be.
+    Behind all models by their names stand those of other makers once more, by the names that Claude Code's picker
+    keeps. Anthropic's own default of 20 would hide models from a client that does not turn pages. Raises
+    InvalidRequest for a query that cannot be.
     """
     page = _read_page(query_string)
-    names = [model.name for model in models]
+    entries = [(model.name, model) for model in models]
+    entries += [(name, model) for model in models if (name := picker_name(model)) is not None]
+    names = [name for name, _ in entries]
     if page.before_id is not None:
         end = _place(names, page.before_id, "before_id")
         start = max(0, end - page.limit)
@@ -38,19 +42,20 @@ def render_anthropic_list(models: Sequence[Model], query_string: bytes = b"") ->
         start = 0 if page.after_id is None else _place(names, page.after_id, "after_id") + 1
         end = min(len(names), start + page.limit)
         has_more = end < len(names)
-    chosen = models[start:end]
+    chosen = entries[start:end]
     return msgspec.json.encode(
         {
-            "data": [_anthropic_entry(model) for model in chosen],
+            "data": [_anthropic_entry(model, name) for name, model in chosen],
             "has_more": has_more,
-            "first_id": chosen[0].name if chosen else None,
-            "last_id": chosen[-1].name if chosen else None,
+            "first_id": chosen[0][0] if chosen else None,
+            "last_id": chosen[-1][0] if chosen else None,
         }
     )
 
 
-def render_anthropic(model: Model) -> bytes:
-    return msgspec.json.encode(_anthropic_entry(model))
+def render_anthropic(model: Model, asked: str = "") -> bytes:
+    """``asked`` is the name that it has in the answer where it is one of the list's."""
+    return msgspec.json.encode(_anthropic_entry(model, asked if asked == picker_name(model) else model.name))
 
 
 def render_gemini_list(models: Sequence[Model]) -> bytes:
@@ -71,18 +76,30 @@ def render_openai(model: Model) -> bytes:
     return msgspec.json.encode(_openai_entry(model))
 
 
-def _anthropic_entry(model: Model) -> dict[str, Any]:
+def _anthropic_entry(model: Model, name: str) -> dict[str, Any]:
     """Never a null: one ``display_name: null`` makes Claude Code throw the whole list away."""
     created_at = datetime.fromtimestamp(model.created_at_unix, UTC)
-    entry = {
+    return {
         "type": "model",
-        "id": model.name,
+        "id": name,
         "display_name": " ".join(model.display_name.split()) or model.name,
         "created_at": created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "description": _description(model),
     }
-    # Claude Code shows one line of it in its picker.
-    description = " ".join(model.description.split())
-    return entry | ({"description": description} if description else {})
+
+
+def _description(model: Model) -> str:
+    """One line, which Claude Code shows beside the name: the operator's own words, else whose model it is.
+
+    The size of a window that is smaller than Claude Code takes it to be is told in any case.
+    """
+    written = " ".join(model.description.split())
+    said = [written or (model.deployments[0].provider if model.deployments else _NO_OWNER)]
+    window = model.max_input_tokens
+    if window is not None and (not written or window < ASSUMED_WINDOW):
+        size = f"{window // 1_000_000}M" if window >= 1_000_000 else f"{window // 1000}K"
+        said.append(f"{size} context")
+    return " · ".join(said)
 
 
 def _gemini_entry(model: Model) -> dict[str, Any]:

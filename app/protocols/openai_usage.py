@@ -10,6 +10,7 @@ from typing import Any
 from app.base.money import NanoUSD, parse_usd
 from app.domain.usage import Usage
 from app.protocols.scanning import count_of
+from app.protocols.service_tiers import openai_service
 
 
 def exact_number(written: str) -> Decimal:
@@ -20,8 +21,8 @@ def exact_number(written: str) -> Decimal:
         return Decimal(0)
 
 
-def usage_of(usage: object) -> Usage | None:
-    """The disjoint counts of a usage object; None for what is none."""
+def usage_of(usage: object, service_tier: object = None) -> Usage | None:
+    """The disjoint counts of a usage object; None for what is none. ``service_tier`` stands beside it."""
     prompt, completion = count_of(usage, "prompt_tokens"), count_of(usage, "completion_tokens")
     if not isinstance(usage, dict) or (prompt is None and completion is None):
         return None
@@ -45,6 +46,7 @@ def usage_of(usage: object) -> Usage | None:
         audio_input=audio_input,
         audio_output=audio_output,
         web_searches=_first(count_of(usage.get("server_tool_use"), "web_search_requests")),
+        service=openai_service(service_tier),
     )
 
 

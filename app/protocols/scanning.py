@@ -1,7 +1,7 @@
 """What the usage scanners of all protocols share: frames in, the same bytes out, counts picked up on the way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -116,7 +116,7 @@ def lenient_reader(
 
 def count_of(values: object, name: str) -> int | None:
     """A count in a provider's usage object; None where it is missing, null or no sensible number."""
-    value = values.get(name) if isinstance(values, Mapping) else None
+    value = values.get(name) if isinstance(values, dict) else None
     return value if type(value) is int and 0 <= value <= _LARGEST_COUNT else None
 
 

@@ -17,6 +17,13 @@ ProtocolName = Literal[
 CredentialKind = Literal["x-api-key", "bearer", "azure", "x-goog-api-key", "signed"]
 
 ANY_MODEL = ("*",)
+PUBLIC_OPTIONS = frozenset(
+    {
+        "api_version", "aws_region_name", "client_id", "owner_user_id", "tenant_id", "vertex_location",
+        "vertex_project",
+    }
+)  # fmt: skip
+"""Those that say where and who, and open nothing; every other option of a host is taken for a secret."""
 UNCHANGED = "#unchanged"
 """At the end of an ``api_base``: the URL of a generation call as it stands, nothing is appended to it."""
 
@@ -95,6 +102,11 @@ class Host:
     images: SideSpeech | None = None
     price_list: str | None = None
     tells_cost: bool = False
+
+    @property
+    def secret_options(self) -> frozenset[str]:
+        """The options that are credentials, and never shown."""
+        return frozenset(self.options) - PUBLIC_OPTIONS
 
     @property
     def protocols(self) -> tuple[ProtocolName, ...]:

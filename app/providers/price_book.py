@@ -1,22 +1,22 @@
 """What a model costs: the operator's own prices, then the bundled ones, then a rule; never nothing by accident."""
 
-import copy
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields, replace
-from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from dataclasses import astuple, dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from app.base.clock import now
 from app.base.money import price_per_million
 from app.domain.catalog import undated
-from app.domain.pricing import PriceSheet, PriceSource, Rates, Tier
+from app.domain.pricing import PriceSchedule, PriceSheet, PriceSource, Rates, Service, Tier
 from app.providers.host_table import HOSTS
 from app.providers.model_ids import spellings
 from app.providers.price_table import BundledModel, DatedPrices, PriceTable, load_table
-from app.providers.written_prices import written_tiers, written_with
+from app.providers.service_prices import services_of
+from app.providers.written_prices import written_services, written_tiers, written_with
 
 _OLDEST_SNAPSHOT = date(2022, 1, 1)
 # What may follow a model's name beside a full date: a month, a month and a day, a number of Google's.
@@ -92,13 +92,12 @@ class OfferedModel:
 
 
 class PriceBook:
-    """Finds the price sheet of a model. The rates are those of the day it was made; it never changes."""
+    """Finds the prices of a model: those of today, or of all times."""
 
-    def __init__(self, table: PriceTable, today: date, discounts: Mapping[str, Decimal] | None = None) -> None:
-        """``discounts`` are fractions off by provider: ``Decimal("0.05")`` is five per cent."""
+    def __init__(self, table: PriceTable, today: date | None = None) -> None:
+        """``today`` None is the day of the clock, which goes on."""
         self._table = table
-        self._today = today
-        self._discounts = dict(discounts or {})
+        self._fixed_day = today
         self._names: dict[str, dict[str, BundledModel]] = {}
         for price_list, models in table.lists.items():
             # A model's own entry comes before another one's claim to its name.
@@ -106,28 +105,18 @@ class PriceBook:
             self._names[price_list] = names | {model.model_id.lower(): model for model in models}
 
     @classmethod
-    def load(cls, cache_path: Path | None, discounts: Mapping[str, Decimal] | None = None) -> "PriceBook":
+    def load(cls, cache_path: Path | None) -> "PriceBook":
         """With the bundled prices, compiled once and kept at ``cache_path``. Raises PricesUnavailable."""
-        return cls(load_table(cache_path), now().date(), discounts)
-
-    def with_discounts(self, discounts: Mapping[str, Decimal]) -> "PriceBook":
-        book = copy.copy(self)
-        book._discounts = dict(discounts)
-        return book
+        return cls(load_table(cache_path))
 
     def find(self, provider: str, model: str) -> PriceSheet | None:
         """The bundled price: of the exact id, or of the id without its date where that date can be; else None."""
-        prices = self._of_host(provider, model)
-        return None if prices is None else self._sheet("bundled", provider, prices.rates, prices.tiers)
+        known = self._of_host(provider, model)
+        return None if known is None else self._bundled(provider, model, self._in_force(known, self._today()))
 
     def price_of(self, provider: str, model: str) -> PriceSheet:
         """The bundled price, or that of the rule: local hosts 0, the demo its own, what is unknown the fallback's."""
-        host = HOSTS.get(provider)
-        if provider == "demo":
-            return self._sheet("demo", provider, DEMO)
-        if host is not None and host.local:
-            return self._sheet("local", provider, _FREE)
-        return self.find(provider, model) or self._sheet("fallback", provider, FALLBACK)
+        return self.configured(provider, model, {})
 
     def configured(
         self, provider: str, model: str, written: Mapping[str, Decimal], base_model: str | None = None
@@ -138,15 +127,47 @@ class PriceBook:
         model (or its ``base_model``) is known; else Anthropic reads its cache at 0.1 and writes it at 1.25 (5 min)
         and 2 (1 h) times the input rate, and other hosts charge the input rate for both.
         """
-        known = self._of_base(provider, base_model) if base_model else None
-        known = known or self._of_host(provider, model)
-        if not written:
-            if known is not None:
-                return self._sheet("bundled", provider, known.rates, known.tiers)
-            return self.price_of(provider, model)
-        base, tiers = (known.rates, known.tiers) if known is not None else (self._proportions(provider), ())
-        rates = written_with(base, written)
-        return self._sheet("config", provider, rates, written_tiers(rates, tiers, written))
+        known = self._known(provider, model, base_model)
+        return self._priced(provider, base_model or model, written, known, self._today())
+
+    def schedule(
+        self, provider: str, model: str, written: Mapping[str, Decimal] | None = None, base_model: str | None = None
+    ) -> PriceSchedule:
+        """As ``configured``, for all the days on which the bundled price changes."""
+        known = self._known(provider, model, base_model)
+        days = sorted({prices.since for prices in known or () if prices.since is not None})
+        sheets: list[tuple[datetime | None, PriceSheet]] = []
+        for since in (None, *days):
+            sheet = self._priced(provider, base_model or model, written or {}, known, since or date.min)
+            if not sheets or sheet != sheets[-1][1]:
+                sheets.append((None if since is None else datetime.combine(since, time(), UTC), sheet))
+        return PriceSchedule(tuple(sheets))
+
+    def _priced(
+        self,
+        provider: str,
+        model: str,
+        written: Mapping[str, Decimal],
+        known: tuple[DatedPrices, ...] | None,
+        day: date,
+    ) -> PriceSheet:
+        prices = None if known is None else self._in_force(known, day)
+        if written:
+            base, tiers = (prices.rates, prices.tiers) if prices is not None else (self._proportions(provider), ())
+            rates = written_with(base, written)
+            services = services_of(provider, model, written_services(rates, written))
+            return self._sheet("config", rates, written_tiers(rates, tiers, written), services)
+        if prices is not None:
+            return self._bundled(provider, model, prices)
+        if provider == "demo":
+            return self._sheet("demo", DEMO)
+        host = HOSTS.get(provider)
+        if host is not None and host.local:
+            return self._sheet("local", _FREE)
+        return self._sheet("fallback", FALLBACK, services=services_of(provider, model))
+
+    def _bundled(self, provider: str, model: str, prices: DatedPrices) -> PriceSheet:
+        return self._sheet("bundled", prices.rates, prices.tiers, services_of(provider, model))
 
     def offered(self, provider: str) -> tuple[OfferedModel, ...]:
         """The chat models that the provider offers now, as far as the bundled data knows; newest names last."""
@@ -165,6 +186,13 @@ class PriceBook:
             and (model.max_input_tokens or price_list not in _NEEDS_WINDOW)
         )
 
+    def known_model(self, provider: str, model: str) -> BundledModel | None:
+        """What the bundled data says of a model that has a price list of its host's behind it; None where nothing."""
+        host = HOSTS.get(provider)
+        if host is None or host.local or host.price_list is None:
+            return None
+        return self._in_lists((host.price_list, *_LISTS_BEHIND.get(host.price_list, ())), host.price_list, model)
+
     def _proportions(self, provider: str) -> Rates:
         host = HOSTS.get(provider)
         if host is not None and host.local:
@@ -174,18 +202,23 @@ class PriceBook:
         plain = FALLBACK.input
         return replace(FALLBACK, cache_read=plain, cache_write_5m=plain, cache_write_1h=plain)
 
-    def _of_host(self, provider: str, model: str) -> DatedPrices | None:
+    def _known(self, provider: str, model: str, base_model: str | None) -> tuple[DatedPrices, ...] | None:
+        known = self._of_base(provider, base_model) if base_model else None
+        return known or self._of_host(provider, model)
+
+    def _of_host(self, provider: str, model: str) -> tuple[DatedPrices, ...] | None:
         """By the host's own list, then by those behind it; a host without a list may serve anybody's models."""
         host = HOSTS.get(provider)
         if host is None or host.local or host.name == "demo":
             return None
         if provider == "openrouter" and model.lower().endswith(":free"):
-            return _FOR_NOTHING
+            return (_FOR_NOTHING,)
         if host.price_list is None:
             return self._of_any(model)
-        return self._in_lists((host.price_list, *_LISTS_BEHIND.get(host.price_list, ())), host.price_list, model)
+        known = self.known_model(provider, model)
+        return None if known is None else known.prices
 
-    def _of_base(self, provider: str, base_model: str) -> DatedPrices | None:
+    def _of_base(self, provider: str, base_model: str) -> tuple[DatedPrices, ...] | None:
         """Also for ``azure/gpt-4o`` and the like: a base model may name another provider, or none."""
         named, slash, rest = base_model.partition("/")
         found = self._of_host(provider, base_model)
@@ -193,16 +226,17 @@ class PriceBook:
             found = self._of_host(named, rest)
         return found or self._of_any(rest if slash and named in HOSTS else base_model)
 
-    def _of_any(self, model: str) -> DatedPrices | None:
-        return self._in_lists(tuple(self._names), "", model)
+    def _of_any(self, model: str) -> tuple[DatedPrices, ...] | None:
+        known = self._in_lists(tuple(self._names), "", model)
+        return None if known is None else known.prices
 
-    def _in_lists(self, price_lists: tuple[str, ...], spelled_for: str, model: str) -> DatedPrices | None:
+    def _in_lists(self, price_lists: tuple[str, ...], spelled_for: str, model: str) -> BundledModel | None:
         names = tuple(spellings(spelled_for, model))
         for price_list in price_lists:
             for name in names:
                 bundled = self._find_bundled(price_list, name)
                 if bundled is not None:
-                    return self._current(bundled)
+                    return bundled
         return None
 
     def _find_bundled(self, price_list: str, name: str) -> BundledModel | None:
@@ -230,32 +264,27 @@ class PriceBook:
         match = _DATE_SUFFIX.search(name)
         assert match is not None
         snapshot = date(int(match[1]), int(match[2]), int(match[3]))
-        return plain if _OLDEST_SNAPSHOT <= snapshot <= self._today + timedelta(days=1) else None
+        return plain if _OLDEST_SNAPSHOT <= snapshot <= self._today() + timedelta(days=1) else None
 
-    def _current(self, bundled: BundledModel) -> DatedPrices:
+    def _today(self) -> date:
+        return self._fixed_day or now().date()
+
+    def _in_force(self, prices: tuple[DatedPrices, ...], day: date) -> DatedPrices:
         """The last price that has begun, the first one where none has."""
-        begun = [prices for prices in bundled.prices if prices.since is None or prices.since <= self._today]
-        return begun[-1] if begun else bundled.prices[0]
+        begun = [one for one in prices if one.since is None or one.since <= day]
+        return begun[-1] if begun else prices[0]
 
-    def _sheet(self, source: PriceSource, provider: str, rates: Rates, tiers: tuple[Tier, ...] = ()) -> PriceSheet:
-        discount = self._discounts.get(provider, Decimal(0))
-        if discount:
-            rates = _discounted(rates, discount)
-            tiers = tuple(Tier(tier.above_prompt_tokens, _discounted(tier.rates, discount)) for tier in tiers)
-        numbers = [source, *astuple(rates), *(number for tier in tiers for number in astuple(tier))]
-        digest = hashlib.sha256(repr(numbers).encode()).hexdigest()[:8]
+    def _sheet(
+        self, source: PriceSource, rates: Rates, tiers: tuple[Tier, ...] = (), services: tuple[Service, ...] = ()
+    ) -> PriceSheet:
         edition = f"{source}:{self._table.version}" if source == "bundled" else source
-        return PriceSheet(f"{edition}:{digest}", source, rates, tiers)
+        return PriceSheet(f"{edition}:{digest_of(source, rates, tiers)}", source, rates, tiers, services=services)
 
 
-def _discounted(rates: Rates, discount: Decimal) -> Rates:
-    charged = 1 - discount
-    return Rates(
-        **{
-            field.name: int((getattr(rates, field.name) * charged).to_integral_value(ROUND_HALF_UP))
-            for field in fields(Rates)
-        }
-    )
+def digest_of(source: PriceSource, rates: Rates, tiers: tuple[Tier, ...]) -> str:
+    """Eight characters that tell one price from another."""
+    numbers = [source, *astuple(rates), *(number for tier in tiers for number in astuple(tier))]
+    return hashlib.sha256(repr(numbers).encode()).hexdigest()[:8]
 
 
 def _display_name(model: BundledModel) -> str:

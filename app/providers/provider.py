@@ -14,7 +14,8 @@ Header = tuple[bytes, bytes]
 class UpstreamRequest(msgspec.Struct, frozen=True):
     """One call to a provider. ``url`` is complete; ``provider`` is for errors and never secret.
 
-    ``options`` are the deployment's: hosts whose requests are signed find their credentials there.
+    ``options`` are the deployment's: hosts whose requests are signed find their credentials there. ``guarded``: the
+    address was set at run time, so it must be a public one (``app.providers.egress``).
     """
 
     provider: str
@@ -24,6 +25,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     body: bytes
     timeouts: Timeouts
     options: Mapping[str, Secret] = {}
+    guarded: bool = False
 
 
 class UpstreamReply(Protocol):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from app.base.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from app.providers.decoding import decoded
+from app.providers.egress import Egress, NotReachable
 from app.providers.provider import Header, Upstream, UpstreamReply, UpstreamRequest
 from app.providers.wire import BrokenOff, Connection
 
@@ -20,9 +21,12 @@ _SWEEP_EVERY_S = 10.0
 
 
 class Origin(NamedTuple):
+    """``guarded`` ones have connections of their own, each made to an address that may be reached."""
+
     tls: bool
     host: str
     port: int
+    guarded: bool = False
 
 
 class HttpReply:
@@ -49,16 +53,19 @@ class HttpReply:
 
 
 class HttpUpstream:
-    """Implements the Upstream interface. ``close`` drops all connections."""
+    """Implements the Upstream interface. ``close`` drops all connections. ``egress`` is asked of guarded requests."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, egress: Egress | None = None) -> None:
         self._tls = tls
+        self._egress = egress or Egress()
         self._idle: dict[Origin, deque[Connection]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         origin, host, target = parse_url(request.url)
+        if request.guarded:
+            origin = origin._replace(guarded=True)
         head = _head(request, host, target)
         without_body = request.method == "HEAD"
         while True:
@@ -99,15 +106,16 @@ class HttpUpstream:
         return None
 
     async def _connect(self, origin: Origin, request: UpstreamRequest) -> Connection:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(request.timeouts.connect_s):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(lambda connection: self._keep(origin, connection)),
-                    origin.host,
-                    origin.port,
-                    ssl=self._tls_context() if origin.tls else None,
-                )
+                hosts = [origin.host]
+                if origin.guarded:
+                    hosts = await self._egress.addresses(origin.host, origin.port)
+                return await self._open(origin, hosts)
+        except NotReachable as error:
+            raise UpstreamUnreachable(
+                f'provider "{request.provider}" is not called: {error}', provider=request.provider
+            ) from error
         except TimeoutError as error:
             raise UpstreamTimeout(
                 f'provider "{request.provider}" took no connection in {request.timeouts.connect_s} s',
@@ -115,7 +123,25 @@ class HttpUpstream:
             ) from error
         except (OSError, ValueError) as error:
             raise _unreachable(request, type(error).__name__) from error
-        return connection
+
+    async def _open(self, origin: Origin, hosts: Sequence[str]) -> Connection:
+        """To the first of ``hosts`` that takes it: addresses of a guarded origin, so that no name is asked again."""
+        loop = asyncio.get_running_loop()
+        for host in hosts:
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(lambda free: self._keep(origin, free)),
+                    host,
+                    origin.port,
+                    ssl=self._tls_context() if origin.tls else None,
+                    server_hostname=origin.host if origin.tls else None,
+                )
+            except OSError:
+                if host == hosts[-1]:
+                    raise
+            else:
+                return connection
+        raise OSError("the name has no address")
 
     def _keep(self, origin: Origin, connection: Connection) -> None:
         if self._closed:

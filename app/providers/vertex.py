@@ -73,7 +73,7 @@ class VertexUpstream:
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         option = request.options.get("vertex_credentials")
         written = "" if option is None else option.reveal().strip()
-        token = await self._tokens.get(option, lambda: self._fetch(request.provider, written))
+        token = await self._tokens.get(option, lambda: self._fetch(request, written))
         headers = [header for header in request.headers if header[0] != b"authorization"]
         headers.append((b"authorization", b"Bearer " + token.encode()))
         request = msgspec.structs.replace(request, url=_moved(request.url), headers=headers)
@@ -84,8 +84,9 @@ class VertexUpstream:
             return _refused(reply, request.provider)
         return reply
 
-    async def _fetch(self, provider: str, written: str) -> Token:
+    async def _fetch(self, asking: UpstreamRequest, written: str) -> Token:
         """``written`` is the option: JSON, the path of a file of it, or nothing."""
+        provider = asking.provider
         failures = await asyncio.to_thread(_failures)
         try:
             info = await asyncio.to_thread(_read_info, written)
@@ -93,7 +94,7 @@ class VertexUpstream:
             raise _no_token(provider, f"they are no JSON and no file of it: {type(error).__name__}") from None
         if info is None:
             return await self._ask_machine(provider)
-        transport = _Transport(self._http, provider, asyncio.get_running_loop())
+        transport = _Transport(self._http, asking, asyncio.get_running_loop())
         try:
             return await asyncio.to_thread(_get_token, info, transport)
         except failures as error:
@@ -132,9 +133,9 @@ class _Response(NamedTuple):
 class _Transport:
     """Carries google-auth's requests, which it makes in a thread, over the client of the loop."""
 
-    def __init__(self, http: Upstream, provider: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, http: Upstream, asking: UpstreamRequest, loop: asyncio.AbstractEventLoop) -> None:
         self._http = http
-        self._provider = provider
+        self._asking = asking
         self._loop = loop
 
     def __call__(
@@ -146,12 +147,13 @@ class _Transport:
         **_: object,
     ) -> _Response:
         request = UpstreamRequest(
-            provider=self._provider,
+            provider=self._asking.provider,
             method=method,
             url=url,
             headers=[(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
             body=body.encode() if isinstance(body, str) else body or b"",
             timeouts=TIMEOUTS,
+            guarded=self._asking.guarded,
         )
         status, data = asyncio.run_coroutine_threadsafe(ask(self._http, request, _SERVICE), self._loop).result()
         return _Response(status, {}, data)

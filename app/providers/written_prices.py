@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import ROUND_HALF_UP, Decimal
 
 from app.base.money import price_per_million
-from app.domain.pricing import Rates, Tier
+from app.domain.pricing import Rates, Service, Tier
 
 # LiteLLM's field: the class of ours, in dollars per unit.
 _FIELDS = {
@@ -25,22 +25,28 @@ _FIELDS = {
 _FOLLOWS_OUTPUT = frozenset({"output", "reasoning", "audio_output"})
 _BY_THE_PIECE = frozenset({"images", "web_searches"})
 _TIER = re.compile(r"(?P<field>.+)_above_(?P<thousands>\d{1,5})k_tokens", re.ASCII)
+_SERVICE = re.compile(r"(?P<field>.+)_(?P<service>flex|priority|batches)", re.ASCII)
+_SERVICE_NAMES = {"batches": "batch"}
 
 
 @dataclass(frozen=True, slots=True)
 class PriceField:
-    """What a field's name means: a class of ``Rates``, for prompts above so many tokens (0: for all)."""
+    """What a field's name means: a class of ``Rates``, for prompts above so many tokens (0: for all), at a service
+    tier (empty: the standard one)."""
 
     rate: str
     above_prompt_tokens: int
+    service: str = ""
 
 
 def read_price_field(name: str) -> PriceField | None:
-    """None for a name that is no price, or one that is not honoured (batches, priority tiers, seconds)."""
-    tier = _TIER.fullmatch(name)
-    field, above = (tier["field"], int(tier["thousands"]) * 1000) if tier is not None else (name, 0)
+    """None for a name that is no price, or one that is not honoured (by the second, by the pixel)."""
+    at_service = _SERVICE.fullmatch(name)
+    plain, service = (at_service["field"], at_service["service"]) if at_service is not None else (name, "")
+    tier = _TIER.fullmatch(plain)
+    field, above = (tier["field"], int(tier["thousands"]) * 1000) if tier is not None else (plain, 0)
     rate = _FIELDS.get(field)
-    return None if rate is None else PriceField(rate, above)
+    return None if rate is None else PriceField(rate, above, _SERVICE_NAMES.get(service, service))
 
 
 def written_with(base: Rates, written: Mapping[str, Decimal]) -> Rates:
@@ -55,28 +61,37 @@ def written_tiers(rates: Rates, known: tuple[Tier, ...], written: Mapping[str, D
     that are put in their place.
     """
     plain = _at(written, 0)
-    thresholds = sorted({above for name in written if (above := _above(name))})
-    if not thresholds:
-        if {"input", "output"} & plain.keys():
-            return ()
-        return tuple(Tier(tier.above_prompt_tokens, replace(tier.rates, **plain)) for tier in known)
+    stepped = _stepped(rates, written, "")
+    if stepped or {"input", "output"} & plain.keys():
+        return stepped
+    return tuple(Tier(tier.above_prompt_tokens, replace(tier.rates, **plain)) for tier in known)
+
+
+def written_services(rates: Rates, written: Mapping[str, Decimal]) -> tuple[Service, ...]:
+    """The service tiers as written; what one of them does not name follows its standard price."""
+    names = dict.fromkeys(field.service for name in written if (field := read_price_field(name)) and field.service)
+    found = []
+    for name in names:
+        own = _following(rates, _at(written, 0, name))
+        found.append(Service(name, rates=own, tiers=_stepped(own, written, name)))
+    return tuple(found)
+
+
+def _stepped(rates: Rates, written: Mapping[str, Decimal], service: str) -> tuple[Tier, ...]:
+    """The tiers of prompts that are written for a service tier, each over the one below it."""
+    fields = (field for name in written if (field := read_price_field(name)) and field.service == service)
     tiers = []
-    for threshold in thresholds:
-        rates = _following(rates, _at(written, threshold))
+    for threshold in sorted({field.above_prompt_tokens for field in fields} - {0}):
+        rates = _following(rates, _at(written, threshold, service))
         tiers.append(Tier(threshold, rates))
     return tuple(tiers)
 
 
-def _above(name: str) -> int:
-    field = read_price_field(name)
-    return 0 if field is None else field.above_prompt_tokens
-
-
-def _at(written: Mapping[str, Decimal], above_prompt_tokens: int) -> dict[str, int]:
+def _at(written: Mapping[str, Decimal], above_prompt_tokens: int, service: str = "") -> dict[str, int]:
     found = {}
     for name, dollars in written.items():
         field = read_price_field(name)
-        if field is not None and field.above_prompt_tokens == above_prompt_tokens:
+        if field is not None and (field.above_prompt_tokens, field.service) == (above_prompt_tokens, service):
             found[field.rate] = price_per_million(dollars)
     return found
 

@@ -54,7 +54,7 @@ MODEL_INFO = frozenset(
 
 GENERAL_SETTINGS = frozenset(
     """
-    admin_only_routes alert_to_webhook_url alert_type_config alert_types alerting alerting_args alerting_threshold
+    admin_only_routes alert_to_webhook_url alert_type_config alerting_args alerting_threshold
     allow_client_side_credentials allow_requests_on_db_unavailable allow_user_auth allowed_ips allowed_routes
     always_include_stream_usage auto_redirect_ui_login_to_sso background_health_checks batch_rate_limiting
     block_robots completion_model control_plane_url coordinate_budget_duration custom_auth
@@ -91,8 +91,8 @@ LITELLM_SETTINGS = frozenset(
     _turn_on_debug add_function_to_prompt add_user_information_to_llm_headers aiohttp_trust_env allowed_fails
     anthropic_beta_headers_url api_base api_key argilla_dataset_name argilla_transformation_object
     audit_log_callbacks aws_sqs_callback_params azure_key block_requests_for_models_without_pricing budget_alert_ttl
-    budget_duration budget_reset_time cache cache_params cached_endpoints callbacks check_provider_endpoint
-    client_session content_policy_fallbacks context_window_fallbacks cost_margin_config
+    budget_reset_time cache cache_params cached_endpoints callbacks check_provider_endpoint
+    client_session content_policy_fallbacks context_window_fallbacks
     custom_prometheus_metadata_labels custom_prometheus_tags custom_provider_map datadog_llm_observability_params
     datadog_params default_fallbacks default_in_memory_ttl default_internal_user_params default_key_generate_params
     default_max_internal_user_budget default_redis_batch_cache_expiry default_redis_ttl default_team_params
@@ -108,7 +108,7 @@ LITELLM_SETTINGS = frozenset(
     generic_logger_headers global_disable_no_log_param guardrail_name_config_map guardrails headers
     in_memory_llm_clients_cache include_cost_in_streaming_usage internal_user_budget_duration
     key_generation_settings langfuse_default_tags langsmith_batch_size llm_guard_mode local_cache
-    log_raw_request_response logging_callback_manager max_budget max_end_user_budget max_end_user_budget_id
+    log_raw_request_response logging_callback_manager
     max_fallbacks max_internal_user_budget max_ui_session_budget max_user_budget maximum_request_timeout mcp_aliases
     mcp_semantic_tool_filter model_alias_map model_cost_map_url modify_params network_mock num_retries
     num_retries_per_request openai_key openai_moderations_model_name organization overwrite_user_with_key_hash

@@ -1,22 +1,24 @@
 """Puts the settings together: the command line wins over the environment, the environment over the file."""
 
 import os
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from app.base.secret import Secret
 from app.domain.catalog import ModelEntry
 from app.domain.keys import may_be_key
+from app.domain.retention import parse_retention
 from app.providers.host_table import HOSTS, family_of
 from app.providers.hosts import Credential
-from app.providers.known_elsewhere import NOT_BUILT
 from app.settings import litellm_names
+from app.settings.alerting import check_alerting
 from app.settings.errors import SettingsError
 from app.settings.model_list import checked_base, read_entry, with_suffix_rule
-from app.settings.parsing import is_loopback, is_network, nearest_names, parse_boolean, parse_fraction, parse_integer
+from app.settings.parsing import is_loopback, is_network, nearest_names, parse_boolean, parse_integer
+from app.settings.platform_limits import LIMIT_NAMES, read_limits
+from app.settings.price_terms import read_terms
 from app.settings.settings import DEFAULT_HOME, NAMES, Name, Settings
 from app.settings.yaml_reading import Item, Problems, Reader
 
@@ -30,8 +32,13 @@ _SECTIONS = frozenset(
     }
 )  # fmt: skip
 _CLAUDE_CODE_NAMES = {"enabled": "claude_code_native_enabled", "owner_user_id": "claude_code_owner"}
-_GENERAL_NAMES = frozenset({"master_key", "database_url"})
-_LITELLM_NAMES = frozenset({"budget_exceeded_status_code", "cost_discount_config", "request_timeout", "json_logs"})
+_GENERAL_NAMES = frozenset({"master_key", "database_url", "alerting", "alert_types"})
+_LITELLM_NAMES = frozenset(
+    {
+        "budget_exceeded_status_code", "cost_discount_config", "cost_margin_config", "request_timeout", "json_logs",
+        *LIMIT_NAMES,
+    }
+)  # fmt: skip
 _DEEPEST_INCLUDE = 8
 
 
@@ -230,8 +237,9 @@ def _litellm_settings(reader: Reader, items: dict[str, Item]) -> dict[str, Any]:
     if "request_timeout" in items:
         seconds = reader.seconds(items["request_timeout"])
         values |= {} if seconds is None else {"total_timeout_s": seconds}
-    if "cost_discount_config" in items:
-        values["discounts"] = dict(_discounts(reader, items["cost_discount_config"]))
+    values |= read_limits(reader, items)
+    terms = read_terms(reader, items.get("cost_discount_config"), items.get("cost_margin_config"))
+    values |= {"price_terms": terms} if terms else {}
     return values
 
 
@@ -243,22 +251,6 @@ def _claude_code_settings(reader: Reader, items: dict[str, Item]) -> dict[str, A
         if written in items
     }
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _discounts(reader: Reader, item: Item) -> Iterator[tuple[str, Decimal]]:
-    for provider, discount in (reader.mapping(item) or {}).items():
-        text = reader.text(discount)
-        if text is None:
-            continue
-        if provider not in HOSTS and provider not in NOT_BUILT:
-            reader.problems.error(
-                discount.place, f'provider "{provider}" is not known; {nearest_names(provider, HOSTS)}'
-            )
-            continue
-        try:
-            yield provider, parse_fraction(text.strip())
-        except ValueError:
-            reader.problems.error(discount.place, f'{discount.name} is "{text}", which is not a fraction from 0 to 1')
 
 
 def _entries(reader: Reader, file: _File) -> tuple[ModelEntry, ...]:
@@ -313,7 +305,13 @@ def _check(problems: Problems, values: Mapping[str, Any]) -> None:
         for proxy in values.get("trusted_proxies", ())
         if not is_network(proxy)
     ]
+    if (keep := values.get("receipts_retention")) is not None:
+        try:
+            parse_retention(keep)
+        except ValueError as error:
+            problems.errors.append(f"KEYHOUSE_RECEIPTS_RETENTION: {error}")
     _check_open_mode(problems, values)
+    check_alerting(problems, values)
     model = values.get("model")
     if model is None:
         return

@@ -1,5 +1,6 @@
 """Reads the entries of ``model_list``, as LiteLLM writes them."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,10 +32,11 @@ _OPTION_NAMES = frozenset(name for host in HOSTS.values() for name in host.optio
 _OPTION_ALIASES = {name.replace("vertex_", "vertex_ai_"): name for name in _OPTION_NAMES if name.startswith("vertex_")}
 _BASE_NAMES = ("api_base", "base_url", "aws_bedrock_runtime_endpoint")
 _TARGET_NAMES = frozenset({"model", "custom_llm_provider"})
+_picker_name = re.compile(r"(?i:claude|anthropic)[A-Za-z0-9._:@/-]{0,240}")
 _INFO_NAMES = frozenset(
     {
         "id", "display_name", "description", "access_groups", "base_model", "mode", "max_input_tokens",
-        "max_output_tokens", "max_tokens", "discoverable", "listed", "supports_function_calling",
+        "max_output_tokens", "max_tokens", "discoverable", "listed", "supports_function_calling", "claude_code_name",
     }
 )  # fmt: skip
 
@@ -95,7 +97,7 @@ def with_suffix_rule(environ: Mapping[str, str], provider: str, api_base: str) -
 
 def _required_text(reader: Reader, item: Item, fields: dict[str, Item], name: str, prefix: str = "") -> str | None:
     if name not in fields or fields[name].is_null:
-        reader.problems.error(item.place, f"{item.name} has no {prefix}{name}")
+        reader.problems.error(item.place or prefix + name, f"{item.name or 'the model'} has no {prefix}{name}")
         return None
     text = reader.text(fields[name])
     if text is not None and not text.strip():
@@ -250,7 +252,20 @@ def _info(reader: Reader, info: dict[str, Item]) -> ModelInfo:
         max_output_tokens=limits.get("max_output_tokens") or limits.get("max_tokens"),
         listed=False not in listed,
         native_tools=reader.boolean(info["supports_function_calling"]) if "supports_function_calling" in info else None,
+        claude_code_name=_claude_code_name(reader, info["claude_code_name"]) if "claude_code_name" in info else None,
     )
+
+
+def _claude_code_name(reader: Reader, item: Item) -> str | None:
+    name = reader.text(item)
+    if name is None or _picker_name.fullmatch(name):
+        return name
+    reader.problems.error(
+        item.place,
+        f'claude_code_name "{name}" must begin with "claude" or "anthropic", which Claude Code asks of every name that '
+        "it lists, and have at most 256 letters, digits and . _ : @ / -",
+    )
+    return None
 
 
 def _prices(reader: Reader, fields: dict[str, Item]) -> dict[str, Decimal]:

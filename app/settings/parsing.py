@@ -37,10 +37,10 @@ def parse_dollars(text: str) -> Decimal:
     return dollars
 
 
-def parse_fraction(text: str) -> Decimal:
-    """From 0 to 1, both included."""
+def parse_fraction(text: str, most: int = 1) -> Decimal:
+    """From 0 to ``most``, both included."""
     fraction = _decimal(text)
-    if not 0 <= fraction <= 1:
+    if not 0 <= fraction <= most:
         raise ValueError(text)
     return fraction
 

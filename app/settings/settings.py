@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from app.base.money import NanoUSD
 from app.base.secret import Secret
+from app.domain.budgets import OnExceed
 from app.domain.catalog import ModelEntry
+from app.domain.pricing import Terms
 from app.providers.hosts import Credential
 
 Kind = Literal["text", "secret", "path", "integer", "boolean", "texts"]
@@ -22,10 +24,14 @@ class Settings:
     """``notices`` are sentences to be said once at start. Times are in whole seconds.
 
     ``model`` is the one ``provider/model`` to serve; ``demo_models`` None lists them where there is no other model;
-    ``discounts`` are fractions off by provider; ``allowed_upstreams`` are hosts and networks in CIDR form;
+    ``max_budget_nanousd`` is of all calls together, in each window of ``budget_duration``; ``max_customer_budget_…`` of
+    each customer without a budget of its own: an amount, or the id of a shared budget.
+    ``price_terms`` are discounts and margins by provider, ``*`` is any; ``allowed_upstreams`` are hosts and networks in
+    CIDR form;
     ``claude_code_native_enabled``: entries of that provider are served, each to the keys of one user: its own, or
     ``claude_code_owner``. ``open_mode``: on this machine, models are called without a key. ``trusted_proxies`` are
-    addresses and networks whose ``x-forwarded-for`` is believed, or ``*`` for all.
+    addresses and networks whose ``x-forwarded-for`` is believed, or ``*`` for all. ``alerting`` are the channels that
+    alerts take, ``alert_types`` what of them, by LiteLLM's names or ours; none is all.
     """
 
     host: str = "127.0.0.1"
@@ -47,19 +53,40 @@ class Settings:
     open_mode: bool = False
     model_list_format: Literal["auto", "anthropic"] = "auto"
     unpriced_models: Literal["charge", "refuse"] = "charge"
-    discounts: Mapping[str, Decimal] = field(default_factory=dict)
+    max_budget_nanousd: NanoUSD | None = None
+    budget_duration: str | None = None
+    max_customer_budget_nanousd: NanoUSD | None = None
+    max_customer_budget_id: str | None = None
+    price_terms: Mapping[str, Terms] = field(default_factory=dict)
     budget_exceeded_status: int | None = None
     max_body_bytes: int = 64 * MEBIBYTE
     body_timeout_s: int = 60
     ping_after_s: int = 15
     lease_s: int = 60
     admission_wait_s: int = 30
+    on_exceed: OnExceed = "finish"
+    cached_token_percent: int = 10
+    alert_check_s: int = 30
+    alerting: tuple[str, ...] = ()
+    alert_types: tuple[str, ...] = ()
+    alert_emails: tuple[str, ...] = ()
+    slack_webhook_url: Secret | None = None
+    alert_webhook_url: Secret | None = None
+    alert_webhook_secret: Secret | None = None
+    smtp_host: str | None = None
+    smtp_port: int = 587
+    smtp_username: str | None = None
+    smtp_password: Secret | None = None
+    smtp_sender: str | None = None
+    smtp_tls: bool = True
     shutdown_grace_s: int = 30
     first_byte_timeout_s: int = 600
     idle_timeout_s: int = 300
     total_timeout_s: int = 3600
     allowed_upstreams: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    receipts_retention: str | None = None
+    retention_export: Literal["required", "off"] = "required"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     notices: tuple[str, ...] = ()
@@ -112,12 +139,29 @@ NAMES: dict[str, Name] = {
         Name("ping_after_s", "integer", least=1),
         Name("lease_s", "integer", least=5, most=120),
         Name("admission_wait_s", "integer"),
+        Name("on_exceed", "text", choices=("finish", "cut")),
+        Name("cached_token_percent", "integer", most=100),
+        Name("alert_check_s", "integer", least=1, most=3600),
+        Name("alerting", "texts"),
+        Name("alert_types", "texts"),
+        Name("alert_emails", "texts"),
+        Name("slack_webhook_url", "secret", variables=("SLACK_WEBHOOK_URL",)),
+        Name("alert_webhook_url", "secret", variables=("WEBHOOK_URL",)),
+        Name("alert_webhook_secret", "secret"),
+        Name("smtp_host", "text", variables=("SMTP_HOST",)),
+        Name("smtp_port", "integer", least=1, most=_LARGEST_PORT, variables=("SMTP_PORT",)),
+        Name("smtp_username", "text", variables=("SMTP_USERNAME",)),
+        Name("smtp_password", "secret", variables=("SMTP_PASSWORD",)),
+        Name("smtp_sender", "text", variables=("SMTP_SENDER_EMAIL",)),
+        Name("smtp_tls", "boolean", variables=("SMTP_TLS",)),
         Name("shutdown_grace_s", "integer"),
         Name("first_byte_timeout_s", "integer", least=1),
         Name("idle_timeout_s", "integer", least=1),
         Name("total_timeout_s", "integer", least=1),
         Name("allowed_upstreams", "texts"),
         Name("trusted_proxies", "texts"),
+        Name("receipts_retention", "text"),
+        Name("retention_export", "text", choices=("required", "off")),
         Name("log_level", "text", choices=("debug", "info", "warning", "error")),
         Name("log_format", "text", choices=("json", "text")),
     )

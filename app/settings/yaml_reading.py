@@ -20,7 +20,10 @@ _NULL_TAG = "tag:yaml.org,2002:null"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A value in a file, with its dotted name and the line on which that name (or the list's item) stands."""
+    """A value in a file, with its dotted name and the line on which that name (or the list's item) stands.
+
+    Line 0: it stands in the body of a request, where its name is its place.
+    """
 
     name: str
     file: Path
@@ -29,11 +32,15 @@ class Item:
 
     @property
     def place(self) -> str:
-        return f"{self.file.name}, line {self.line}"
+        return f"{self.file.name}, line {self.line}" if self.line else self.name
 
     @property
     def is_null(self) -> bool:
         return self.node.tag == _NULL_TAG
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.node, yaml.MappingNode)
 
 
 class Problems:

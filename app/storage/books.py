@@ -19,8 +19,9 @@ from app.domain.spend import BudgetClaim, Receipt
 from app.domain.tenancy import owners_in
 from app.storage.postgres import aggregates
 from app.storage.postgres.aggregates import Comparison
-from app.storage.postgres.owner_spend import spend_of_owners
+from app.storage.postgres.owner_spend import spend_of_owners, spend_of_scope
 from app.storage.postgres.partitions import create_partitions
+from app.storage.postgres.retention import claim_chore
 from app.storage.redis.encoding import decode_receipt, without_nul
 from app.storage.redis.ledger import RedisLedger, StreamedReceipt, scopes_of_receipt
 
@@ -29,7 +30,7 @@ BOOK_LOCK = 0x6B68626F6F6B73
 LOCK_TIMEOUT_S = 10
 SWEEP_COUNT = 100
 
-# Column, array type; ``tags`` come as one array literal each, since unnest takes nested arrays apart.
+# Column, array type; lists come as one array literal each, since unnest takes nested arrays apart.
 COLUMNS = (
     ("request_id", "text"),
     ("attempt", "smallint"),
@@ -73,19 +74,38 @@ COLUMNS = (
     ("usage_source", "text"),
     ("status", "text"),
     ("finish_reason", "text"),
+    ("request_class", "text"),
+    ("project", "text"),
+    ("parent_agent_id", "text"),
+    ("agent_type", "text"),
+    ("prompt_id", "text"),
+    ("client", "text"),
+    ("kind", "text"),
+    ("scopes", "text"),
+    ("service_tier", "text"),
 )
+_LISTS = ("tags", "scopes")
 _NAMES = ", ".join(name for name, _ in COLUMNS)
-_VALUES = ", ".join("tags::text[]" if name == "tags" else name for name, _ in COLUMNS)
-_ARRAYS = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(COLUMNS, 1))
+_VALUES = ", ".join(f"{name}::text[]" if name in _LISTS else name for name, _ in COLUMNS)
+# The driver asks of every element of an array whether it is an array too, in Python, and twice of what is no text. So
+# numbers, which need no quotes, travel as the text of an array, and a column of nulls alone as an array of none, which
+# unnest() fills up with nulls.
+_NUMBERS = tuple(kind in ("bigint", "smallint") for _, kind in COLUMNS)
+_ARRAYS = ", ".join(
+    f"${number}::{'text::' if as_text else ''}{kind}[]"
+    for number, ((_, kind), as_text) in enumerate(zip(COLUMNS, _NUMBERS, strict=True), 1)
+)
 # A key's own sums and those of the reports move with the receipts that were really new, in the same statement.
 _INSERT = f"""
 WITH inserted AS (
-    INSERT INTO receipts ({_NAMES})
-    SELECT {_VALUES} FROM unnest({_ARRAYS}) AS batch ({_NAMES})
+    INSERT INTO receipts ({_NAMES}, posted_at)
+    SELECT {_VALUES}, CASE WHEN started_at < (SELECT max(until) FROM spend_closes) THEN now() END
+    FROM unnest({_ARRAYS}) AS batch ({_NAMES})
     ON CONFLICT (request_id, attempt, started_at) DO NOTHING
-    RETURNING request_id, attempt, {aggregates.SOURCE_COLUMNS}
-), {aggregates.steps("inserted")}, sums AS (
-    SELECT key_id, sum(cost_nanousd)::bigint AS cost_nanousd, max(started_at) AS last_active_at
+    RETURNING request_id, attempt, scopes, {aggregates.SOURCE_COLUMNS}
+), {aggregates.steps("inserted")}, {aggregates.scope_step("inserted")}, sums AS (
+    SELECT key_id, sum(cost_nanousd)::bigint AS cost_nanousd,
+        max(started_at) FILTER (WHERE kind = 'usage') AS last_active_at
     FROM inserted GROUP BY key_id
 ), touched AS (
     UPDATE keys SET
@@ -123,7 +143,7 @@ class Books:
         """Book receipts past the stream: for a process that ends while Redis is away. One booked before is dropped."""
         async with self._turn, self._locked(wait=True) as connection:
             assert connection is not None
-            await _insert(connection, [without_nul(receipt) for receipt in receipts])
+            await insert_receipts(connection, [without_nul(receipt) for receipt in receipts])
 
     async def rebuild(self, claim: BudgetClaim) -> None:
         """Set the counter of the claim's window to what the receipts of its scope add up to, and what is held."""
@@ -137,6 +157,18 @@ class Books:
             await self._ledger.rebuild(claim, booked_nanousd)
             self._log.info("counter rebuilt", counter=claim.counter, scope=claim.scope, booked_nanousd=booked_nanousd)
 
+    async def count(self, receipts: Sequence[Receipt]) -> None:
+        """Add receipts that were written into the book, past the stream, to the counters of their budgets.
+
+        The caller holds the book (``hold_book``), so that no counter is rebuilt meanwhile.
+        """
+        missed: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+        for receipt in receipts:
+            for scope in scopes_of_receipt(receipt):
+                missed[scope].append((receipt.started_at, receipt.cost.total))
+        for scope, found in missed.items():
+            await self._ledger.correct(scope, found)
+
     async def sweep_once(self) -> int:
         """Book what dead processes left behind; returns how many holds that were."""
         return await self._ledger.sweep(SWEEP_COUNT)
@@ -147,10 +179,15 @@ class Books:
             async with self._engine.begin() as connection:
                 await create_partitions(connection, at)
 
-    async def compare_sums(self, days: Sequence[date]) -> list[Comparison]:
-        """The days of UTC on which the sums of the reports are not what their receipts add up to."""
+    async def compare_sums(self, days: Sequence[date], every_s: float = 0) -> list[Comparison]:
+        """The days of UTC on which the sums of the reports are not what their receipts add up to.
+
+        None are looked at where another process has done so in the last ``every_s`` seconds.
+        """
         with _postgres_errors():
             async with self._engine.begin() as connection:
+                if every_s and not await claim_chore(connection, "compare sums", every_s):
+                    return []
                 found = [await aggregates.compare_day(connection, day) for day in days]
         return [one for one in found if not one.agrees and not one.receipts_are_gone]
 
@@ -170,7 +207,7 @@ class Books:
     async def _book(self, connection: AsyncConnection, batch: Sequence[_Read]) -> None:
         """Book a batch; one that Postgres refuses is halved until the receipt at fault stands alone."""
         try:
-            inserted = await _insert(connection, [receipt for _, receipt in batch])
+            inserted = await insert_receipts(connection, [receipt for _, receipt in batch])
         except DBAPIError as error:
             if not _is_content(error):
                 raise
@@ -246,13 +283,20 @@ async def _sum(connection: AsyncConnection, claim: BudgetClaim) -> int:
     owners = owners_in(claim.scope)
     names, owner = tuple(owners), tuple(owners.values())
     ends = (claim.start,) if claim.end is None else (claim.start, claim.end)
-    since = [(await spend_of_owners(connection, names, [(owner, end)]))[owner].window_nanousd for end in ends]
+    if "scope" in owners:
+        since = [await spend_of_scope(connection, claim.scope, end) for end in ends]
+    else:
+        since = [(await spend_of_owners(connection, names, [(owner, end)]))[owner].window_nanousd for end in ends]
     return since[0] - sum(since[1:])
 
 
-async def _insert(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:
-    """Returns which were not in the book before, by request, attempt and start."""
-    arrays = tuple(list(column) for column in zip(*map(_row, receipts), strict=True))
+async def insert_receipts(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:
+    """Of somebody who holds the book. Returns which were not in it before, by request, attempt and start."""
+    columns = zip(*map(_row, receipts), strict=True)
+    arrays = tuple(
+        _numbers_literal(column) if as_text else [] if column.count(None) == len(column) else list(column)
+        for column, as_text in zip(columns, _NUMBERS, strict=True)
+    )
     inserted = await connection.exec_driver_sql(_INSERT, arrays)
     return {tuple(row) for row in inserted.all()}
 
@@ -303,7 +347,20 @@ def _row(receipt: Receipt) -> tuple[Any, ...]:
         receipt.usage_source,
         receipt.status,
         receipt.finish_reason,
+        receipt.request_class,
+        receipt.project,
+        receipt.parent_agent_id,
+        receipt.agent_type,
+        receipt.prompt_id,
+        receipt.client,
+        receipt.kind,
+        _array_literal(receipt.scopes),
+        usage.service,
     )
+
+
+def _numbers_literal(numbers: Sequence[int | None]) -> str:
+    return "{" + ",".join(["NULL" if number is None else str(number) for number in numbers]) + "}"
 
 
 def _array_literal(texts: tuple[str, ...]) -> str:

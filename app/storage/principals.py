@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,6 +54,7 @@ class Principals:
         self._digests: dict[str, set[bytes]] = {}
         self._loads: dict[bytes, asyncio.Task[_Entry | None]] = {}
         self._changes = 0
+        self._listeners: list[Callable[[str], None]] = []
         self._failing_until = 0.0
         self._logger = get_logger()
 
@@ -76,11 +78,16 @@ class Principals:
         """Whether the digest was a key's when it was last looked up."""
         return digest in self._entries
 
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Have what is announced, here or in another process, told to a further cache; ``*`` is everything."""
+        self._listeners.append(listener)
+
     async def announce(self, name: str) -> None:
         """Tell every process that something changed that keys depend on; call after commit.
 
         ``name`` is a key's id, ``team:<id>`` (its members and their budgets too), ``user:<id>``,
-        ``organization:<id>``, ``budget:<id>`` (for one that several owners share), or ``*`` for all.
+        ``organization:<id>``, ``customer:<id>``, ``tag:<name>``, ``budget:<id>`` (for one that several owners share),
+        or ``*`` for all.
         With Redis away the others learn it when their entries age, so this does not fail.
         """
         self._drop(name)
@@ -208,6 +215,8 @@ class Principals:
 
     def _drop(self, name: str) -> None:
         self._changes += 1
+        for listener in self._listeners:
+            listener(name)
         # A key made a moment ago may have been asked for before it was.
         self._absent_until.clear()
         if name == EVERYTHING:

@@ -1,8 +1,6 @@
 """The catalogue that a configuration makes: which models there are, where they are, and what is left out."""
 
-from dataclasses import replace
-from datetime import date
-from decimal import Decimal
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,9 @@ from app.domain.catalog import Catalog, Deployment
 from app.providers.price_book import PriceBook
 from app.providers.price_table import load_table
 from app.settings import Settings, load_settings
+from app.settings.errors import SettingsError
 
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BOTH = {"ANTHROPIC_API_KEY": "sk-ant", "OPENAI_API_KEY": "sk-oai"}
 
 
@@ -44,7 +44,7 @@ def test_without_anything_the_demo_models_are_listed(book: PriceBook) -> None:
 
     assert listed(catalog) == ["demo/echo", "demo/lorem", "demo/tools", "demo/slow"]
     assert notices == []
-    assert only(catalog, "demo/echo").price.source == "demo"
+    assert only(catalog, "demo/echo").prices.source == "demo"
     assert catalog.resolve("claude-opus-4-5") is None
 
 
@@ -84,7 +84,7 @@ def test_credentials_make_any_model_of_their_provider_usable(
 
     deployment = only(catalog, asked)
     assert (deployment.provider, deployment.upstream_model) == (provider, upstream_model)
-    assert deployment.price.source == source
+    assert deployment.prices.source == source
 
 
 def test_an_allow_list_may_use_any_of_a_models_names(book: PriceBook) -> None:
@@ -114,7 +114,7 @@ def test_a_local_host_needs_no_key_and_costs_nothing(book: PriceBook) -> None:
 
     deployment = only(catalog, "hosted_vllm/meta-llama/Llama-3.1-8B")
     assert (deployment.upstream_model, deployment.api_key) == ("meta-llama/Llama-3.1-8B", None)
-    assert (deployment.price.source, deployment.price.rates.output) == ("local", 0)
+    assert (deployment.prices.source, deployment.prices.at(NOON).rates.output) == ("local", 0)
 
 
 def test_one_model_of_the_command_line_is_all_there_is(book: PriceBook) -> None:
@@ -160,9 +160,9 @@ def test_entries_of_one_name_are_one_model_with_several_deployments(book: PriceB
     assert (first.weight, second.weight) == (3, 1)
     assert (first.timeouts.first_byte_s, first.timeouts.idle_s, first.timeouts.total_s) == (20, 120, 120)
     assert (second.timeouts.first_byte_s, second.timeouts.total_s) == (600, 3600)
-    assert first.price.source == "bundled"
+    assert first.prices.source == "bundled"
     assert only(catalog, "hidden").headers == {"x-team": "a"}
-    assert only(catalog, "hidden").price.source == "config"
+    assert only(catalog, "hidden").prices.source == "config"
 
 
 def test_deployment_ids_stay_over_restarts_and_rotated_keys_and_differ(book: PriceBook, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_wildcard_lists_what_is_known_and_serves_the_rest(book: PriceBook, tmp
     assert "anthropic/claude-sonnet-4-5" in listed(catalog)
     assert only(catalog, "anthropic/claude-opus-4-5").api_key == Secret("sk-own")
     assert only(catalog, "anthropic/claude-new-1").upstream_model == "claude-new-1"
-    assert only(catalog, "anthropic/claude-new-1").price.source == "fallback"
+    assert only(catalog, "anthropic/claude-new-1").prices.source == "fallback"
     assert catalog.resolve("openai/gpt-5") is None
 
 
@@ -263,10 +263,51 @@ def test_a_list_of_providers_that_are_not_built_yet_is_still_a_list(book: PriceB
     assert catalog.resolve("claude-opus-4-5") is None
 
 
-def test_discounts_reach_written_and_filled_in_prices(book: PriceBook, tmp_path: Path) -> None:
-    settings = replace(settings_of(tmp_path, FILE, BOTH), discounts={"openai": Decimal("0.5")})
-    catalog, _ = build_catalog(settings, book)
-    environment, _ = build_catalog(replace(load_settings(BOTH, {}), discounts={"openai": Decimal("0.5")}), book)
+def test_claude_codes_picker_may_show_a_model_by_a_name_of_the_operators_own(book: PriceBook, tmp_path: Path) -> None:
+    text = """
+model_list:
+  - model_name: gpt-5
+    litellm_params: {model: openai/gpt-5, api_key: k}
+    model_info: {claude_code_name: claude-fast, mode: chat}
+  - model_name: gpt-5-mini
+    litellm_params: {model: openai/gpt-5-mini, api_key: k}
+    model_info: {claude_code_name: claude-fast}
+  - model_name: o3
+    litellm_params: {model: openai/o3, api_key: k}
+    model_info: {claude_code_name: claude-sonnet-4-6}
+  - model_name: claude-sonnet-4-6
+    litellm_params: {model: anthropic/claude-sonnet-4-6, api_key: k}
+  - model_name: "deepseek/*"
+    litellm_params: {model: "deepseek/*", api_key: k}
+    model_info: {claude_code_name: claude-deep}
+  - model_name: text-embedding-3-small
+    litellm_params: {model: openai/text-embedding-3-small, api_key: k}
+"""
+    catalog, notices = build_catalog(settings_of(tmp_path, text), book)
 
-    assert only(catalog, "hidden").price.rates.input == 500_000_000
-    assert only(environment, "openai/gpt-4o-2024-05-13").price.rates.input == 2_500_000_000
+    assert catalog.resolve("claude-fast") is catalog.resolve("gpt-5")
+    assert only(catalog, "claude-sonnet-4-6").provider == "anthropic"
+    assert catalog.resolve("claude-deep") is None
+    told = [notice.partition("claude_code_name ")[2] for notice in notices]
+    assert told == [
+        '"claude-fast" of model "gpt-5-mini" is not used: it is that of model "gpt-5" too; choose another',
+        '"claude-sonnet-4-6" of model "o3" is not used: there is a model of that name; choose another',
+        '"claude-deep" of model "deepseek/*" is not used: it is the name of one model, not of a wildcard; '
+        "choose another",
+    ]
+    windows = {model.name: model.max_input_tokens for model in catalog.models if model.name in {"gpt-5", "o3"}}
+    assert windows == {"gpt-5": 400_000, "o3": 200_000}
+    writers = {model.name for model in catalog.models if model.generates_text}
+    assert "text-embedding-3-small" not in writers
+    assert {"gpt-5", "o3", "claude-sonnet-4-6"} <= writers
+
+
+def test_a_picker_name_that_claude_code_would_not_list_is_an_error(tmp_path: Path) -> None:
+    text = """
+model_list:
+  - model_name: gpt-5
+    litellm_params: {model: openai/gpt-5, api_key: k}
+    model_info: {claude_code_name: fast}
+"""
+    with pytest.raises(SettingsError, match='line 5: claude_code_name "fast" must begin with "claude" or "anthropic"'):
+        settings_of(tmp_path, text)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.actor import Actor
+from app.admin.budget_terms import BudgetTerms
 from app.admin.key_terms import KeyTerms
 from app.admin.keys import Keys
 from app.base.errors import Unprocessable
@@ -58,9 +59,9 @@ async def test_a_key_whose_audit_line_cannot_be_written_is_not_made(engine: Asyn
 
 
 async def test_a_refused_update_changes_nothing_of_the_key(keys: Keys) -> None:
-    issued = await keys.generate(KeyTerms(requests_per_minute=1), ADMIN)
+    issued = await keys.generate(KeyTerms(limits={"requests_per_minute": 1}), ADMIN)
     with pytest.raises(Unprocessable):
-        await keys.update(issued.secret, KeyTerms(requests_per_minute=2, team_id="team_none"), ADMIN)
+        await keys.update(issued.secret, KeyTerms(limits={"requests_per_minute": 2}, team_id="team_none"), ADMIN)
     view = await keys.update(issued.secret, KeyTerms(), ADMIN)
     assert view.key.requests_per_minute == 1
 
@@ -68,11 +69,11 @@ async def test_a_refused_update_changes_nothing_of_the_key(keys: Keys) -> None:
 async def test_changes_at_the_same_time_all_count(keys: Keys) -> None:
     issued = await keys.generate(KeyTerms(), ADMIN)
     changes = (
-        KeyTerms(requests_per_minute=1),
-        KeyTerms(tokens_per_minute=2),
-        KeyTerms(max_parallel_requests=3),
-        KeyTerms(limit_nanousd=4),
-        KeyTerms(budget_duration=Duration(1, "d")),
+        KeyTerms(limits={"requests_per_minute": 1}),
+        KeyTerms(limits={"tokens_per_minute": 2}),
+        KeyTerms(limits={"max_parallel_requests": 3}),
+        KeyTerms(budget=BudgetTerms(limit_nanousd=4)),
+        KeyTerms(budget=BudgetTerms(duration=Duration(1, "d"))),
     )
     await asyncio.gather(*(keys.update(issued.secret, terms, ADMIN) for terms in changes))
     key = (await keys.update(issued.secret, KeyTerms(), ADMIN)).key
@@ -86,16 +87,15 @@ async def test_a_user_is_made_when_first_named_and_once(engine: AsyncEngine, key
 
 
 async def test_a_window_without_limit_refuses_nothing_until_the_limit_comes(keys: Keys, principals: Principals) -> None:
-    issued = await keys.generate(KeyTerms(budget_duration=Duration(1, "d")), ADMIN)
+    issued = await keys.generate(KeyTerms(budget=BudgetTerms(duration=Duration(1, "d"))), ADMIN)
     digest = digest_key(PEPPER, issued.secret)
     unlimited = await principals.find(digest)
     assert unlimited is not None
-    assert unlimited.key.budget is None
-    view = await keys.update(issued.secret, KeyTerms(limit_nanousd=7), ADMIN)
+    assert unlimited.key.budgets == ()
+    view = await keys.update(issued.secret, KeyTerms(budget=BudgetTerms(limit_nanousd=7)), ADMIN)
     limited = await principals.find(digest)
     assert limited is not None
-    budget = limited.key.budget
-    assert budget is not None
+    (budget,) = limited.key.budgets
     assert (budget.limit_nanousd, budget.duration) == (7, Duration(1, "d"))
     assert budget.anchor == view.key.created_at
     assert budget.counting_since > view.key.created_at

@@ -1,9 +1,11 @@
 """The admin and finance routes on real stores, and a client at their door."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import httpx
@@ -14,15 +16,30 @@ from redis.asyncio import Redis
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.api.admin.routes import admin_dependencies, admin_routes
+from app.admin.live_catalog import CHANNEL, LiveCatalog
+from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
+from app.api.admin.routes import Shared, admin_dependencies, admin_routes
 from app.api.errors import error_handler
 from app.base.ids import new_id
+from app.base.secret import Secret
+from app.domain.catalog import ModelEntry, ModelInfo
 from app.protocols.registry import all_codecs
+from app.providers.egress import Egress
+from app.providers.hosts import Credential
+from app.providers.price_book import PriceBook
+from app.providers.prices import LivePrices
+from app.settings import Settings
+from app.settings.model_bodies import read_model
+from app.storage.books import Books
 from app.storage.postgres import tables
 from app.storage.postgres.aggregates import rebuild_day
+from app.storage.postgres.credentials import CredentialCipher
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
 from app.storage.principals import Principals
+from app.storage.redis.announcements import Announcements
+from app.storage.redis.client import script_runner
+from app.storage.redis.ledger import RedisLedger
 
 MASTER_KEY = "sk-master-of-the-tests-1234567890"
 PEPPER = b"pepper of the tests"
@@ -97,15 +114,50 @@ def _answer(response: httpx.Response) -> Answer:
     return Answer(response.status_code, response.headers, response.text)
 
 
+def live_catalog(engine: AsyncEngine, redis: Redis) -> LiveCatalog:
+    """Of a file with one model, ``file-claude``, whose key only the file knows."""
+    entry = ModelEntry(
+        "file-claude", "anthropic", "claude-sonnet-4-5", "config.yaml, line 2", api_key=Secret("sk-ant-of-the-file"),
+        info=ModelInfo(deployment_id="of-the-file", access_groups=("of-the-file",)),
+    )  # fmt: skip
+    credentials = {"openai": Credential(api_key=Secret("sk-of-the-environment"))}
+    settings = Settings(model_entries=(entry,), has_model_list=True, credentials=credentials)
+    announcements = Announcements(redis, CHANNEL)
+    return LiveCatalog(settings, _price_book(), engine, announcements, CredentialCipher(PEPPER), read_model)
+
+
+@cache
+def _price_book() -> PriceBook:
+    return PriceBook.load(None)
+
+
+async def _resolve(host: str, port: int) -> Sequence[str]:
+    """No test asks a name server: what ends in ``.internal.example`` lies in a private network, the rest does not."""
+    return ["10.0.0.7"] if host.endswith(".internal.example") else ["93.184.215.14"]
+
+
 @pytest.fixture
 async def admin_door(database_url: str, redis_url: str) -> AsyncIterator[Door]:
+    async with admin_door_of(database_url, redis_url) as door:
+        yield door
+
+
+@asynccontextmanager
+async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door]:
     await upgrade(database_url)
     engine = create_engine(database_url)
     redis = Redis.from_url(redis_url)
     principals = Principals(engine, redis, PEPPER)
+    egress = Egress(resolve=_resolve)
+    catalog = live_catalog(engine, redis)
+    await catalog.refresh()
+    scripts = script_runner(redis_url)
+    books = Books(engine, RedisLedger(scripts))
+    keeper = PriceKeeper(LivePrices(), engine, Announcements(redis, PRICE_CHANNEL))
+    await keeper.refresh()
     app = Litestar(
         route_handlers=admin_routes(),
-        dependencies=admin_dependencies(engine, principals, MASTER_KEY),
+        dependencies=admin_dependencies(engine, principals, MASTER_KEY, Shared(catalog, keeper, books), egress),
         exception_handlers={Exception: error_handler(all_codecs())},
         logging_config=None,
     )
@@ -113,5 +165,6 @@ async def admin_door(database_url: str, redis_url: str) -> AsyncIterator[Door]:
     transport = httpx.ASGITransport(door, raise_app_exceptions=False, client=("203.0.113.9", 4711))
     async with httpx.AsyncClient(transport=transport, base_url="http://keyhouse.test") as client:
         yield Door(engine, principals, client)
+    await scripts.close()
     await redis.aclose()
     await engine.dispose()

@@ -7,10 +7,11 @@ from typing import Any, get_args
 
 import pytest
 from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.api.admin.routes import admin_dependencies, admin_routes
+from app.api.admin.routes import Shared, admin_dependencies, admin_routes
 from app.base.ids import new_id
 from app.domain.roles import ACTIONS, RULES, Role, is_public, rule_for
 from app.storage.postgres import tables
@@ -19,16 +20,21 @@ from tests.api.support import Answer, Door
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
+def bare_app() -> Litestar:
+    """The admin and finance routes on nothing."""
+    nothing: Any = type("Nothing", (), {"pepper": b"none", "current": None})()
+    shared = Shared(nothing, nothing, nothing)
+    return Litestar(
+        route_handlers=admin_routes(),
+        dependencies=admin_dependencies(nothing, nothing, "sk-nothing", shared, nothing),
+        openapi_config=OpenAPIConfig(title="Keyhouse", version="0", path="/docs"),
+    )
+
+
 def route_table() -> list[tuple[str, str]]:
     """Method and path of every route that is not open to all."""
-    nothing: Any = type("Nothing", (), {"pepper": b"none"})()
-    app = Litestar(
-        route_handlers=admin_routes(),
-        dependencies=admin_dependencies(nothing, nothing, "sk-nothing"),
-        openapi_config=None,
-    )
     found = []
-    for route in app.routes:
+    for route in bare_app().routes:
         methods: set[str] = set(getattr(route, "methods", ())) - {"OPTIONS", "HEAD"}
         found += [(method, route.path_format) for method in sorted(methods)]
     return sorted(route for route in found if not is_public(route[1]))
@@ -53,7 +59,10 @@ def test_the_rules_name_actions_that_there_are_and_each_action_says_what_each_ro
 
 NARROW = ("organization", "team", "own")
 KEEP_TO_THE_TENANT_THEMSELVES = (
-    "/key/", "/spend/logs", "/user/daily/", "/team/daily/", "/organization/daily/",
+    "/key/", "/api/v1/key", "/spend/", "/global/",
+    *(f"/{kind}/daily/" for kind in ("user", "team", "organization", "customer", "end_user", "tag", "agent")),
+    *(f"/{kind}/spend/" for kind in ("user", "team", "organization")),
+    "/model/info", "/v1/model/info", "/v2/model/info", "/model_group/info",
 )  # fmt: skip
 """Their handlers are told the tenant; of other routes, those who see less than everything must name whose rows."""
 MAY_BE_CALLED_TWICE = ("/team/update", "/team/block", "/team/unblock")
@@ -188,7 +197,7 @@ async def test_the_keys_that_a_role_reaches_are_served_and_those_of_others_do_no
 ) -> None:
     for method, path in ROUTES:
         reached = reach(method, path, role)
-        if not path.startswith("/key/") or reached == "nothing":
+        if not path.startswith("/key/") or is_report(method, path) or reached == "nothing":
             continue
         own = await world.key_of(world.ours, role)
         answer = await world.call(role, method, *key_request(path, own, world.ours))
@@ -259,16 +268,53 @@ async def test_the_log_shows_each_role_its_rows(world: World) -> None:
         by_day = await world.call(role, "GET", "/spend/logs", day, None)
         assert (other in by_day.text) == (foreign in seen.get(role, set()))
         assert (key in by_day.text) == (mine in seen.get(role, set()))
-        for kind in ("user", "team", "organization"):
-            daily = await world.call(role, "GET", f"/{kind}/daily/activity", day, None)
-            assert daily.status == (200 if role in seen else 403)
-            assert (other in daily.text) == (foreign in seen.get(role, set()))
-            assert (key in daily.text) == (mine in seen.get(role, set()))
     everything = {mine, foreign}
     assert seen == {
         "proxy_admin": everything, "proxy_admin_viewer": everything, "org_admin": {mine}, "team_admin": {mine},
         "internal_user": {mine}, "internal_user_viewer": set(),
     }  # fmt: skip
+
+
+def is_report(method: str, path: str) -> bool:
+    rule = rule_for(method, path)
+    return method == "GET" and rule is not None and rule.action in ("spend.logs", "spend.reports")
+
+
+REPORTS = [path for method, path in ROUTES if is_report(method, path) and "{" not in path]
+
+
+@pytest.mark.services
+async def test_a_report_of_any_kind_adds_up_the_rows_of_the_caller_alone(world: World) -> None:
+    """Told by the amounts: each tenant has spent a number of its own."""
+    key, other = await world.key_of(world.ours, "internal_user"), await world.key_of(world.theirs, None)
+    at, mark = datetime.now(UTC), new_id("x")
+    ours = {"team_id": world.ours.team_id, "organization_id": world.ours.organization_id, "session_id": mark}
+    theirs = {"team_id": world.theirs.team_id, "organization_id": world.theirs.organization_id, "session_id": mark}
+    owner = {"user_id": user_of("internal_user"), "customer_id": mark, "tags": [mark]}
+    await world.door.book(key, at, 1_234_567, **ours, **owner)
+    await world.door.book(other, at, 7_654_321_000_000, **theirs, customer_id=mark, tags=[mark], user_id="somebody")
+    days = {"start_date": f"{at:%Y-%m-%d}", "end_date": f"{at:%Y-%m-%d}"}
+    assert len(REPORTS) > 20
+    for path in REPORTS:
+        query = {} if path == "/global/spend" else days
+        if path == "/spend/report":
+            query = {**days, "group_by": "key,user,team,organization,customer,tag,session"}
+        for role in ROLES:
+            answer = await world.call(role, "GET", path, query, None)
+            if role == "auditor":
+                assert answer.status == 403, path
+                continue
+            assert answer.status == 200, f"{path} for {role}: {answer.text}"
+            if role in ("proxy_admin", "proxy_admin_viewer"):
+                continue
+            for foreign in (other, world.theirs.team_id, world.theirs.organization_id, "7654.321"):
+                assert foreign not in answer.text, f"{path} for {role}"
+        narrow = await world.call("internal_user", "GET", path, query, None)
+        assert ("0.0012345" in narrow.text) or path in WITHOUT_MONEY, f"{path}: {narrow.text}"
+
+
+WITHOUT_MONEY = ("/global/activity", "/global/activity/model", "/global/spend", "/global/spend/all_tag_names")
+"""Or with that of all time."""
 
 
 @pytest.mark.services

@@ -64,8 +64,18 @@ def gateway(
     upstream: RecordingUpstream, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
     folder: Path = tmp_path_factory.mktemp("gateway")
-    (folder / "config.yaml").write_text(CONFIG + EVERY_HOST % {"upstream": upstream.base_url})
-    process = GatewayProcess(
+    process = make_gateway(folder, upstream, CONFIG + EVERY_HOST, database_url, redis_url)
+    process.start()
+    yield process
+    process.stop()
+
+
+def make_gateway(
+    folder: Path, upstream: RecordingUpstream, config: str, database_url: str, redis_url: str, **environment: str
+) -> GatewayProcess:
+    """Not started yet; each host of ``config`` is the recording upstream."""
+    (folder / "config.yaml").write_text(config % {"upstream": upstream.base_url})
+    return GatewayProcess(
         folder / "home",
         {
             "DATABASE_URL": database_url,
@@ -74,13 +84,12 @@ def gateway(
             "ANTHROPIC_API_BASE": upstream.base_url,
             **{f"{host}_API_KEY": PROVIDER_KEY for host in ("OPENAI", "GEMINI", "DEEPSEEK", "OPENROUTER")},
             "OPENAI_API_BASE": f"{upstream.base_url}/v1",
+            "KEYHOUSE_ALLOWED_UPSTREAMS": "127.0.0.1/32",
+            **environment,
         },
         "--config",
         str(folder / "config.yaml"),
     )
-    process.start()
-    yield process
-    process.stop()
 
 
 @pytest.fixture

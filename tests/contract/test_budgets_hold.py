@@ -4,11 +4,9 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
-from app.base.ids import new_id
 from tests.fakes.bill import BillEntry
 from tests.fakes.gateway_process import Admin, GatewayProcess
 from tests.fakes.script import Script
@@ -59,61 +57,6 @@ async def test_two_hundred_streams_at_once_spend_the_budget_of_twenty_and_no_mor
         assert headers["x-should-retry"] == "false"
     rows = await admin.receipts(key, len(served))
     assert sum(Decimal(str(row["spend"])) for row in rows) == billed
-
-
-async def with_budget(database_url: str, level: str, nano_usd: int) -> list[str]:
-    """Four teams of one organization; the budget is the first team's, or the organization's. Returns the team ids."""
-    mark, names = new_id("team"), [new_id("team") for _ in range(4)]
-    insert_team = (
-        "INSERT INTO teams (team_id, team_alias, organization_id, budget_id, created_by, updated_by) "
-        "VALUES ($1, 'research', $2, $3, 'tests', 'tests')"
-    )
-    connection = await asyncpg.connect(database_url)
-    await connection.execute(
-        "INSERT INTO budgets (budget_id, limit_nanousd, anchor, counting_since) VALUES ($1, $2, now(), now())",
-        mark,
-        nano_usd,
-    )
-    await connection.execute(
-        "INSERT INTO organizations (organization_id, organization_alias, budget_id) VALUES ($1, 'acme', $2)",
-        mark,
-        mark if level == "organization" else None,
-    )
-    for number, name in enumerate(names):
-        await connection.execute(insert_team, name, mark, mark if level == "team" and number == 0 else None)
-    await connection.close()
-    return names if level == "organization" else names[:1]
-
-
-@pytest.mark.parametrize("level", ["team", "organization"])
-async def test_two_hundred_streams_of_twenty_keys_spend_the_budget_of_their_level_and_no_more(
-    gateway: GatewayProcess, admin: Admin, upstream: RecordingUpstream, database_url: str, level: str
-) -> None:
-    upstream.default = Script(events=20, input_tokens=100, output_tokens=200, delay_ms=5)
-    one_usd = 100 * INPUT_USD + 200 * OUTPUT_USD
-    teams = await with_budget(database_url, level, int(20 * one_usd * 10**9))
-    keys = [await admin.generate(team_id=teams[number % len(teams)]) for number in range(20)]
-    billed_before = len(upstream.bill.entries)
-    limits = httpx.Limits(max_connections=200)
-    async with httpx.AsyncClient(base_url=gateway.base_url, limits=limits, timeout=60, trust_env=False) as client:
-        answers = await asyncio.gather(*(stream(client, keys[number % 20], 400) for number in range(200)))
-
-    served = [number for number, (status, _, _) in enumerate(answers) if status == 200]
-    billed = billed_usd(upstream.bill.entries[billed_before:])
-    assert billed <= 21 * one_usd
-    assert len(served) >= 20
-    title = {"team": 'team \\"research\\"', "organization": 'organization \\"acme\\"'}[level]
-    for status, body, headers in answers:
-        if status != 200:
-            assert status == 429
-            assert b'"billing_error"' in body
-            assert title in body.decode()
-            assert headers["x-should-retry"] == "false"
-    spent = Decimal(0)
-    for index, key in enumerate(keys):
-        rows = await admin.receipts(key, sum(number % 20 == index for number in served))
-        spent += sum(Decimal(str(row["spend"])) for row in rows)
-    assert spent == billed
 
 
 async def test_a_spent_budget_works_again_after_its_duration(

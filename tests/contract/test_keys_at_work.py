@@ -51,7 +51,10 @@ async def test_tokens_a_minute_are_those_that_the_provider_counted(
     client: httpx.AsyncClient, admin: Admin, upstream: RecordingUpstream
 ) -> None:
     upstream.default = Script(input_tokens=10, output_tokens=10)
-    key = await admin.generate(tpm_limit=1000)
+    # What is held for a call is learned of the last 64 of its kind: until they are alike, so are no two holds.
+    warm, key = await admin.generate(), await admin.generate(tpm_limit=1000)
+    for _ in range(64):
+        await ask(client, warm)
     first = await ask(client, key)
     second = await ask(client, key)
     spent = int(first.headers["anthropic-ratelimit-tokens-remaining"]) - int(

@@ -6,7 +6,7 @@ from typing import Any
 from app.base.ids import DeploymentId, KeyId, TeamId
 from app.domain.catalog import Deployment, Model
 from app.domain.keys import VirtualKey
-from app.domain.pricing import PriceSheet, Rates
+from app.domain.pricing import PriceSheet, Rates, always
 from app.domain.teams import Team
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -16,7 +16,7 @@ def flat_rates(rate: int) -> Rates:
     return Rates(rate, rate, rate, rate, rate, rate, rate, rate, rate, rate)
 
 
-FREE = PriceSheet("test:0", "config", flat_rates(0))
+FREE = always(PriceSheet("test:0", "config", flat_rates(0)))
 
 
 def deployment(upstream_model: str, provider: str = "anthropic", **fields: Any) -> Deployment:
@@ -27,7 +27,7 @@ def deployment(upstream_model: str, provider: str = "anthropic", **fields: Any) 
             "upstream_model": upstream_model,
             "api_base": "https://upstream.test",
             "api_key": None,
-            "price": FREE,
+            "prices": FREE,
         }
         | fields
     )

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.catalog import Catalog, undated
-from app.domain.pricing import PriceSheet
-from tests.domain.records import FREE, deployment, flat_rates, model
+from app.domain.pricing import PriceSchedule, PriceSheet, always
+from tests.domain.records import EPOCH, FREE, deployment, flat_rates, model
 
 
-def priced(provider: str, upstream_model: str) -> PriceSheet:
-    return PriceSheet(f"{provider}:{upstream_model}", "bundled", flat_rates(1))
+def priced(provider: str, upstream_model: str) -> PriceSchedule:
+    return always(PriceSheet(f"{provider}:{upstream_model}", "bundled", flat_rates(1)))
 
 
-CLAUDE_ANY = model("claude-*", deployment("claude-*", price=priced("any", "*")), listed=False)
-ANTHROPIC_ANY = model("anthropic/*", deployment("*", price=priced("any", "*")), listed=False)
+CLAUDE_ANY = model("claude-*", deployment("claude-*", prices=priced("any", "*")), listed=False)
+ANTHROPIC_ANY = model("anthropic/*", deployment("*", prices=priced("any", "*")), listed=False)
 
 
 def test_a_name_is_found_exactly_before_anything_else() -> None:
@@ -49,18 +49,18 @@ def test_a_wildcard_is_filled_in_and_priced_for_the_model_that_is_meant() -> Non
     assert found is not None
     assert found.name == "anthropic/claude-opus-4-5-20251101"
     assert found.deployments[0].upstream_model == "claude-opus-4-5-20251101"
-    assert found.deployments[0].price.version == "anthropic:claude-opus-4-5-20251101"
+    assert found.deployments[0].prices.at(EPOCH).version == "anthropic:claude-opus-4-5-20251101"
     assert set(found.names) >= {"claude-opus-4-5", "anthropic/claude-opus-4-5", "claude-opus-4-5-20251101"}
     assert catalog.resolve("anthropic/claude-opus-4-5-20251101") is found
 
 
 def test_a_wildcard_with_a_price_of_its_own_keeps_it() -> None:
-    catalog = Catalog((model("team/*", deployment("*", price=FREE)),), price_of=priced)
+    catalog = Catalog((model("team/*", deployment("*", prices=FREE)),), price_of=priced)
 
     found = catalog.resolve("team/claude-x")
 
     assert found is not None
-    assert found.deployments[0].price is FREE
+    assert found.deployments[0].prices is FREE
 
 
 def test_a_renamed_wildcard_lends_no_other_name_to_allow_lists() -> None:

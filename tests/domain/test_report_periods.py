@@ -1,13 +1,27 @@
 """Periods leave no gap and do not overlap, whatever clocks do, and are made of whole buckets."""
 
 import zoneinfo
+from bisect import bisect_right
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.report_periods import DAY_S, HOUR_S, QUARTER_S, Interval, Period, Piece, ceiling, cut, list_periods
+from app.domain.report_periods import (
+    DAY_S,
+    HOUR_S,
+    QUARTER_S,
+    Interval,
+    Period,
+    Piece,
+    ceiling,
+    cut,
+    list_periods,
+    nearest_midnight,
+    pieces_of,
+)
 
 ZONES = st.sampled_from(sorted(zoneinfo.available_timezones())).map(zoneinfo.ZoneInfo)
 DAYS = st.dates(date(2000, 1, 1), date(2035, 1, 1))
@@ -37,6 +51,32 @@ def test_periods_follow_on_one_another_and_their_pieces_cover_them(
         assert ceiling(piece.end, piece.grain_s) == piece.end
         inside = {edge for edge in edges if piece.start < edge < piece.end}
         assert all(ceiling(edge, piece.grain_s) == edge for edge in inside)
+
+
+@given(zone=ZONES, first=DAYS, ahead=st.integers(0, 40), interval=INTERVALS, minutes=st.integers(-2_000, 43 * 1_440))
+@example(zone=zoneinfo.ZoneInfo("Europe/Berlin"), first=date(2026, 3, 28), ahead=3, interval="day", minutes=1_440)
+@example(zone=zoneinfo.ZoneInfo("Asia/Kolkata"), first=date(2026, 3, 28), ahead=3, interval="day", minutes=1_120)
+def test_a_call_counts_once_in_its_period_whichever_buckets_are_read(
+    zone: zoneinfo.ZoneInfo, first: date, ahead: int, interval: Interval, minutes: int
+) -> None:
+    at = datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(minutes=minutes)
+    periods = list_periods(first, first + timedelta(days=ahead), zone, interval)
+    counted: Counter[int] = Counter()
+    for piece in pieces_of(periods):
+        if piece.start <= at < piece.end:
+            starts = [nearest_midnight(one.start) if piece.rounded else one.start for one in periods]
+            bucket = at - (at - piece.start) % timedelta(seconds=piece.grain_s)
+            counted[bisect_right(starts, bucket) - 1] += 1 if piece.is_added else -1
+    true = [place for place, one in enumerate(periods) if one.start <= at < one.end]
+    assert [place for place, count in counted.items() if count] == true
+    assert all(count in (0, 1) for count in counted.values())
+
+
+def test_days_east_and_west_of_utc_are_read_from_days_and_a_few_hours() -> None:
+    for name in ("Europe/Berlin", "America/New_York", "Asia/Kolkata"):
+        pieces = pieces_of(list_periods(date(2026, 7, 1), date(2026, 7, 30), zoneinfo.ZoneInfo(name), "day"))
+        hours = sum((piece.end - piece.start).total_seconds() / 3600 for piece in pieces if piece.grain_s != DAY_S)
+        assert hours < 30 * 24 / 2
 
 
 @given(zone=ZONES, minutes=st.integers(0, 35 * 366 * 1_440))

@@ -130,7 +130,7 @@ def _first_output_tokens(script: Script) -> int:
 
 
 def _stop_reason(script: Script) -> str:
-    return script.stop_reason or ("tool_use" if script.tools else "end_turn")
+    return script.stop_reason or ("tool_use" if script.tool_calls else "end_turn")
 
 
 def _tool_name(body: dict[str, Any]) -> str:
@@ -157,7 +157,7 @@ def _empty_block(piece: Piece, body: dict[str, Any]) -> dict[str, Any]:
             return {"type": "text", "text": ""}
         case "tool":
             identity = {"type": "tool_use", "id": f"toolu_01Fake{piece.tool:04d}"}
-            return identity | {"name": _tool_name(body), "input": {}}
+            return identity | {"name": piece.call or _tool_name(body), "input": {}}
 
 
 def _delta(piece: Piece) -> dict[str, Any]:
@@ -191,10 +191,19 @@ def _stream(script: Script, body: dict[str, Any], request_id: str) -> list[Frame
     delta: dict[str, Any] = {"stop_reason": _stop_reason(script), "stop_sequence": None}
     if script.unknown:
         delta["safeguard_results"] = {"verdict": "pass", "score": 0.5}
+    elif "safeguards" in body:
+        delta["safeguard_results"] = _verdicts(script)
     total = total_output_tokens(script)
     frames.append(Frame(_event("message_delta", {"delta": delta, "usage": _final_usage(script)}), total, "all"))
     frames.append(Frame(_event("message_stop", {}), total, "all"))
     return frames
+
+
+def _verdicts(script: Script) -> list[dict[str, Any]]:
+    """What a client in auto mode asks for: whether each call of this answer may run unasked."""
+    verdict = {"type": "evaluated", "outcome": "not_flagged"}
+    uses = {f"toolu_01Fake{tool:04d}": verdict for tool in range(script.tool_calls)}
+    return [{"type": "dangerous_tool_use", "status": {"type": "available", "tool_uses": uses}}]
 
 
 def _interludes(script: Script, tokens: int) -> list[Frame]:

@@ -55,6 +55,7 @@ class GatewayProcess:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
@@ -81,7 +82,7 @@ class GatewayProcess:
     def kill(self) -> None:
         """SIGKILL: nothing of it runs any more when this returns."""
         if self.process is not None and self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # several workers are processes of their own
             self.process.wait(timeout=10)
 
 

@@ -78,7 +78,7 @@ def _part(piece: Piece, body: dict[str, Any]) -> dict[str, Any]:
         case "text":
             return {"text": piece.text}
         case "tool":
-            call = {"functionCall": {"name": _tool_name(body), "args": json.loads(piece.text)}}
+            call = {"functionCall": {"name": piece.call or _tool_name(body), "args": json.loads(piece.text)}}
             return {**call, "thoughtSignature": SIGNATURE} if piece.tool == 0 else call
 
 

@@ -83,7 +83,7 @@ def _said(chat: bool, text: str, thinking: str, calls: list[dict[str, Any]]) -> 
 
 def _call(piece: Piece, body: dict[str, Any]) -> dict[str, Any]:
     tools = body.get("tools") or []
-    name = tools[0]["function"]["name"] if tools else "get_weather"
+    name = piece.call or (tools[0]["function"]["name"] if tools else "get_weather")
     return {"function": {"name": name, "arguments": json.loads(piece.text)}}
 
 

@@ -120,13 +120,13 @@ def _usage(script: Script) -> dict[str, Any]:
 
 
 def _finish_reason(script: Script) -> str:
-    return script.stop_reason or ("tool_calls" if script.tools else "stop")
+    return script.stop_reason or ("tool_calls" if script.tool_calls else "stop")
 
 
 def _tool_call(piece: Piece, body: dict[str, Any]) -> dict[str, Any]:
     tools = body.get("tools")
     functions = [tool["function"] for tool in tools if "function" in tool] if isinstance(tools, list) else []
-    name = functions[0]["name"] if functions else "get_weather"
+    name = piece.call or (functions[0]["name"] if functions else "get_weather")
     return {
         "id": f"call_Fake{piece.tool:04d}",
         "type": "function",

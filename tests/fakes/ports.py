@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from app.base.errors import StorageUnavailable, UpstreamBroken
 from app.domain.access import Principal
 from app.domain.catalog import Catalog
-from app.domain.spend import Admitted, Claim, Receipt, Refused
+from app.domain.spend import Admitted, BudgetStanding, Claim, Growth, Receipt, Refused
 from app.providers.provider import Header, UpstreamReply, UpstreamRequest
 
 
@@ -47,11 +47,17 @@ class NotingLedger:
     settled: list[Receipt] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     renewed: list[tuple[str, Receipt | None]] = field(default_factory=list)
+    grown: list[Sequence[Growth]] = field(default_factory=list)
+    growth_refused: BudgetStanding | None = None
     failures: int = 0
 
     async def reserve(self, claim: Claim) -> Admitted | Refused:
         self.claims.append(claim)
         return self.outcomes.pop(0) if self.outcomes else Admitted(None, None, ())
+
+    async def grow(self, request_id: str, growths: Sequence[Growth]) -> tuple[int, ...] | BudgetStanding | None:
+        self.grown.append(growths)
+        return self.growth_refused or tuple(growth.wanted_nanousd for growth in growths)
 
     async def settle(self, receipt: Receipt, tokens: int) -> bool:
         if self.failures:

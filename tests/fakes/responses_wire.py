@@ -88,7 +88,7 @@ def _item(number: int, piece: Piece, body: dict[str, Any], script: Script) -> di
                 "type": "function_call",
                 "status": "completed",
                 "call_id": f"call_Fake{piece.tool:04d}",
-                "name": tools[0]["name"] if tools else "get_weather",
+                "name": piece.call or (tools[0]["name"] if tools else "get_weather"),
                 "arguments": piece.text,
             }
 

@@ -22,6 +22,8 @@ class Script:
     unicode: bool = False  # text, not given above, of multi-byte characters
     thinking: bool = False
     tools: int = 0  # tool calls after the text
+    call: str | None = None  # the tool that is called; else the first that the request offers
+    input: str | None = None  # its arguments as JSON (in a prompt: without spaces); else TOOL_INPUT
     pings: bool = True  # `ping` events (Anthropic), comment lines (OpenAI)
     unknown: bool = False  # events and fields that no public page describes
     stop_reason: str | None = None
@@ -50,6 +52,10 @@ class Script:
     reset: bool = False  # the cut is a RST
     split: int = 0  # writes of so many bytes; 0 = one write for each event
 
+    @property
+    def tool_calls(self) -> int:
+        return self.tools or int(self.call is not None)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Piece:
@@ -59,6 +65,7 @@ class Piece:
     text: str
     output_tokens: int
     tool: int = 0
+    call: str | None = None
 
 
 class UnknownWordError(ValueError):
@@ -77,7 +84,7 @@ def pieces_of(script: Script) -> list[Piece]:
     total = total_output_tokens(script)
     content = _content(script, text_tokens=total)
     return [
-        Piece(kind, text, total * number // len(content), tool)
+        Piece(kind, text, total * number // len(content), tool, script.call)
         for number, (kind, text, tool) in enumerate(content, start=1)
     ]
 
@@ -99,8 +106,8 @@ def _content(script: Script, text_tokens: int) -> list[tuple[PieceKind, str, int
     if script.thinking:
         content += [("thinking", text, 0) for text in THINKING_TEXT]
     content += [("text", text, 0) for text in script.text or _texts(script, text_tokens)]
-    for tool in range(script.tools):
-        rendered = json.dumps(TOOL_INPUT, ensure_ascii=False)
+    for tool in range(script.tool_calls):
+        rendered = script.input or json.dumps(TOOL_INPUT, ensure_ascii=False)
         for start in range(0, len(rendered), TOOL_FRAGMENT_CHARACTERS):
             content.append(("tool", rendered[start : start + TOOL_FRAGMENT_CHARACTERS], tool))
     return content
@@ -128,19 +135,24 @@ def script_of_prompt(body: Any, default: Script) -> Script:
 
 
 def last_user_text(body: Any) -> str:
-    """The text of the last user message of any of the APIs spoken here, or ''."""
+    """The text of the last user message of any of the APIs spoken here, or '' when a tool's result came after it."""
     if not isinstance(body, dict):
         return ""
     turns = next((body[name] for name in ("messages", "contents", "input") if isinstance(body.get(name), list)), None)
     if turns is None:
         return str(body.get("input", body.get("prompt", "")))
-    users = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"]
+    users = [turn for turn in turns if isinstance(turn, dict) and _is_said_by_user(turn)]
     contents = [turn.get("content", turn.get("parts")) for turn in users]
     last = contents[-1] if contents else ""
     if isinstance(last, str):
         return last
     blocks = last if isinstance(last, list) else []
     return "\n".join(str(block.get("text", "")) for block in blocks if isinstance(block, dict))
+
+
+def _is_said_by_user(turn: dict[str, Any]) -> bool:
+    """A tool's result is the user's turn in every API, whatever it is called there."""
+    return turn.get("role") in ("user", "tool") or turn.get("type") == "function_call_output"
 
 
 _TYPES = {field.name: str(field.type) for field in dataclasses.fields(Script)}

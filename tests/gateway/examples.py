@@ -6,7 +6,7 @@ from app.base.ids import DeploymentId, KeyId
 from app.base.secret import Secret
 from app.domain.catalog import Deployment, Timeouts
 from app.domain.keys import VirtualKey
-from app.domain.pricing import NO_COST, PriceSheet, Rates
+from app.domain.pricing import NO_COST, PriceSheet, Rates, always
 from app.domain.spend import Receipt
 from app.domain.usage import Usage
 
@@ -32,7 +32,7 @@ DEPLOYMENT = Deployment(
     upstream_model="claude-sonnet-4-5",
     api_base="https://provider.example",
     api_key=Secret("sk-ant-provider"),
-    price=SHEET,
+    prices=always(SHEET),
     timeouts=Timeouts(connect_s=1, first_byte_s=2, idle_s=2, total_s=10),
 )
 RECEIPT = Receipt(

@@ -13,15 +13,15 @@ from app.domain.budgets import Budget, Duration
 from app.domain.limits import RateLimits
 from app.domain.spend import Admitted, BudgetStanding, RateStanding, Refused
 from app.domain.tenancy import Level
-from app.gateway.admit import AdmissionRules, budget_claims, rate_claims, whose
+from app.gateway.admit import AdmissionRules
 from app.gateway.call import Reply
-from app.gateway.estimate import Estimate
+from app.gateway.claims import budget_claims, rate_claims, whose
 from tests.fakes.ports import NotingLedger, ScriptedReply
 from tests.gateway.examples import KEY, NOW
 from tests.gateway.test_pipeline import JSON, WHOLE, House, call
 
 SINCE = NOW - timedelta(days=40)
-LIMITS = RateLimits(requests_per_minute=10, tokens_per_minute=1000, max_parallel_requests=2)
+LIMITS = (RateLimits(requests=10, tokens=1000, max_parallel_requests=2),)
 
 
 def budget(limit: int, **fields: Any) -> Budget:
@@ -29,10 +29,10 @@ def budget(limit: int, **fields: Any) -> Budget:
 
 
 LEVELS = (
-    Level("member", "member:red:ada", 'member "ada" of team "red"', budget=budget(1_000_000_000)),
-    Level("team", "team:red", 'team "red"', limits=LIMITS, budget=budget(2_000_000_000)),
-    Level("user", "user:ada", 'user "ada"', limits=RateLimits(max_parallel_requests=1)),
-    Level("organization", "organization:acme", 'organization "acme"', models=("claude-*",), budget=budget(3)),
+    Level("member", "member:red:ada", 'member "ada" of team "red"', budgets=(budget(1_000_000_000),)),
+    Level("team", "team:red", 'team "red"', limits=LIMITS, budgets=(budget(2_000_000_000),)),
+    Level("user", "user:ada", 'user "ada"', limits=(RateLimits(max_parallel_requests=1),)),
+    Level("organization", "organization:acme", 'organization "acme"', models=("claude-*",), budgets=(budget(3),)),
 )
 ADA = Principal(KEY, levels=LEVELS)
 
@@ -58,15 +58,15 @@ class Refusing(NotingLedger):
 
 
 def test_a_key_with_nothing_set_asks_for_nothing() -> None:
-    assert rate_claims(Principal(KEY)) == ()
-    assert budget_claims(Principal(KEY), Estimate(None, 5), NOW) == ()  # type: ignore[arg-type]  # not looked at
+    assert rate_claims(Principal(KEY), ()) == ()
+    assert budget_claims(Principal(KEY), (), 5, NOW) == ()
 
 
 def test_every_level_that_sets_something_is_asked_the_nearest_first() -> None:
-    key = replace(KEY, limits=LIMITS, budget=replace(budget(7), shared=False))
+    key = replace(KEY, limits=LIMITS, budgets=(replace(budget(7), shared=False),))
     principal = replace(ADA, key=key)
-    claims = budget_claims(principal, Estimate(None, 5), NOW)  # type: ignore[arg-type]  # not looked at
-    assert [rate.scope for rate in rate_claims(principal)] == ["key_1", "team:red", "user:ada"]
+    claims = budget_claims(principal, (), 5, NOW)
+    assert [rate.scope for rate in rate_claims(principal, ())] == ["key_1", "team:red", "user:ada"]
     assert [one.scope for one in claims] == ["key_1", "member:red:ada", "team:red", "organization:acme"]
     assert {one.hold_nanousd for one in claims} == {5}
     # One budget row, four owners: four counters.
@@ -75,15 +75,15 @@ def test_every_level_that_sets_something_is_asked_the_nearest_first() -> None:
 
 async def test_a_budget_in_new_hands_may_not_begin_at_zero_in_mid_window() -> None:
     handed_over = NOW - timedelta(hours=1)
-    level = replace(LEVELS[0], budget=budget(5, owned_since=handed_over))
-    (claim,) = budget_claims(Principal(KEY, levels=(level,)), Estimate(None, 5), NOW)  # type: ignore[arg-type]
+    level = replace(LEVELS[0], budgets=(budget(5, owned_since=handed_over),))
+    (claim,) = budget_claims(Principal(KEY, levels=(level,)), (), 5, NOW)
     assert claim.counting_since == handed_over > claim.start
 
 
 def test_each_window_and_each_definition_has_a_counter_of_its_own() -> None:
     def counters(at: datetime, limit: int = 5, **fields: Any) -> set[tuple[str, datetime]]:
-        principal = Principal(KEY, levels=(replace(LEVELS[1], budget=budget(limit, **fields)),))
-        return {(one.counter, one.start) for one in budget_claims(principal, Estimate(None, 5), at)}  # type: ignore[arg-type]
+        principal = Principal(KEY, levels=(replace(LEVELS[1], budgets=(budget(limit, **fields),)),))
+        return {(one.counter, one.start) for one in budget_claims(principal, (), 5, at)}
 
     later = NOW + timedelta(days=30)
     of_now = counters(NOW)
@@ -135,9 +135,8 @@ async def test_a_reached_limit_says_whose_it_is(reason: str, scope: str, said: s
 
 async def test_the_budget_nearest_to_its_end_is_in_the_headers_of_a_success() -> None:
     house = House([ScriptedReply(200, JSON, [WHOLE])])
-    most = Estimate(None, 5)  # type: ignore[arg-type]  # not looked at
     spent = [100_000_000, 1_600_000_000, 0]
-    standings = tuple(map(BudgetStanding, budget_claims(ADA, most, NOW), spent, (0, 0, 0)))
+    standings = tuple(map(BudgetStanding, budget_claims(ADA, (), 5, NOW), spent, (0, 0, 0)))
     house.ledger.outcomes = [Admitted(None, None, standings)]
     reply = await serve(house)
     assert (b"anthropic-ratelimit-unified-overage-utilization", b"0.80") in reply.headers

@@ -22,6 +22,7 @@ from app.base.secret import Secret
 from app.domain.access import Principal
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.keys import VirtualKey
+from app.domain.pricing import always
 from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.batch_results import BatchFacts, Booking
@@ -31,6 +32,7 @@ from app.gateway.exchange import Exchanges
 from app.gateway.objects import Custody
 from app.gateway.settle import Settlement
 from app.protocols.anthropic_messages.codec import AnthropicMessages
+from app.providers.prices import LivePrices
 from app.storage.books import Books
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
@@ -38,7 +40,7 @@ from app.storage.postgres.provider_objects import ProviderObjectStore
 from app.storage.redis.client import script_runner
 from app.storage.redis.ledger import RedisLedger
 from tests.fakes.ports import NotingLedger, OneCatalog, ScriptedReply, ScriptedUpstream
-from tests.gateway.examples import DEPLOYMENT, KEY, NOW
+from tests.gateway.examples import DEPLOYMENT, KEY, NOW, SHEET
 from tests.storage.ledger_support import make_budget, make_claim, redis_server, until
 
 OTHER_HOST = replace(DEPLOYMENT, deployment_id=DeploymentId("dep_2"), api_key=Secret("sk-ant-another-account"))
@@ -47,7 +49,7 @@ CATALOG = Catalog(
         Model("sonnet", (DEPLOYMENT,), "Sonnet", ""),
         Model("anywhere", (OTHER_HOST, DEPLOYMENT), "Anywhere", ""),
         Model("elsewhere", (OTHER_HOST,), "Elsewhere", ""),
-        Model("free", (replace(DEPLOYMENT, price=replace(DEPLOYMENT.price, source="fallback")),), "Free", ""),
+        Model("free", (replace(DEPLOYMENT, prices=always(replace(SHEET, source="fallback"))),), "Free", ""),
     )
 )
 MADE = msgspec.json.encode({"id": "msgbatch_1", "results_url": None})
@@ -105,7 +107,7 @@ class House:
         self.upstream = ScriptedUpstream(self.replies)
         codec = AnthropicMessages()
         source = OneCatalog(self.catalog)
-        admission = Admission(source, self.ledger, Exchanges({codec.name: codec}), self.rules)
+        admission = Admission(source, self.ledger, Exchanges({codec.name: codec}), self.rules, LivePrices())
         settlement = Settlement(self.ledger, Metrics(CollectorRegistry()))
         custody = Custody(self.store, source, admission, self.upstream)
         self.batches = Batches(custody, self.store, admission, self.upstream, settlement)

@@ -5,10 +5,12 @@ import os
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.domain.pricing import Tier
 from app.domain.usage import Usage
-from app.gateway.estimate import DEFAULT_MAX_OUTPUT_TOKENS, estimate
+from app.gateway.estimate import DEFAULT_MAX_OUTPUT_TOKENS, estimate, input_tokens, most_of_input
 from tests.gateway.examples import SHEET
 
 
@@ -41,3 +43,17 @@ def test_a_picture_is_not_taken_for_a_novel() -> None:
     picture = base64.b64encode(os.urandom(100_000))
     body = b'{"source":{"type":"base64","data":"' + picture + b'"}}'
     assert 1_000 < estimate(body, 0, SHEET).usage.input < 3_000
+
+
+@given(st.binary(max_size=9000), st.integers(4096, 12_000), st.binary(max_size=9000))
+def test_binary_is_found_wherever_it_stands(before: bytes, size: int, after: bytes) -> None:
+    body = before.replace(b"base64", b"") + b'"base64","' + b"A" * size + b'"' + after
+    assert input_tokens(body) <= (len(body) - size) // 4 + size // 64 + 2
+
+
+def test_no_token_is_shorter_than_a_byte_and_a_picture_has_thousands() -> None:
+    assert most_of_input(b"x" * 1000, SHEET) >= 1000 * 3_000
+    assert most_of_input(b'"cache_control":{"ttl":"1h"}', SHEET) >= 28 * 6_000
+    picture = base64.b64encode(os.urandom(6_000))
+    body = b'{"type":"base64","data":"' + picture + b'"}'
+    assert 5_000 * 3_000 <= most_of_input(body, SHEET) <= 6_000 * 3_000

@@ -11,6 +11,7 @@ from app.domain.catalog import Catalog, Model
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
+from app.providers.prices import LivePrices
 from tests.fakes.ports import NotingLedger, OneCatalog
 from tests.gateway.examples import DEPLOYMENT, KEY
 
@@ -23,7 +24,7 @@ ADA, BOB = Principal(replace(KEY, user_id=UserId("ada"))), Principal(replace(KEY
 
 @pytest.fixture
 def admission() -> Admission:
-    return Admission(CATALOG, NotingLedger(), Exchanges({}), AdmissionRules())
+    return Admission(CATALOG, NotingLedger(), Exchanges({}), AdmissionRules(), LivePrices())
 
 
 def test_the_owner_is_served_by_all_and_another_by_what_is_shared(admission: Admission) -> None:

@@ -35,6 +35,7 @@ from app.gateway.settle import Settlement
 from app.protocols.anthropic_messages.codec import AnthropicMessages
 from app.protocols.codec import Codec, Header
 from app.protocols.openai_chat.codec import OpenAIChat
+from app.providers.prices import LivePrices
 from tests.fakes.ports import NotingLedger, OneCatalog, ScriptedReply, ScriptedUpstream, broken
 from tests.gateway.examples import DEPLOYMENT, KEY, NOW
 
@@ -75,7 +76,7 @@ class House:
         self.upstream = ScriptedUpstream(self.replies)
         self.settlement = Settlement(self.ledger, metrics)
         codecs: dict[str, Codec] = {codec.name: codec for codec in (AnthropicMessages(), OpenAIChat())}
-        admission = Admission(OneCatalog(self.catalog), self.ledger, Exchanges(codecs), self.rules)
+        admission = Admission(OneCatalog(self.catalog), self.ledger, Exchanges(codecs), self.rules, LivePrices())
         self.gateway = Gateway(
             admission, self.upstream, self.settlement, metrics, RelayRules(ping_after_s=self.ping_after_s)
         )
@@ -333,8 +334,10 @@ async def test_an_alias_of_the_key_stands_for_the_model_it_names() -> None:
 
 BUDGETED = replace(
     KEY,
-    budget=Budget(BudgetId("bud_1"), 1_000_000_000, Duration(1, "d"), NOW - timedelta(days=3), NOW - timedelta(days=3)),
-    limits=RateLimits(requests_per_minute=10, tokens_per_minute=1000, max_parallel_requests=2),
+    budgets=(
+        Budget(BudgetId("bud_1"), 1_000_000_000, Duration(1, "d"), NOW - timedelta(days=3), NOW - timedelta(days=3)),
+    ),
+    limits=(RateLimits(requests=10, tokens=1000, max_parallel_requests=2),),
 )
 
 

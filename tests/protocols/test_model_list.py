@@ -8,16 +8,16 @@ import pytest
 from app.base.errors import InvalidRequest
 from app.base.ids import DeploymentId
 from app.domain.catalog import Deployment, Model
-from app.domain.pricing import PriceSheet, Rates
+from app.domain.pricing import PriceSheet, Rates, always
 from app.protocols import model_list
 
 CREATED = 1_795_219_200
 
 
-def model(name: str, display_name: str = "", description: str = "") -> Model:
-    sheet = PriceSheet("v1", "config", Rates(1, 1, 1, 1, 1, 1, 1, 1))
+def model(name: str, display_name: str = "", description: str = "", window: int | None = None) -> Model:
+    sheet = always(PriceSheet("v1", "config", Rates(1, 1, 1, 1, 1, 1, 1, 1)))
     deployment = Deployment(DeploymentId("dep_1"), "openai", name, "https://api.openai.com/v1", None, sheet)
-    return Model(name, (deployment,), display_name, description, created_at_unix=CREATED)
+    return Model(name, (deployment,), display_name, description, created_at_unix=CREATED, max_input_tokens=window)
 
 
 MODELS = [model(f"claude-{letter}", letter.upper()) for letter in "abcde"]
@@ -83,14 +83,33 @@ def test_an_empty_list_is_a_list() -> None:
             model("claude-opus-5-5", "Claude Opus 5.5", "For hard work.\nAsk first."),
             {"display_name": "Claude Opus 5.5", "description": "For hard work. Ask first."},
         ),
-        (model("claude-relay"), {"display_name": "claude-relay"}),
-        (model("claude-relay", "  ", " \n"), {"display_name": "claude-relay"}),
+        (model("claude-relay"), {"display_name": "claude-relay", "description": "openai"}),
+        (model("claude-relay", "  ", " \n"), {"display_name": "claude-relay", "description": "openai"}),
+        (model("claude-x", "X", "", 1_048_576), {"display_name": "X", "description": "openai · 1M context"}),
+        (model("claude-x", "X", "Ours", 400_000), {"display_name": "X", "description": "Ours"}),
+        (model("claude-x", "X", "Ours", 128_000), {"display_name": "X", "description": "Ours · 128K context"}),
     ],
 )
 def test_an_entry_in_anthropics_shape_has_no_null(given: Model, entry: dict[str, Any]) -> None:
     expected = {"type": "model", "id": given.name, "created_at": "2026-11-21T00:00:00Z"} | entry
     assert json.loads(model_list.render_anthropic(given)) == expected
     assert json.loads(model_list.render_anthropic_list([given]))["data"] == [expected]
+
+
+def test_models_of_other_makers_stand_in_the_list_once_more_under_a_name_that_claude_code_keeps() -> None:
+    models = [model("gpt-5.6", "GPT-5.6"), model("claude-a"), model("demo/echo", "Demo echo", "Repeats.")]
+    entries = json.loads(model_list.render_anthropic_list(models))["data"]
+    assert [entry["id"] for entry in entries] == [
+        "gpt-5.6",
+        "claude-a",
+        "demo/echo",
+        "anthropic-gateway/gpt-5.6",
+        "anthropic-gateway/demo/echo",
+    ]
+    assert [entry["display_name"] for entry in entries[3:]] == ["GPT-5.6", "Demo echo"]
+    assert page("limit=2&after_id=demo/echo", models) == ("6o", False)
+    assert json.loads(model_list.render_anthropic(models[0], "anthropic-gateway/gpt-5.6"))["id"] == entries[3]["id"]
+    assert json.loads(model_list.render_anthropic(models[0], "gpt-5.6"))["id"] == "gpt-5.6"
 
 
 def test_an_entry_in_openais_shape() -> None:

@@ -224,16 +224,6 @@ def test_a_base_model_lends_its_price(book: PriceBook, base_model: str) -> None:
     assert (sheet.source, sheet.rates.input) == ("bundled", 2_500_000_000)
 
 
-def test_a_discount_changes_every_rate_and_the_version(book: PriceBook) -> None:
-    off = book.with_discounts({"anthropic": Decimal("0.05")})
-    full, less = found(book, "anthropic", "claude-sonnet-4-5"), found(off, "anthropic", "claude-sonnet-4-5")
-
-    assert (less.rates.input, less.tiers[0].rates.output) == (2_850_000_000, 21_375_000_000)
-    assert less.version != full.version
-    assert found(off, "openai", "gpt-4o") == found(book, "openai", "gpt-4o")
-    assert off.price_of("anthropic", "made-up").rates.input == 4_750_000_000
-
-
 def test_a_version_names_source_edition_and_rates_and_stays(table: PriceTable, book: PriceBook) -> None:
     version = found(book, "anthropic", "claude-sonnet-4-5").version
 

@@ -1,5 +1,6 @@
 """The YAML file: one that LiteLLM reads is read unchanged; what is wrong is named with its line."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.base.secret import Secret
+from app.domain.pricing import Terms
 from app.settings import Settings, SettingsError, load_settings
 
 Load = Callable[..., Settings]
@@ -98,7 +100,7 @@ def test_a_typical_litellm_file_is_read_unchanged(load: Load) -> None:
     assert settings.master_key == Secret("sk-1234")
     assert settings.database_url == Secret("postgresql://u@db/k")
     assert (settings.budget_exceeded_status, settings.total_timeout_s) == (422, 600)
-    assert settings.discounts == {"vertex_ai": Decimal("0.05"), "openai": Decimal("0.1")}
+    assert settings.price_terms == {"vertex_ai": Terms(50_000_000), "openai": Terms(100_000_000)}
     assert [entry.model_name for entry in settings.model_entries] == ["claude-sonnet", "gpt-5", "local", "anthropic/*"]
 
 
@@ -422,3 +424,55 @@ model_list:
 
     assert (any_provider.provider, any_provider.upstream_model) == ("*", "*")
     assert (custom.provider, custom.upstream_model) == ("openai", "org/c")
+
+
+def test_discounts_and_margins_are_read_as_exact_shares(load: Load) -> None:
+    settings = load(
+        "litellm_settings:\n"
+        "  cost_discount_config: {openai: 0.05, anthropic: 1e-9}\n"
+        "  cost_margin_config: {global: 1.5, openai: {percentage: 0.08, fixed_amount: 0.0005}, "
+        "gemini: {fixed_amount: 1}}"
+    )
+
+    assert settings.price_terms == {
+        "openai": Terms(50_000_000, 80_000_000, 500_000),
+        "anthropic": Terms(1),
+        "gemini": Terms(0, 0, 1_000_000_000),
+        "*": Terms(0, 1_500_000_000),
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{openai: 11}", 'openai is "11", which is not a fraction from 0 to 10 of at most nine decimals'),
+        ("{openai: 0.0000000001}", 'openai is "0.0000000001", which is not a fraction from 0 to 10'),
+        ("{openai: {fixed_amount: -1}}", 'openai.fixed_amount is "-1", which is not an amount from 0 to 1000 dollars'),
+        ("{opnai: 0.1}", 'provider "opnai" is not known; did you mean "openai"'),
+        ("{openai: {percent: 1}}", "percent"),
+    ],
+)
+def test_a_margin_that_cannot_be_is_said(load: Load, written: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load(f"litellm_settings: {{cost_margin_config: {written}}}")
+
+
+def test_budgets_of_the_whole_platform_and_of_customers_are_read(load: Load) -> None:
+    settings = load(
+        "litellm_settings: {max_budget: 100.5, budget_duration: 30d, max_end_user_budget: 0.25, "
+        "max_end_user_budget_id: silver}"
+    )
+    assert (settings.max_budget_nanousd, settings.budget_duration) == (100_500_000_000, "30d")
+    assert (settings.max_customer_budget_nanousd, settings.max_customer_budget_id) == (250_000_000, "silver")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("litellm_settings: {budget_duration: 30d}", '"budget_duration" is of "max_budget"'),
+        ("litellm_settings: {max_budget: 5, budget_duration: 30 days}", 'such as "30d"'),
+        ("litellm_settings: {max_budget: lots}", "dollars"),
+    ],
+)
+def test_a_budget_of_the_file_that_cannot_be_is_named(load: Load, text: str, said: str) -> None:
+    assert said in problems(load, text)[0]

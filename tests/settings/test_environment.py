@@ -1,11 +1,11 @@
 """Settings from the environment and the command line."""
 
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from app.base.secret import Secret
+from app.domain.pricing import Terms
 from app.settings import Settings, SettingsError, export_environment, load_settings
 
 
@@ -180,5 +180,5 @@ def test_worker_processes_come_to_the_same_settings(monkeypatch: pytest.MonkeyPa
 
     assert load_settings(environ, {}) == settings
     assert isinstance(settings, Settings)
-    assert settings.discounts == {"openai": Decimal("0.1")}
+    assert settings.price_terms == {"openai": Terms(100_000_000)}
     assert environ["FURTHER"] == "yes"

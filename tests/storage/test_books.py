@@ -89,7 +89,7 @@ def budget_of(key_id: str, limit: int, hold: int) -> BudgetClaim:
 
 
 def test_every_column_of_the_table_is_filled() -> None:
-    assert {name for name, _ in COLUMNS} | {"booked_at"} == {column.name for column in receipts.columns}
+    assert {name for name, _ in COLUMNS} | {"booked_at", "posted_at"} == {column.name for column in receipts.columns}
 
 
 async def test_a_process_that_ends_without_redis_books_directly_and_a_later_repetition_is_dropped(

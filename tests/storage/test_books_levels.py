@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.base.ids import new_id
 from app.domain.spend import Admitted, BudgetClaim
-from app.domain.tenancy import owners_in, scopes_of
+from app.domain.tenancy import PLATFORM, owners_in, scope_of_model, scope_of_pool, scopes_of
 from app.storage.books import Books
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
@@ -44,10 +45,11 @@ class House:
             }
             for team, user in people
         ]
-        self.scopes = sorted({scope for owners in self.owners for scope in scopes_of(**owners)})
+        # The platform is everybody's, so also of those that other tests have made.
+        self.scopes = sorted({scope for owners in self.owners for scope in scopes_of(**owners)} - {PLATFORM})
 
     def budgets(self, scopes: tuple[str, ...]) -> list[BudgetClaim]:
-        return [make_budget(10**12, 500, counter=f"{one}:bud:1:1", scope=one, start=LONG_AGO) for one in scopes]
+        return [make_budget(2**53 - 1, 500, counter=f"{one}:bud:1:1", scope=one, start=LONG_AGO) for one in scopes]
 
     async def counters(self) -> dict[str, tuple[int, int]]:
         return {scope: await counter(self.redis, f"{scope}:bud:1:1") for scope in self.scopes}
@@ -100,18 +102,37 @@ async def test_a_window_holds_what_began_in_it_to_the_microsecond(house: House) 
     owners, day_s = house.owners[0], 86_400
     moments = [LONG_AGO + timedelta(seconds=draw.uniform(0, 3 * day_s)) for _ in range(60)]
     costs = {moment: draw.randrange(1, 1_000) for moment in moments}
+    # A customer, tags, a pool and a model's share of a team count like any level.
+    customer, tag, model = new_id("user"), new_id("budget"), scope_of_model(f"team:{new_id('team')}", "gpt-*")
+    further = {"customer_id": customer, "tags": (tag, tag, "other"), "scopes": (scope_of_pool(tag), model)}
     await house.books.book_directly(
-        [make_receipt(new_id("req"), cost, at=moment, **owners) for moment, cost in costs.items()]
+        [
+            structs.replace(make_receipt(new_id("req"), cost, at=moment, **owners), **further)
+            for moment, cost in costs.items()
+        ]
     )
+    scopes = (*scopes_of(**owners, customer_id=customer, tags=(tag,))[:-1], scope_of_pool(tag), model)
     microsecond = timedelta(microseconds=1)
     edges = [*moments[:3], moments[3] + microsecond, LONG_AGO + timedelta(hours=5, minutes=15)]
     windows = [(min(pair), max(pair)) for pair in itertools.combinations(edges, 2)]
     for start, end in [*windows, (edges[0], None), (datetime(1970, 1, 1, tzinfo=UTC), None)]:
-        for scope in scopes_of(**owners):
+        for scope in scopes:
             budget = make_budget(1, 0, counter=new_id("bud"), scope=scope, start=start, end=end)
             await house.books.rebuild(budget)
             in_window = sum(cost for at, cost in costs.items() if start <= at and (end is None or at < end))
             assert await house.ledger.find_counter(budget) == (in_window, 0)
+
+
+async def test_every_receipt_is_the_platforms(house: House) -> None:
+    # Long before anything that other tests have booked.
+    day = datetime(2001, 5, 7, tzinfo=UTC)
+    for owners, cost in zip(house.owners, (1, 20, 300, 4000), strict=True):
+        moment = day + timedelta(hours=cost % 7, minutes=7)
+        await house.books.book_directly([make_receipt(new_id("req"), cost, at=moment, **owners)])
+    for start, spent in ((day, 4321), (day + timedelta(hours=2), 4320), (day + timedelta(days=1), 0)):
+        claim = make_budget(1, 0, counter=new_id("bud"), scope=PLATFORM, start=start, end=day + timedelta(days=2))
+        await house.books.rebuild(claim)
+        assert await house.ledger.find_counter(claim) == (spent, 0)
 
 
 async def test_a_receipt_that_no_counter_saw_is_added_at_every_level(house: House) -> None:

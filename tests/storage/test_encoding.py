@@ -20,7 +20,7 @@ WRITTEN = (
 
 def test_a_receipt_is_written_by_position_behind_its_version() -> None:
     written = encode_receipt(RECEIPT)
-    assert written.startswith(WRITTEN)
+    assert written.startswith(WRITTEN.replace(b"0,0,0,0,0],", b'0,0,0,0,0,""],'))
     assert msgspec.json.decode(written)[0] == 1
 
 
@@ -29,7 +29,8 @@ def test_what_the_first_version_wrote_is_read() -> None:
 
 
 def test_fields_that_a_newer_process_added_are_passed_over() -> None:
-    newer = WRITTEN.replace(b"0,70]", b"0,70,9]").replace(b"0,0]", b"0,0,9]") + b',"of tomorrow",{"b":1}]'
+    written = encode_receipt(RECEIPT)[:-1]
+    newer = written.replace(b"0,70]", b"0,70,9]").replace(b"0,0]", b"0,0,9]") + b',"of tomorrow",{"b":1}]'
     assert decode_receipt(newer) == RECEIPT
 
 

@@ -71,7 +71,7 @@ async def test_an_unlimited_claim_is_admitted_and_leaves_a_hold_with_a_lease(led
 async def test_requests_per_minute_are_refused_at_the_limit_with_the_time_to_the_next_minute(
     ledger: RedisLedger, redis: Redis
 ) -> None:
-    limits = RateLimits(requests_per_minute=2)
+    limits = RateLimits(requests=2)
     first, second, third = [await ledger.reserve(make_claim(limits=limits)) for _ in range(3)]
     assert isinstance(first, Admitted)
     assert first.requests is not None
@@ -88,7 +88,7 @@ async def test_requests_per_minute_are_refused_at_the_limit_with_the_time_to_the
 
 
 async def test_tokens_are_corrected_to_what_was_used(ledger: RedisLedger) -> None:
-    limits = RateLimits(tokens_per_minute=100)
+    limits = RateLimits(tokens=100)
     await ledger.reserve(make_claim(limits=limits, tokens=80, request_id="req_1"))
     refused = await ledger.reserve(make_claim(limits=limits, tokens=40))
     assert isinstance(refused, Refused)
@@ -103,7 +103,7 @@ async def test_tokens_are_corrected_to_what_was_used(ledger: RedisLedger) -> Non
 
 
 async def test_what_settles_in_another_minute_corrects_the_tokens_of_none(ledger: RedisLedger, redis: Redis) -> None:
-    await ledger.reserve(make_claim(limits=RateLimits(tokens_per_minute=100), tokens=80, request_id="req_1"))
+    await ledger.reserve(make_claim(limits=RateLimits(tokens=100), tokens=80, request_id="req_1"))
     (counted,) = [name async for name in redis.scan_iter("{kh}:minute:*")]
     minute = counted.rpartition(":")[2]
     hold = str(await redis.get("{kh}:hold:req_1"))
@@ -114,13 +114,13 @@ async def test_what_settles_in_another_minute_corrects_the_tokens_of_none(ledger
 
 
 async def test_a_claim_of_more_tokens_than_the_whole_limit_is_let_through_when_alone(ledger: RedisLedger) -> None:
-    limits = RateLimits(tokens_per_minute=100)
+    limits = RateLimits(tokens=100)
     assert isinstance(await ledger.reserve(make_claim(limits=limits, tokens=500)), Admitted)
     assert isinstance(await ledger.reserve(make_claim(limits=limits, tokens=1)), Refused)
 
 
 async def test_released_tokens_come_back_and_the_request_stays_counted(ledger: RedisLedger) -> None:
-    limits = RateLimits(requests_per_minute=5, tokens_per_minute=100)
+    limits = RateLimits(requests=5, tokens=100)
     await ledger.reserve(make_claim(limits=limits, tokens=100, request_id="req_1"))
     await ledger.release("req_1")
     await ledger.release("req_1")
@@ -211,7 +211,7 @@ async def test_a_spent_budget_says_when_it_ends_or_that_it_never_does(ledger: Re
 async def test_one_refusal_changes_nothing_anywhere(ledger: RedisLedger, redis: Redis) -> None:
     await redis.set("{kh}:born", 0)
     wide, narrow = make_budget(1_000, 10, counter="bud_wide:1:1"), make_budget(10, 10, counter="bud_narrow:1:1")
-    limits = RateLimits(requests_per_minute=9, tokens_per_minute=900, max_parallel_requests=9)
+    limits = RateLimits(requests=9, tokens=900, max_parallel_requests=9)
     await ledger.reserve(make_claim(wide, narrow, limits=limits))
     before = await contents(redis)
     refused = await ledger.reserve(make_claim(wide, narrow, limits=limits))
@@ -340,7 +340,7 @@ async def test_the_next_window_starts_at_zero_and_a_late_settlement_goes_to_the_
 async def test_200_at_once_on_a_budget_for_20_overspend_by_no_request(ledger: RedisLedger, redis: Redis) -> None:
     await redis.set("{kh}:born", 0)
     budget = make_budget(20 * 1_000_000, 1_000_000)
-    limits = RateLimits(requests_per_minute=1_000, tokens_per_minute=10**9, max_parallel_requests=500)
+    limits = RateLimits(requests=1_000, tokens=10**9, max_parallel_requests=500)
     claims = [make_claim(budget, limits=limits, request_id=f"req_{number}") for number in range(200)]
     outcomes = await asyncio.gather(*(ledger.reserve(claim) for claim in claims))
     admitted = [claim for claim, outcome in zip(claims, outcomes, strict=True) if isinstance(outcome, Admitted)]

@@ -63,15 +63,15 @@ def rates(**limits: RateLimits) -> tuple[RateClaim, ...]:
 @pytest.mark.parametrize(
     ("limit", "reason"),
     [
-        (RateLimits(requests_per_minute=2), "requests"),
-        (RateLimits(tokens_per_minute=25), "tokens"),
+        (RateLimits(requests=2), "requests"),
+        (RateLimits(tokens=25), "tokens"),
         (RateLimits(max_parallel_requests=2), "concurrency"),
     ],
 )
 async def test_a_limit_above_holds_for_all_keys_below_and_is_the_one_that_refuses(
     ledger: RedisLedger, redis: Redis, limit: RateLimits, reason: str
 ) -> None:
-    wide = RateLimits(requests_per_minute=9, tokens_per_minute=900, max_parallel_requests=9)
+    wide = RateLimits(requests=9, tokens=900, max_parallel_requests=9)
     claims = [
         make_claim(scope=f"key_{number}", limits=wide, rates=rates(team_red=wide, organization_acme=limit))
         for number in range(3)
@@ -90,9 +90,9 @@ async def test_a_limit_above_holds_for_all_keys_below_and_is_the_one_that_refuse
 
 async def test_the_standing_with_the_least_left_is_told(ledger: RedisLedger) -> None:
     limits = rates(
-        key_a=RateLimits(requests_per_minute=9, tokens_per_minute=20),
-        team_red=RateLimits(requests_per_minute=3),
-        organization_acme=RateLimits(requests_per_minute=5, tokens_per_minute=100),
+        key_a=RateLimits(requests=9, tokens=20),
+        team_red=RateLimits(requests=3),
+        organization_acme=RateLimits(requests=5, tokens=100),
     )
     outcome = await ledger.reserve(make_claim(rates=limits, tokens=10))
     assert isinstance(outcome, Admitted)
@@ -103,7 +103,7 @@ async def test_the_standing_with_the_least_left_is_told(ledger: RedisLedger) -> 
 
 
 async def test_tokens_and_slots_of_every_level_come_back(ledger: RedisLedger, redis: Redis) -> None:
-    limits = RateLimits(tokens_per_minute=100, max_parallel_requests=1)
+    limits = RateLimits(tokens=100, max_parallel_requests=1)
     levels = rates(team_red=limits, user_ada=limits)
     await ledger.reserve(make_claim(limits=limits, rates=levels, tokens=80, request_id="req_1"))
     assert await ledger.renew([("req_1", make_receipt("req_1", 5))]) == []
@@ -147,7 +147,7 @@ async def test_a_spent_budget_is_told_before_one_that_is_only_held(ledger: Redis
 
 async def test_a_hold_of_before_there_were_levels_ends_as_it_began(ledger: RedisLedger, redis: Redis) -> None:
     await redis.set("{kh}:born", 0)
-    limits = RateLimits(tokens_per_minute=100, max_parallel_requests=1)
+    limits = RateLimits(tokens=100, max_parallel_requests=1)
     await ledger.reserve(make_claim(make_budget(100, 40), limits=limits, tokens=80, request_id="req_1"))
     (counted,) = [name async for name in redis.scan_iter("{kh}:minute:*")]
     words, rest = str(await redis.get("{kh}:hold:req_1")).split("\n", 1)

@@ -82,13 +82,14 @@ class Tenancy(RuleBasedStateMachine):
         return sum(hold.amounts.get(scope, 0) for hold in self.holds.values())
 
     def expected(self, scopes: tuple[str, ...], amount: int) -> str | dict[str, int]:
+        left = {scope: LIMITS[kind_of(scope)] - self.spent[scope] for scope in scopes}
+        # Of several that refuse the one that does so the longest is told, and these budgets never reset.
+        if min(left.values()) <= 0:
+            return "budget"
         for scope in scopes:
             running = sum(scope in hold.amounts and not hold.expired for hold in self.holds.values())
             if running >= SLOTS.get(kind_of(scope), 99):
                 return "concurrency"
-        left = {scope: LIMITS[kind_of(scope)] - self.spent[scope] for scope in scopes}
-        if min(left.values()) <= 0:
-            return "budget"
         if any(self.held(scope) + amount > left[scope] and self.held(scope) > 0 for scope in scopes):
             return "budget_held"
         return {scope: min(amount, left[scope]) for scope in scopes}

@@ -51,13 +51,14 @@ class Model:
     booked: list[int] = field(default_factory=list)
 
     def verdict(self, claims: tuple[BudgetClaim, ...]) -> str | dict[str, int]:
+        """Of several that refuse the one that does so the longest: a spent budget without end, a slot, a hold."""
+        if any(self.budgets.get(claim.counter, Budget()).spent >= claim.limit_nanousd for claim in claims):
+            return "budget"
         if sum(not hold.expired for hold in self.holds.values()) >= PARALLEL:
             return "concurrency"
         cut: dict[str, int] = {}
         for claim in claims:
             budget = self.budgets.get(claim.counter, Budget())
-            if budget.spent >= claim.limit_nanousd:
-                return "budget"
             cut[claim.counter] = claim.hold_nanousd
             if budget.spent + budget.held + claim.hold_nanousd > claim.limit_nanousd:
                 if budget.held > 0:

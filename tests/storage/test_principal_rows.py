@@ -98,12 +98,11 @@ async def test_every_level_comes_with_what_it_sets_the_nearest_first(rows: Rows)
     member, team, user, organization = principal.levels
     assert [level.models for level in principal.levels] == [(), ("b",), ("c",), ("a",)]
     assert (organization.blocked, team.blocked) == (True, False)
-    assert organization.limits == RateLimits(tokens_per_minute=7)
-    assert (team.limits.requests_per_minute, member.limits.max_parallel_requests) == (8, 9)
-    limits = {level.kind: level.budget.limit_nanousd for level in principal.levels if level.budget is not None}
+    assert organization.limits == (RateLimits(tokens=7),)
+    assert (team.limits[0].requests, member.limits[0].max_parallel_requests) == (8, 9)
+    limits = {level.kind: budget.limit_nanousd for level in principal.levels for budget in level.budgets}
     assert limits == {"organization": 1, "team": 2, "user": 3, "member": 4}
-    assert user.budget is not None
-    assert (user.budget.duration, user.budget.shared) == (Duration(1, "mo"), True)
+    assert (user.budgets[0].duration, user.budgets[0].shared) == (Duration(1, "mo"), True)
     assert set(principal.budget_ids) == set(bud.values())
     assert len({level.scope for level in principal.levels}) == 4
     assert all(" " not in level.scope for level in principal.levels)
@@ -119,15 +118,13 @@ async def test_a_member_without_a_budget_of_its_own_has_the_teams_for_members(
         await rows.member(budget_id=await rows.budget(5) if own else None)
     principal = await rows.find(team_id=rows.team_id, user_id=rows.user_id)
     (member,) = principal.levels
-    assert member.budget is not None
-    assert (member.kind, member.budget.limit_nanousd) == ("member", limit)
+    assert (member.kind, [budget.limit_nanousd for budget in member.budgets]) == ("member", [limit])
 
 
 async def test_a_budget_without_a_duration_counts_since_ever(rows: Rows) -> None:
     await rows.team(budget_id=await rows.budget(3))
     principal = await rows.find(team_id=rows.team_id, budget_id=await rows.budget(4, shared=True))
-    for budget in (principal.key.budget, principal.levels[0].budget):
-        assert budget is not None
+    for budget in (*principal.key.budgets, *principal.levels[0].budgets):
         assert window_at(budget, SINCE) == BudgetWindow(datetime(1970, 1, 1, tzinfo=UTC), None)
 
 
@@ -141,9 +138,9 @@ async def test_limits_of_a_budget_narrow_those_of_its_owner(rows: Rows) -> None:
     await rows.user(budget_id=budget_id, requests_per_minute=9, max_parallel_requests=2)
     principal = await rows.find(user_id=rows.user_id, budget_id=budget_id, tokens_per_minute=10)
     (user,) = principal.levels
-    assert user.limits == RateLimits(5, 50, 2)
-    assert user.budget is None
-    assert principal.key.limits == RateLimits(5, 10, None)
+    assert user.limits == (RateLimits(5, 50, 2),)
+    assert user.budgets == ()
+    assert principal.key.limits == (RateLimits(5, 10, None),)
     assert principal.budget_ids == (budget_id,)
 
 
@@ -176,4 +173,4 @@ async def test_an_owner_has_its_budget_since_it_was_given_it(rows: Rows) -> None
 
 
 def since_of(principal: Principal) -> dict[str, datetime | None]:
-    return {level.kind: level.budget.owned_since for level in principal.levels if level.budget is not None}
+    return {level.kind: budget.owned_since for level in principal.levels for budget in level.budgets}

@@ -12,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.actor import Actor
+from app.admin.budget_terms import BudgetTerms
 from app.admin.key_terms import KeyTerms
 from app.admin.keys import Keys
 from app.admin.teams import Teams, TeamTerms
@@ -27,6 +28,7 @@ from app.storage.principals import Principals
 pytestmark = pytest.mark.services
 PEPPER = b"pepper of the tests"
 ADMIN = Actor()
+FIVE = BudgetTerms(limit_nanousd=5)
 
 
 class Clock:
@@ -80,13 +82,12 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def test_a_warm_key_is_found_without_asking_any_store(house: House) -> None:
-    key_id, digest = await house.new_key(KeyTerms(models=("claude-*",), limit_nanousd=5, tags=("a",)))
+    key_id, digest = await house.new_key(KeyTerms(models=("claude-*",), budget=FIVE, tags=("a",)))
     first = await house.principals.find(digest)
     assert first is not None
     assert first.key.key_id == key_id
     assert first.key.models == ("claude-*",)
-    assert first.key.budget is not None
-    assert first.key.budget.limit_nanousd == 5
+    assert [budget.limit_nanousd for budget in first.key.budgets] == [5]
     house.statements.clear()
     for _ in range(100):
         assert await house.principals.find(digest) is first
@@ -177,11 +178,11 @@ async def test_a_change_reaches_another_process_in_well_under_a_second(house: Ho
 
 async def test_a_change_above_a_key_is_announced_by_the_name_of_its_level(house: House) -> None:
     team = await house.teams.create(TeamTerms(), ADMIN)
-    key_id, digest = await house.new_key(KeyTerms(team_id=team.team_id, user_id="ada", limit_nanousd=5))
+    key_id, digest = await house.new_key(KeyTerms(team_id=team.team_id, user_id="ada", budget=FIVE))
     found = await house.principals.find(digest)
     assert found is not None
-    assert found.key.budget is not None
-    for name in (key_id, f"team:{team.team_id}", "user:ada", f"budget:{found.key.budget.budget_id}"):
+    (budget,) = found.key.budgets
+    for name in (key_id, f"team:{team.team_id}", "user:ada", f"budget:{budget.budget_id}"):
         known = await house.principals.find(digest)
         await house.principals.announce("user:bob")
         assert await house.principals.find(digest) is known

@@ -14,7 +14,7 @@ from app.base.ids import KeyId, TeamId, new_id
 from app.domain.access import Principal
 from app.domain.keys import VirtualKey
 from app.domain.provider_objects import PageAsked, ProviderObject, may_handle
-from app.storage.books import _insert
+from app.storage.books import insert_receipts
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.provider_objects import ProviderObjectStore
@@ -140,7 +140,7 @@ async def test_what_is_booked_is_known_by_its_name_and_time(store: ProviderObjec
     at = clock.now()
     names = [new_id("msgbatch") + ":a" for _ in range(3)]
     async with engine.begin() as connection:
-        await _insert(connection, [make_receipt(name, 1, at=at) for name in names[:2]])
+        await insert_receipts(connection, [make_receipt(name, 1, at=at) for name in names[:2]])
     assert await store.find_booked(names, at) == set(names[:2])
     assert await store.find_booked(names, at + timedelta(seconds=1)) == set()
 

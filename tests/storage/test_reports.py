@@ -10,20 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.base.clock import now
 from app.base.ids import new_id
 from app.domain.report_periods import Interval, Period, list_periods
 from app.domain.roles import EVERYTHING
-from app.domain.spend import Receipt
+from app.domain.spend import Receipt, ReceiptKind
 from app.storage.books import Books
-from app.storage.postgres.aggregates import compare_day, rebuild_day
+from app.storage.postgres.aggregates import ALL_TABLES, compare_day, rebuild_day
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.owner_spend import spend_of_owners
-from app.storage.postgres.report_tables import MEASURES, SPEND, SPEND_BY_TAG
 from app.storage.postgres.reports import Amounts, Cell, Dimension, Report, find_extent, list_cells, total_spend
+from app.storage.postgres.tables.closing import spend_closes
+from app.storage.postgres.tables.reports import MEASURES
 from tests.conftest import RunningServers, fresh_database
 from tests.storage.ledger_support import make_receipt
 
@@ -42,8 +44,15 @@ def receipts(draw: st.DrawFn) -> Receipt:
         st.one_of(st.integers(0, 9 * 86_400 - 1), st.integers(0, 9 * 96 - 1).map(lambda quarter: quarter * 900))
     )
     at = datetime(2026, 3, 28, tzinfo=UTC) + timedelta(seconds=seconds)
+    kind: ReceiptKind = draw(st.sampled_from(("usage", "usage", "usage", "adjustment")))
+    cost = draw(st.integers(0 if kind == "usage" else -(10**15), 10**15))
     return replace(
-        make_receipt(new_id("req"), draw(st.integers(0, 10**15)), at=at, key_id=draw(st.sampled_from(("k", "l")))),
+        make_receipt(new_id("req"), cost, at=at, key_id=draw(st.sampled_from(("k", "l")))),
+        kind=kind,
+        session_id=draw(names),
+        agent_id=draw(names),
+        project=draw(names),
+        request_class=draw(st.sampled_from(("main", "unknown"))),
         organization_id=draw(names),
         team_id=draw(names),
         user_id=draw(names),
@@ -65,9 +74,9 @@ async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
 
 async def book(engine: AsyncEngine, batch: Sequence[Receipt]) -> None:
     """Into empty books; in two halves that overlap, so that a part is said twice."""
-    tables = ", ".join(table.name for table in (*SPEND.values(), *SPEND_BY_TAG.values()))
+    tables = ", ".join(table.name for table in ALL_TABLES)
     async with engine.begin() as connection:
-        await connection.execute(text(f"TRUNCATE receipts, {tables}"))
+        await connection.execute(text(f"TRUNCATE receipts, spend_closes, spend_close_names, {tables}"))
     books = Books(engine, NO_LEDGER)
     middle = len(batch) // 2
     await books.book_directly(batch[: middle + 1])
@@ -93,7 +102,9 @@ def _value(receipt: Receipt, dimension: Dimension, tag: str) -> str:
     value = {
         "organization": receipt.organization_id, "team": receipt.team_id, "user": receipt.user_id,
         "key": receipt.key_id, "customer": receipt.customer_id, "tag": tag, "model": receipt.model_served,
-        "model_asked": receipt.model_asked, "provider": receipt.provider,
+        "model_asked": receipt.model_asked, "provider": receipt.provider, "project": receipt.project,
+        "request_class": receipt.request_class, "session": receipt.session_id, "agent": receipt.agent_id,
+        "kind": receipt.kind,
     }[dimension]  # fmt: skip
     return value or ""
 
@@ -121,7 +132,8 @@ async def test_every_report_in_every_zone_adds_up_to_the_receipts(
             total = total.plus(cell.amounts)
         assert total.cost_nanousd == sum(receipt.cost.total for receipt in batch)
         assert total.total_tokens == sum(receipt.usage.total_tokens for receipt in batch)
-        assert (total.requests, total.failures) == (len(batch), sum(receipt.status != "ok" for receipt in batch))
+        requests = [receipt for receipt in batch if receipt.kind == "usage"]
+        assert (total.requests, total.failures) == (len(requests), sum(one.status != "ok" for one in requests))
     for day in {receipt.started_at.date() for receipt in batch}:
         async with engine.begin() as connection:
             assert (await compare_day(connection, day)).agrees
@@ -139,12 +151,52 @@ async def test_an_owner_has_spent_what_its_receipts_say_whenever_its_window_bega
     async with engine.connect() as connection:
         asked = [(("a", "b"), start), (("b", "a"), start + timedelta(days=1)), (("nobody", "a"), start)]
         found = await spend_of_owners(connection, ("team_id", "user_id"), asked)
-        assert await total_spend(connection) == sum(receipt.cost.total for receipt in batch)
+        assert await total_spend(connection, EVERYTHING) == sum(receipt.cost.total for receipt in batch)
     for (team, user), since in asked:
         own = [receipt for receipt in batch if (receipt.team_id, receipt.user_id) == (team, user)]
         assert found[team, user].total_nanousd == sum(receipt.cost.total for receipt in own)
         in_window = [receipt.cost.total for receipt in own if receipt.started_at >= since]
         assert found[team, user].window_nanousd == sum(in_window)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batch=st.lists(receipts(), min_size=1, max_size=15),
+    late=st.lists(receipts(), min_size=1, max_size=15),
+    seconds=st.integers(0, 9 * 86_400),
+    group_by=st.lists(st.sampled_from(DIMENSIONS), unique=True, max_size=3),
+)
+async def test_what_comes_after_a_close_moves_no_closed_report_and_is_lost_in_none(
+    engine: AsyncEngine, batch: list[Receipt], late: list[Receipt], seconds: int, group_by: list[Dimension]
+) -> None:
+    await book(engine, batch)
+    until = datetime(2026, 4, 1, tzinfo=UTC)
+    closed = Report(list_periods(date(2026, 3, 1), date(2026, 3, 31), zoneinfo.ZoneInfo("UTC"), "day"), tuple(group_by))
+    before = await cells(engine, closed)
+    async with engine.begin() as connection:
+        row = {"month": date(2026, 3, 1), "until": until, "requests": 0, "cost_nanousd": 0, "adjustments_nanousd": 0}
+        await connection.execute(insert(spend_closes).values(**row, digest="", closed_by="test"))
+    await Books(engine, NO_LEDGER).book_directly([*late, *batch])
+    assert await cells(engine, closed) == before
+    whole = [Period("all", datetime(2026, 1, 1, tzinfo=UTC), now() + timedelta(days=1))]
+    everything = [*batch, *late]
+    by_kind = Report(whole, tuple(dict.fromkeys((*(one for one in group_by if one != "tag"), "kind"))))
+    found = await cells(engine, by_kind)
+    assert sum(cell.amounts.cost_nanousd for cell in found) == sum(receipt.cost.total for receipt in everything)
+    corrections = [one for one in batch if one.kind == "adjustment"]
+    corrections += [one for one in late if one.kind == "adjustment" or one.started_at < until]
+    adjusted = [cell for cell in found if cell.group[by_kind.group_by.index("kind")] == "adjustment"]
+    assert sum(cell.amounts.cost_nanousd for cell in adjusted) == sum(one.cost.total for one in corrections)
+    start = datetime(2026, 3, 28, tzinfo=UTC) + timedelta(seconds=seconds)
+    days = {one.started_at.date() for one in everything} | {now().date()}
+    async with engine.begin() as connection:
+        spent = await spend_of_owners(connection, ("key_id",), [(("k",), start)])
+        for day in days:
+            assert (await compare_day(connection, day)).agrees
+            await rebuild_day(connection, day)
+    own = [one.cost.total for one in everything if one.key_id == "k" and one.started_at >= start]
+    assert spent["k",].window_nanousd == sum(own)
+    assert await cells(engine, by_kind) == found
 
 
 async def test_pages_of_a_report_follow_on_one_another(engine: AsyncEngine) -> None:
@@ -180,6 +232,9 @@ async def test_filters_keep_what_is_named_and_leave_out_what_is_not_wanted(engin
     assert await cost(only={"tag": ["blue"]}) == 6
     assert await cost(only={"tag": [""]}) == 1
     assert await cost(only={"tag": ["blue"], "team": ["u"]}, group_by=("tag",)) == 4
+    assert await cost(only={"tag": ["blue"], "session": ["5c0b7d5e"]}) == 6
+    assert await cost(only={"tag": ["", "blue"], "session": ["5c0b7d5e"]}, but_not={"tag": ["red"]}) == 7
+    assert await cost(only={"tag": ["blue"], "session": [""]}) == 0
     async with engine.connect() as connection:
         assert await find_extent(connection) == (at.date(), at.date())
 

@@ -4,24 +4,17 @@ from typing import Any
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
+from msgspec import UNSET
 
 from app.admin.budgets import SharedBudgets, SharedBudgetTerms
 from app.admin.standings import window_of
+from app.api.admin import fields
 from app.api.admin.answers import answer
-from app.api.admin.fields import MOST_BODY_BYTES, Body, check_names, read_body
+from app.api.admin.budget_fields import LIMITS, OWN_BUDGET
+from app.api.admin.fields import MOST_BODY_BYTES, Body, check_names, read_body, read_terms
 from app.api.admin.queries import read_query
 from app.api.admin.tenancy_answers import paged, render_budget
-from app.api.admin.term_fields import (
-    LIMITS,
-    OWN_BUDGET,
-    PAGE,
-    read_budget,
-    read_optional,
-    read_page,
-    read_terms,
-    require_text,
-    require_texts,
-)
+from app.api.admin.term_fields import PAGE, read_budget, read_optional, read_page, require_text, require_texts
 from app.api.security import Access
 from app.base.clock import now
 from app.base.errors import Unprocessable
@@ -30,16 +23,28 @@ from app.storage.postgres.budgets import StoredBudget
 AnyRequest = Request[Any, Any, Any]
 HINT = "see GET /budget/list"
 _DEFAULT_PAGE = 100
-_NOT_ENFORCED = frozenset(
-    {"budget_reset_at", "model_max_budget", "tpd_limit", "allowed_models", "temp_budget_increase", "temp_budget_expiry"}
-)
+_NOT_ENFORCED = frozenset({"budget_reset_at", "allowed_models"})
 _SETTINGS = {
     "max_budget": ("Float", "dollars in each window of budget_duration"),
     "soft_budget": ("Float", "above it people are told and nothing is refused"),
     "budget_duration": ("String", 'when the window ends, such as "30d"; without it the budget never resets'),
+    "on_exceed": ("String", 'a running answer when the budget is full: "finish" or "cut"'),
     "tpm_limit": ("Integer", "tokens per minute"),
     "rpm_limit": ("Integer", "requests per minute"),
+    "tpd_limit": ("Integer", "tokens per day"),
     "max_parallel_requests": ("Integer", "calls at once"),
+    "model_rpm_limit": ("Dictionary", "requests per minute, by model"),
+    "model_tpm_limit": ("Dictionary", "tokens per minute, by model"),
+    "limits": (
+        "List",
+        "requests, tokens or dollars per minute, hour or day; of one model or of all",
+    ),
+    "budget_timezone": ("String", "the IANA zone of the calendar; UTC without it"),
+    "budget_limits": ("List", "further windows, each with its budget_duration and max_budget"),
+    "model_max_budget": ("Dictionary", "dollars by model: its budget_limit and time_period"),
+    "temp_budget_increase": ("Float", "dollars on top of max_budget until temp_budget_expiry"),
+    "temp_budget_expiry": ("Datetime", "when the increase ends"),
+    "pooled": ("Boolean", "one amount for all who name the budget together, not for each"),
 }
 
 
@@ -119,8 +124,9 @@ class BudgetRoutes(Controller):
 
 
 def _read_terms(body: Body) -> SharedBudgetTerms:
-    check_names(body, {*OWN_BUDGET, *LIMITS, "budget_id"}, _NOT_ENFORCED)
-    return SharedBudgetTerms(read_budget(body, OWN_BUDGET), read_terms(body, LIMITS))
+    further = {**LIMITS, "pooled": ("pooled", fields.read_flag, UNSET)}
+    check_names(body, {*OWN_BUDGET, *further, "budget_id"}, _NOT_ENFORCED)
+    return SharedBudgetTerms(read_budget(body, OWN_BUDGET), read_terms(body, further))
 
 
 def _render(budget: StoredBudget) -> dict[str, Any]:

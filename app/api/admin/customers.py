@@ -4,24 +4,17 @@ from typing import Any
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
+from msgspec import UNSET
 
 from app.admin.customers import Customers, CustomerTerms, CustomerView
 from app.api.admin import fields
 from app.api.admin.answers import answer
-from app.api.admin.fields import MOST_BODY_BYTES, Body, check_names, read_body
+from app.api.admin.budget_answers import render_limits
+from app.api.admin.budget_fields import BUDGET, LIMITS
+from app.api.admin.fields import MOST_BODY_BYTES, Body, Readers, check_names, read_body, read_terms
 from app.api.admin.queries import read_query
 from app.api.admin.tenancy_answers import paged, render_optional_budget, render_standing
-from app.api.admin.term_fields import (
-    BUDGET,
-    PAGE,
-    Readers,
-    read_budget,
-    read_page,
-    read_terms,
-    refuse_spend,
-    require_text,
-    require_texts,
-)
+from app.api.admin.term_fields import PAGE, read_budget, read_page, refuse_spend, require_text, require_texts
 from app.api.security import Access
 from app.base.errors import Unprocessable
 
@@ -31,14 +24,12 @@ _DEFAULT_PAGE = 50
 _COLUMNS: Readers = {
     "alias": ("customer_alias", fields.read_text, None),
     "metadata": ("metadata", fields.read_metadata, {}),
+    "blocked": ("blocked", fields.read_flag, UNSET),
+    "models": ("models", fields.read_text_list, []),
+    "default_model": ("default_model", fields.read_text, None),
+    **LIMITS,
 }
-_NOT_ENFORCED = frozenset(
-    {
-        "allowed_model_region", "budget_reset_at", "default_model", "max_parallel_requests", "model_max_budget",
-        "models", "object_permission", "rpm_limit", "tpd_limit", "tpm_limit", "blocked", *BUDGET,
-    }
-)  # fmt: skip
-"""The model routes do not look at customers yet, so nothing is kept that would have to hold there."""
+_NOT_ENFORCED = frozenset({"allowed_model_region", "budget_reset_at", "object_permission"})
 
 
 class CustomerRoutes(Controller):
@@ -64,13 +55,13 @@ class CustomerRoutes(Controller):
         return answer(_render(await customers.update(customer_id, terms, actor)))
 
     @post(["/block", "/unblock"], status_code=200)
-    async def block(self, request: AnyRequest, access: NamedDependency[Access]) -> Response[bytes]:
-        await access.require_admin(request)
-        raise Unprocessable(
-            "a customer cannot be blocked yet: the model routes do not look at customers, so a block is refused rather "
-            "than kept and ignored; block the key with /key/block",
-            param="user_ids",
-        )
+    async def block(
+        self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        blocked = request.scope["path"].endswith("/block")
+        found = await customers.block(_read_ids(await read_body(request)), actor, blocked=blocked)
+        return answer({"blocked_users" if blocked else "unblocked_users": [_render(view) for view in found]})
 
     @post("/delete", status_code=200)
     async def delete(
@@ -108,9 +99,9 @@ class EndUserRoutes(CustomerRoutes):
 
 
 def _read_customer(body: Body, further: set[str]) -> tuple[str, CustomerTerms]:
-    check_names(body, {*_COLUMNS, "user_id", *further}, _NOT_ENFORCED)
+    check_names(body, {*_COLUMNS, *BUDGET, "user_id", *further}, _NOT_ENFORCED)
     refuse_spend(body)
-    terms = CustomerTerms(read_terms(body, _COLUMNS), read_budget({}))
+    terms = CustomerTerms(read_terms(body, _COLUMNS), read_budget(body))
     return require_text(body, "user_id", HINT), terms
 
 
@@ -129,7 +120,8 @@ def _render(view: CustomerView) -> dict[str, Any]:
         "metadata": customer.metadata,
         "allowed_model_region": None,
         "default_model": customer.default_model,
-        "models": [],
+        "models": customer.models,
+        **render_limits(customer),
         "litellm_budget_table": render_optional_budget(standing.budget, standing.resets_at),
         "object_permission_id": None,
         "object_permission": None,

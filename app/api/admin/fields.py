@@ -1,16 +1,16 @@
 """Reading one field of an admin request: JSON of the right type and size, or a 422 that names the field."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 from litestar import Request
 
 from app.base.errors import InvalidRequest, Unprocessable
 from app.base.money import NanoUSD, parse_usd
-from app.domain.budgets import Duration, parse_duration
+from app.domain.budgets import Duration, OnExceed, parse_duration
 
 LONGEST_TEXT = 256
 MOST_ENTRIES = 1_000
@@ -20,6 +20,9 @@ LARGEST_COUNT = 2**53 - 1  # what Redis scripts and JSON readers count exactly
 MOST_BODY_BYTES = 1_000_000
 
 Body = Mapping[str, bytes]
+Reader = Callable[[str, bytes], Any]
+Readers = Mapping[str, tuple[str, Reader, Any]]
+"""Name of the field: name of the term or column, how it is read, what null means."""
 _T = TypeVar("_T")
 _NEUTRAL = frozenset({b"null", b"[]", b"{}", b"false"})
 
@@ -50,6 +53,19 @@ def check_names(body: Body, enforced: Collection[str], not_enforced: Collection[
             raise Unprocessable(
                 f'"{name}" is not enforced yet, so it is refused rather than stored and ignored', param=name
             )
+
+
+def read_terms(body: Body, readers: Readers) -> dict[str, Any]:
+    """The terms that the body sets, by their names. Raises Unprocessable."""
+    terms = {}
+    for name, (term, reader, when_null) in readers.items():
+        raw = body.get(name)
+        if raw is None:
+            continue
+        value = when_null if is_null(raw) else reader(name, raw)
+        if value is not msgspec.UNSET:
+            terms[term] = value
+    return terms
 
 
 def is_null(raw: bytes) -> bool:
@@ -84,6 +100,15 @@ def read_amount(name: str, raw: bytes) -> NanoUSD:
     return amount
 
 
+def read_on_exceed(name: str, raw: bytes) -> OnExceed:
+    word = read_text(name, raw)
+    if word not in get_args(OnExceed):
+        raise Unprocessable(
+            f'"{name}" is "{word[:80]}"; give "finish" or "cut", or null for the setting on_exceed', param=name
+        )
+    return cast(OnExceed, word)
+
+
 def read_flag(name: str, raw: bytes) -> bool:
     return _decode(name, raw, bool, "true or false")
 
@@ -95,6 +120,10 @@ def read_texts(name: str, raw: bytes) -> tuple[str, ...]:
     for text in texts:
         _check_text(name, text)
     return tuple(texts)
+
+
+def read_text_list(name: str, raw: bytes) -> list[str]:
+    return list(read_texts(name, raw))
 
 
 def read_text_map(name: str, raw: bytes) -> dict[str, str]:
@@ -121,6 +150,36 @@ def read_duration(name: str, raw: bytes) -> Duration:
         return parse_duration(_decode(name, raw, str, 'a duration such as "30d"'))
     except ValueError as error:
         raise Unprocessable(f'"{name}": {error}', param=name) from error
+
+
+def read_entries(name: str, raw: bytes) -> list[Body]:
+    """A list of objects."""
+    entries = _decode(name, raw, list[dict[str, msgspec.Raw]], "a list of objects")
+    if len(entries) > MOST_ENTRIES:
+        raise Unprocessable(f'"{name}" has {len(entries)} entries; at most {MOST_ENTRIES}', param=name)
+    return [{key: bytes(value) for key, value in entry.items()} for entry in entries]
+
+
+def read_object(name: str, raw: bytes) -> Body:
+    fields = _decode(name, raw, dict[str, msgspec.Raw], "an object")
+    return {key: bytes(value) for key, value in fields.items()}
+
+
+def read_choice(name: str, raw: bytes, choices: Collection[str]) -> str:
+    text = read_text(name, raw)
+    if text not in choices:
+        raise Unprocessable(f'"{name}" is "{text}"; give one of {", ".join(choices)}', param=name)
+    return text
+
+
+def read_by_name(name: str, raw: bytes) -> Body:
+    """An object with names of models as its keys."""
+    entries = _decode(name, raw, dict[str, msgspec.Raw], "an object by model")
+    if len(entries) > MOST_ENTRIES:
+        raise Unprocessable(f'"{name}" has {len(entries)} entries; at most {MOST_ENTRIES}', param=name)
+    for key in entries:
+        _check_text(name, key)
+    return {key: bytes(value) for key, value in entries.items()}
 
 
 def _decode(name: str, raw: bytes, kind: type[_T], wanted: str) -> _T:

@@ -5,6 +5,7 @@ from typing import Any
 from app.admin.key_reading import KeyView
 from app.admin.keys import IssuedKey
 from app.api.admin.answers import number, optional_number
+from app.api.admin.budget_answers import render_limits, render_parts
 from app.storage.postgres.keys import StoredKey
 
 _ROUTER_SETTINGS: dict[str, Any] = {
@@ -33,16 +34,12 @@ _ROUTER_SETTINGS: dict[str, Any] = {
 _UNUSED_ON_GENERATE = (
     "duration",
     "agent_id",
-    "budget_limits",
-    "model_rpm_limit",
-    "model_tpm_limit",
     "mcp_rpm_limit",
     "tag_rpm_limit",
     "guardrails",
     "policies",
     "prompts",
     "object_permission",
-    "tpd_limit",
     "default_estimated_output_tokens",
     "default_estimated_output_tokens_per_model",
     "end_user_budget_id",
@@ -61,13 +58,11 @@ _UNUSED_ON_GENERATE = (
 _UNUSED_IN_INFO = (
     "agent_id",
     "project_id",
-    "tpd_limit",
     "policies",
     "object_permission_id",
     "object_permission",
     "rotation_interval",
     "key_rotation_at",
-    "budget_limits",
     "litellm_budget_table",
     "router_settings",
 )
@@ -131,13 +126,15 @@ def _common(key: StoredKey) -> dict[str, Any]:
         "user_id": key.user_id,
         "team_id": key.team_id,
         "organization_id": key.organization_id,
-        "max_parallel_requests": key.max_parallel_requests,
-        "tpm_limit": key.tokens_per_minute,
-        "rpm_limit": key.requests_per_minute,
+        **render_limits(key),
         "max_budget": optional_number(key.limit_nanousd),
+        "soft_budget": optional_number(key.soft_limit_nanousd),
+        **render_parts(
+            key.budget_timezone, key.budget_windows, key.model_budgets, key.increase_nanousd, key.increase_until
+        ),
         "budget_duration": key.budget_duration,
+        "on_exceed": key.on_exceed,
         "budget_id": key.budget_id,
-        "model_max_budget": {},
         "budget_fallbacks": {},
         "allowed_cache_controls": [],
         "allowed_routes": key.allowed_routes,

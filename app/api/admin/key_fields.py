@@ -1,17 +1,17 @@
 """The fields of the key requests: which are enforced, which are known, and how each becomes a term."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import UNSET
 
+from app.admin.budget_terms import BudgetTerms
 from app.admin.key_terms import FOREVER, KEY_TYPE_ROUTES, KeyTerms
 from app.api.admin import fields
-from app.api.admin.fields import Body, is_null
+from app.api.admin.budget_fields import BUDGET, LIMITS
+from app.api.admin.fields import Body, Reader, is_null, read_terms
 from app.base.errors import Unprocessable
 from app.domain.budgets import Duration
-
-Reader = Callable[[str, bytes], Any]
 
 
 def _read_key_type(name: str, raw: bytes) -> str:
@@ -31,12 +31,6 @@ _TERMS: dict[str, tuple[str, Reader, Any]] = {
     "models": ("models", fields.read_texts, ()),
     "aliases": ("aliases", fields.read_text_map, {}),
     "duration": ("duration", fields.read_duration, None),
-    "max_budget": ("limit_nanousd", fields.read_amount, None),
-    "budget_duration": ("budget_duration", fields.read_duration, None),
-    "budget_id": ("budget_id", fields.read_text, None),
-    "rpm_limit": ("requests_per_minute", fields.read_count, None),
-    "tpm_limit": ("tokens_per_minute", fields.read_count, None),
-    "max_parallel_requests": ("max_parallel_requests", fields.read_count, None),
     "blocked": ("blocked", fields.read_flag, UNSET),
     "allowed_routes": ("allowed_routes", fields.read_texts, ()),
     "metadata": ("metadata", fields.read_metadata, {}),
@@ -49,21 +43,21 @@ _CHANGES: dict[str, tuple[str, Reader, Any]] = {**_TERMS, "duration": ("duration
 NOT_ENFORCED = frozenset(
     {
         "access_group_ids", "agent_id", "allowed_cache_controls", "allowed_passthrough_routes",
-        "allowed_vector_store_indexes", "auto_rotate", "budget_fallbacks", "budget_limits", "config",
+        "allowed_vector_store_indexes", "auto_rotate", "budget_fallbacks", "config",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model",
         "denied_passthrough_routes", "disable_global_guardrails", "enable_prompt_caching",
-        "end_user_budget_id", "enforced_params", "guardrails", "mcp_rpm_limit", "model_max_budget",
-        "model_rpm_limit", "model_tpm_limit", "object_permission", "organization_id", "permissions", "policies",
+        "end_user_budget_id", "enforced_params", "guardrails", "mcp_rpm_limit",
+        "object_permission", "organization_id", "permissions", "policies",
         "project_id", "prompts", "rotation_interval", "router_settings", "rpm_limit_type", "send_invite_email",
-        "soft_budget", "tag_rpm_limit", "throttle_on_budget_exceeded", "tpd_limit", "tpm_limit_type",
+        "tag_rpm_limit", "throttle_on_budget_exceeded", "tpm_limit_type",
     }
 )  # fmt: skip
-_ONLY_UPDATE = frozenset({"temp_budget_increase", "temp_budget_expiry", "key_type", "spend"})
+_ONLY_UPDATE = frozenset({"key_type", "spend"})
 
 
 def read_generate(body: Body) -> tuple[KeyTerms, str | None]:
     """The terms, and the key that the admin supplies. Raises Unprocessable."""
-    fields.check_names(body, {*_TERMS, "key", "key_type", "spend"}, NOT_ENFORCED)
+    fields.check_names(body, {*_TERMS, *BUDGET, *LIMITS, "key", "key_type", "spend"}, NOT_ENFORCED)
     _refuse_spend(body)
     readers = {**_TERMS, "key_type": ("key_type", _read_key_type, UNSET)}
     return _read_terms(body, readers), _optional(body, "key")
@@ -71,7 +65,7 @@ def read_generate(body: Body) -> tuple[KeyTerms, str | None]:
 
 def read_update(body: Body) -> tuple[str, KeyTerms]:
     """The key meant, and the terms that change. Raises Unprocessable."""
-    fields.check_names(body, {*_TERMS, "key"}, NOT_ENFORCED | _ONLY_UPDATE)
+    fields.check_names(body, {*_TERMS, *BUDGET, *LIMITS, "key"}, NOT_ENFORCED | _ONLY_UPDATE)
     return require_key(body), _read_terms(body, _CHANGES)
 
 
@@ -79,7 +73,7 @@ def read_regenerate(body: Body, named: str | None) -> tuple[str, KeyTerms, str |
     """The key meant (``named`` in the address, or in the body), the terms that change with it, the new key if the
     admin supplies one, and the grace of the old one. Raises Unprocessable."""
     further = {"key", "new_key", "grace_period"}
-    fields.check_names(body, {*_TERMS, *further}, NOT_ENFORCED | _ONLY_UPDATE | {"new_master_key"})
+    fields.check_names(body, {*_TERMS, *BUDGET, *LIMITS, *further}, NOT_ENFORCED | _ONLY_UPDATE | {"new_master_key"})
     terms = _read_terms(body, _CHANGES)
     grace = body.get("grace_period", b"null")
     period = None if grace in (b"null", b'""', b'"0s"', b'"0"') else fields.read_duration("grace_period", grace)
@@ -100,13 +94,9 @@ def _optional(body: Body, name: str) -> str | None:
 
 
 def _read_terms(body: Body, readers: Mapping[str, tuple[str, Reader, Any]]) -> KeyTerms:
-    terms = {}
-    for name, (term, reader, when_null) in readers.items():
-        raw = body.get(name)
-        if raw is not None:
-            terms[term] = when_null if is_null(raw) else reader(name, raw)
+    terms = read_terms(body, readers)
     _move_tags(terms)
-    return KeyTerms(**terms)
+    return KeyTerms(**terms, budget=BudgetTerms(**read_terms(body, BUDGET)), limits=read_terms(body, LIMITS))
 
 
 def _move_tags(terms: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Further key routes: names, service accounts, counting anew, and what a key may know about itself."""
+"""Further key routes: names, service accounts, and counting anew."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,9 +14,8 @@ from app.api.admin.fields import MOST_BODY_BYTES, check_names, is_null, read_amo
 from app.api.admin.key_answers import render_issued
 from app.api.admin.key_fields import read_generate
 from app.api.admin.queries import read_number, read_query
-from app.api.security import Access, Caller
+from app.api.security import Access
 from app.base.errors import Unprocessable
-from app.domain.roles import ACTIONS, tenant_of
 from app.storage.postgres.keys import KeyFilter
 
 AnyRequest = Request[Any, Any, Any]
@@ -91,57 +90,3 @@ class MoreKeyRoutes(Controller):
                 "budget_reset_at": after.budget_resets_at,
             }
         )
-
-    @get("/key/self")
-    async def about_itself(
-        self, request: AnyRequest, access: NamedDependency[Access], key_reading: NamedDependency[KeyReading]
-    ) -> Response[bytes]:
-        """What a key may know about itself: not what admins note about it."""
-        caller = await access.require_caller(request)
-        read_query(request, ("key",))
-        return answer({**_standing(caller), "key": await _own_key(caller, key_reading)})
-
-
-def _standing(caller: Caller) -> dict[str, Any]:
-    standing = caller.standing
-    allowed = [action for action in ACTIONS if tenant_of(standing, action) is not None]
-    return {
-        "roles": standing.roles,
-        "user_id": standing.user_id,
-        "organizations_administered": sorted(standing.administered_organizations),
-        "teams_administered": sorted(standing.administered_teams),
-        "teams": sorted(standing.member_of_teams),
-        "actions": allowed,
-    }
-
-
-async def _own_key(caller: Caller, key_reading: KeyReading) -> dict[str, Any] | None:
-    """None for the master key, which has no row."""
-    if caller.principal is None:
-        return None
-    view = await key_reading.find(caller.principal.key.key_id, caller.tenant)
-    if view is None:
-        return None
-    key, limit = view.key, view.key.limit_nanousd
-    return {
-        "key_id": key.key_id,
-        "key_name": f"sk-...{key.last_four}",
-        "key_alias": key.key_alias,
-        "team_id": key.team_id,
-        "organization_id": caller.principal.key.organization_id,
-        "models": key.models,
-        "allowed_routes": key.allowed_routes,
-        "rpm_limit": key.requests_per_minute,
-        "tpm_limit": key.tokens_per_minute,
-        "max_parallel_requests": key.max_parallel_requests,
-        "max_budget": optional_number(limit),
-        "budget_duration": key.budget_duration,
-        "budget_reset_at": view.budget_resets_at,
-        "spend": number(view.spend_nanousd),
-        "remaining": None if limit is None else number(max(0, limit - view.spend_nanousd)),
-        "total_spend": number(view.total_spend_nanousd),
-        "tags": key.tags,
-        "expires": key.expires_at,
-        "created_at": key.created_at,
-        "status": view.status,
-    }

@@ -31,6 +31,9 @@ _LIST_PARAMETERS = (
     "sort_order",
     "return_full_object",
     "substring_matching",
+    "organization_id",
+    "include_team_keys",
+    "include_created_by_keys",
 )
 
 
@@ -118,11 +121,15 @@ class KeyRoutes(Controller):
         query = read_query(request, _LIST_PARAMETERS)
         page = _read_page(query)
         whole = read_query_flag(query, "return_full_object", default=False)
+        for name in ("include_team_keys", "include_created_by_keys"):
+            if read_query_flag(query, name, default=False):
+                raise Unprocessable(f'"{name}" is not built; name whose keys are meant by "team_id"', param=name)
         key_hash = query.get("key_hash")
         wanted = KeyFilter(
             key_id=None if key_hash is None else await key_reading.find_id(key_hash),
             user_id=query.get("user_id"),
             team_id=query.get("team_id"),
+            organization_id=query.get("organization_id"),
             key_alias=query.get("key_alias"),
             alias_is_substring=read_query_flag(query, "substring_matching", default=False),
             status=read_choice(query, "status", ("active", "blocked", "expired", "deleted")),

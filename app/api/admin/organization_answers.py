@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.admin.organizations import OrganizationView
+from app.api.admin.budget_answers import render_limits
 from app.api.admin.team_answers import render_team
 from app.api.admin.tenancy_answers import render_optional_budget, render_standing
 from app.storage.postgres.memberships import StoredOrganizationMembership
@@ -11,11 +12,7 @@ from app.storage.postgres.memberships import StoredOrganizationMembership
 def render_organization(view: OrganizationView) -> dict[str, Any]:
     organization = view.organization
     budget = render_optional_budget(view.standing.budget, view.standing.resets_at)
-    limits = {
-        "tpm_limit": organization.tokens_per_minute,
-        "rpm_limit": organization.requests_per_minute,
-        "max_parallel_requests": organization.max_parallel_requests,
-    }
+    limits = render_limits(organization)
     return {
         **render_standing(view.standing),
         **limits,

@@ -10,20 +10,17 @@ from app.admin.organization_members import OrganizationMembers
 from app.admin.organizations import Organizations, OrganizationTerms
 from app.api.admin import fields
 from app.api.admin.answers import answer
-from app.api.admin.fields import MOST_BODY_BYTES, Body, check_names, is_null, read_body
+from app.api.admin.budget_fields import BUDGET, LIMITS
+from app.api.admin.fields import MOST_BODY_BYTES, Body, Readers, check_names, is_null, read_body, read_terms
 from app.api.admin.organization_answers import render_organization, render_organization_member
 from app.api.admin.queries import read_query
 from app.api.admin.tenancy_answers import paged
 from app.api.admin.term_fields import (
-    BUDGET,
-    LIMITS,
     PAGE,
-    Readers,
     read_budget,
     read_member,
     read_members,
     read_page,
-    read_terms,
     require_text,
     require_texts,
 )
@@ -47,8 +44,8 @@ _COLUMNS: Readers = {
 }
 _NOT_ENFORCED = frozenset(
     {
-        "allowed_models", "model_max_budget", "model_rpm_limit", "model_tpm_limit", "object_permission",
-        "temp_budget_expiry", "temp_budget_increase", "tpd_limit",
+        "allowed_models", "object_permission",
+
     }
 )  # fmt: skip
 

@@ -30,6 +30,14 @@ def read_query(request: Request[Any, Any, Any], known: Collection[str]) -> Query
     return dict(pairs)
 
 
+def path_text(request: Request[Any, Any, Any], name: str) -> str:
+    """A part of the path, of the length that ids and names have."""
+    text: str = request.path_params[name]
+    if not text or len(text) > LONGEST_TEXT or "\0" in text:
+        raise Unprocessable(f'"{name}" is too long, or holds a NUL character', param=name)
+    return text
+
+
 def read_number(query: Query, name: str, default: int, most: int) -> int:
     """A whole number from 1 to ``most``."""
     text = query.get(name)

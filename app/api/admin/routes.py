@@ -1,34 +1,76 @@
 """The admin and finance routes together, and what they need from whoever builds the app."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.admin.access_groups import AccessGroups
 from app.admin.aggregates import Aggregates
+from app.admin.alerts import Alerts
 from app.admin.audit import AuditTrail
 from app.admin.budgets import SharedBudgets
+from app.admin.closing import Closing
+from app.admin.credentials import Credentials
 from app.admin.customers import Customers
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
+from app.admin.litellm.take_over import LiteLLMTakeOver
+from app.admin.live_catalog import LiveCatalog
+from app.admin.live_prices import PriceKeeper
 from app.admin.memberships import TeamMembers
+from app.admin.models import Models
 from app.admin.organization_members import OrganizationMembers
 from app.admin.organizations import Organizations
+from app.admin.price_import import PriceImport
+from app.admin.price_view import PriceView
+from app.admin.prices import PriceAdmin
+from app.admin.repricing import Repricing
+from app.admin.retention import Exports, ReceiptRetention
+from app.admin.sessions import Sessions
 from app.admin.spend import Spend
+from app.admin.tags import Tags
 from app.admin.teams import Teams
 from app.admin.users import Users
+from app.api.admin.access_groups import AccessGroupRoutes
+from app.api.admin.alerts import AlertRoutes
 from app.api.admin.audit import AuditRoutes
 from app.api.admin.budgets import BudgetRoutes
+from app.api.admin.credentials import CredentialRoutes
 from app.api.admin.customers import CustomerRoutes, EndUserRoutes
+from app.api.admin.imports import ImportRoutes
 from app.api.admin.key_more import MoreKeyRoutes
+from app.api.admin.key_self import KeySelfRoutes
 from app.api.admin.keys import KeyRoutes
+from app.api.admin.models import ModelAdminRoutes
 from app.api.admin.organizations import OrganizationMemberRoutes, OrganizationRoutes
+from app.api.admin.price_import import PriceImportRoutes
+from app.api.admin.prices import PriceRoutes, PriceTermRoutes
+from app.api.admin.tags import TagRoutes
 from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
 from app.api.admin.users import UserRoutes
 from app.api.finance.routes import finance_routes
 from app.api.security import Access
+from app.domain.alerts import DestinationKind
+from app.domain.retention import KEEP_FOR_EVER, Retention
+from app.gateway.own_usage import OwnUsage
+from app.providers.egress import Egress
+from app.storage.books import Books
+from app.storage.postgres.credentials import CredentialCipher
 from app.storage.principals import Principals
+from app.storage.spending import SpendingReader
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the routes have in common with the data plane of their process."""
+
+    catalog: LiveCatalog
+    prices: PriceKeeper
+    books: Books
 
 
 def admin_routes() -> list[ControllerRouterHandler]:
@@ -36,6 +78,7 @@ def admin_routes() -> list[ControllerRouterHandler]:
     return [
         KeyRoutes,
         MoreKeyRoutes,
+        KeySelfRoutes,
         TeamRoutes,
         TeamMemberRoutes,
         UserRoutes,
@@ -44,29 +87,69 @@ def admin_routes() -> list[ControllerRouterHandler]:
         BudgetRoutes,
         CustomerRoutes,
         EndUserRoutes,
+        TagRoutes,
+        ModelAdminRoutes,
+        CredentialRoutes,
+        AccessGroupRoutes,
+        AlertRoutes,
         *finance_routes(),
+        PriceRoutes,
+        PriceTermRoutes,
+        PriceImportRoutes,
         AuditRoutes,
+        ImportRoutes,
     ]
 
 
-def admin_dependencies(engine: AsyncEngine, principals: Principals, master_key: str) -> dict[str, Provide]:
-    """For ``dependencies``: access, audit_trail, keys, key_reading, teams, spend."""
+@dataclass(frozen=True, slots=True)
+class AdminRules:
+    """What the settings say: ``channels`` that alerts take, and how long receipts are kept."""
+
+    channels: Mapping[str, DestinationKind] = field(default_factory=dict)
+    retention: Retention = KEEP_FOR_EVER
+
+
+def admin_dependencies(
+    engine: AsyncEngine,
+    principals: Principals,
+    master_key: str,
+    shared: Shared,
+    egress: Egress,
+    rules: AdminRules = AdminRules(),
+) -> dict[str, Provide]:
+    """For ``dependencies``: what the handlers ask for by these names."""
     pepper = principals.pepper
-    keys = Keys(engine, principals, pepper)
+    catalog, price_keeper = shared.catalog, shared.prices
+    keys = Keys(engine, principals, pepper, catalog.current)
     return {
         "audit_trail": _provide(AuditTrail(engine)),
+        "alerts": _provide(Alerts(engine, CredentialCipher(pepper), egress, rules.channels)),
         "access": _provide(Access(engine, principals, master_key)),
         "keys": _provide(keys),
         "key_reading": _provide(KeyReading(engine, pepper)),
-        "teams": _provide(Teams(engine, principals)),
+        "own_usage": _provide(OwnUsage(SpendingReader(engine))),
+        "teams": _provide(Teams(engine, principals, catalog.current)),
         "users": _provide(Users(engine, principals, keys)),
         "organizations": _provide(Organizations(engine, principals)),
         "organization_members": _provide(OrganizationMembers(engine, principals)),
         "shared_budgets": _provide(SharedBudgets(engine, principals)),
         "customers": _provide(Customers(engine, principals)),
+        "tags": _provide(Tags(engine, principals)),
+        "access_groups": _provide(AccessGroups(engine, catalog)),
+        "credentials": _provide(Credentials(engine, catalog, egress)),
+        "models": _provide(Models(engine, catalog, egress)),
         "team_members": _provide(TeamMembers(engine, principals)),
         "spend": _provide(Spend(engine)),
+        "sessions": _provide(Sessions(engine)),
         "aggregates": _provide(Aggregates(engine)),
+        "exports": _provide(Exports(engine)),
+        "receipt_retention": _provide(ReceiptRetention(engine, rules.retention)),
+        "price_admin": _provide(PriceAdmin(engine, price_keeper, catalog)),
+        "repricing": _provide(Repricing(engine, shared.books, catalog, price_keeper)),
+        "price_import": _provide(PriceImport(engine, price_keeper, catalog)),
+        "price_view": _provide(PriceView(catalog, price_keeper)),
+        "closing": _provide(Closing(engine)),
+        "litellm_take_over": _provide(LiteLLMTakeOver(engine, principals)),
     }
 
 

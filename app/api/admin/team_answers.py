@@ -3,13 +3,12 @@
 from typing import Any
 
 from app.admin.teams import TeamView
+from app.api.admin.budget_answers import render_limits
 from app.api.admin.tenancy_answers import render_optional_budget, render_standing
 from app.storage.postgres.memberships import StoredMembership
 
 _UNUSED = (
     "team_member_permissions",
-    "tpd_limit",
-    "budget_limits",
     "router_settings",
     "access_group_ids",
     "default_team_member_models",
@@ -35,12 +34,9 @@ def render_team(view: TeamView) -> dict[str, Any]:
         "metadata": team.metadata,
         "models": team.models,
         "blocked": team.blocked,
-        "tpm_limit": team.tokens_per_minute,
-        "rpm_limit": team.requests_per_minute,
-        "max_parallel_requests": team.max_parallel_requests,
+        **render_limits(team),
         "team_member_budget_table": render_optional_budget(view.member_budget),
         "model_spend": {},
-        "model_max_budget": {},
         "allow_team_guardrail_config": False,
         "created_at": team.created_at,
         "updated_at": team.updated_at,

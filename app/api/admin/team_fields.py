@@ -8,17 +8,10 @@ from msgspec import UNSET
 from app.admin.memberships import Member, MemberTerms
 from app.admin.teams import TeamTerms
 from app.api.admin import fields
-from app.api.admin.fields import Body, is_null
-from app.api.admin.term_fields import (
-    BUDGET,
-    LIMITS,
-    Readers,
-    read_budget,
-    read_member,
-    read_members,
-    read_terms,
-    require_text,
-)
+from app.api.admin.budget_fields import BUDGET, LIMITS
+from app.api.admin.fields import Body, Readers, is_null, read_terms
+from app.api.admin.term_fields import read_budget, read_member, read_members, require_text
+from app.api.admin.time_fields import read_period
 from app.base.errors import Unprocessable
 
 TEAM_ROLES = ("user", "admin")
@@ -34,26 +27,26 @@ _COLUMNS: Readers = {
 }
 _MEMBER_BUDGET: Readers = {
     "team_member_budget": ("limit_nanousd", fields.read_amount, None),
-    "team_member_budget_duration": ("duration", fields.read_duration, None),
+    "team_member_budget_duration": ("duration", read_period, None),
+    "team_member_on_exceed": ("on_exceed", fields.read_on_exceed, None),
 }
 _NOT_ENFORCED = frozenset(
     {
-        "access_group_ids", "admins", "allowed_passthrough_routes", "allowed_vector_store_indexes", "budget_limits",
+        "access_group_ids", "admins", "allowed_passthrough_routes", "allowed_vector_store_indexes",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model", "default_team_member_models",
         "denied_passthrough_routes", "disable_global_guardrails", "enforced_batch_output_expires_after",
-        "enforced_file_expires_after", "guardrails", "mcp_rpm_limit", "members", "model_aliases", "model_max_budget",
-        "model_rpm_limit", "model_tpm_limit", "object_permission", "policies", "prompts", "require_trace_id",
+        "enforced_file_expires_after", "guardrails", "mcp_rpm_limit", "members", "model_aliases",
+        "object_permission", "policies", "prompts", "require_trace_id",
         "router_settings", "rpm_limit_type", "secret_manager_settings", "tags", "team_member_key_duration",
         "team_member_model_max_budget", "team_member_permissions", "team_member_rpm_limit", "team_member_tpm_limit",
-        "tpd_limit", "tpm_limit_type",
+        "tpm_limit_type",
     }
 )  # fmt: skip
 _MEMBER_BUDGET_FIELDS: Readers = {
-    "max_budget_in_team": ("limit_nanousd", fields.read_amount, None),
-    "budget_duration": ("duration", fields.read_duration, None),
-    "budget_id": ("budget_id", fields.read_text, None),
+    "max_budget_in_team": BUDGET["max_budget"],
+    **{name: reader for name, reader in BUDGET.items() if name not in ("max_budget", "soft_budget")},
 }
-_MEMBER_NOT_ENFORCED = frozenset({"allowed_models", "temp_budget_increase", "temp_budget_expiry", "model_max_budget"})
+_MEMBER_NOT_ENFORCED = frozenset({"allowed_models"})
 
 
 def read_new_team(body: Body) -> TeamTerms:

@@ -1,5 +1,6 @@
 """The team routes, with LiteLLM's paths, fields and answers."""
 
+from dataclasses import replace
 from typing import Any
 
 from litestar import Controller, Request, Response, get, post
@@ -10,7 +11,7 @@ from app.admin.teams import MOST_KEYS_SHOWN, Teams, TeamView
 from app.api.admin.answers import answer
 from app.api.admin.fields import MOST_BODY_BYTES, Body, check_names, read_body
 from app.api.admin.key_answers import render_row
-from app.api.admin.queries import Query, read_number, read_query
+from app.api.admin.queries import Query, read_choice, read_number, read_query
 from app.api.admin.team_answers import render_member, render_team
 from app.api.admin.team_fields import (
     HINT,
@@ -24,11 +25,12 @@ from app.api.admin.tenancy_answers import paged, render_membership, total_pages
 from app.api.admin.term_fields import PAGE, read_page, require_text, require_texts
 from app.api.security import Access
 from app.base.errors import Unprocessable
-from app.storage.postgres.teams import TeamFilter
+from app.storage.postgres.teams import SORT_COLUMNS, TeamFilter
 
 AnyRequest = Request[Any, Any, Any]
 _DEFAULT_PAGE = 100
 _FILTERS = ("organization_id", "user_id", "team_id", "team_alias")
+_LIST_PARAMETERS = (*_FILTERS, "sort_by", "sort_order", *PAGE)
 
 
 class TeamRoutes(Controller):
@@ -102,15 +104,21 @@ class TeamRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
     ) -> Response[bytes]:
         await access.require_admin(request)
-        found, total, number, size = await _list(teams, read_query(request, (*_FILTERS, *PAGE)), _DEFAULT_PAGE)
+        found, total, number, size = await _list(teams, read_query(request, _LIST_PARAMETERS), _DEFAULT_PAGE)
         return paged([render_team(view) for view in found], total, number, size)
+
+    @get("/team/available")
+    async def available(self, request: AnyRequest, access: NamedDependency[Access]) -> Response[bytes]:
+        """Teams that one may join by oneself: there are none, people are taken into teams."""
+        await access.require_admin(request)
+        return answer([])
 
     @get("/v2/team/list")
     async def list_pages(
         self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
     ) -> Response[bytes]:
         await access.require_admin(request)
-        found, total, number, size = await _list(teams, read_query(request, (*_FILTERS, *PAGE)), 10)
+        found, total, number, size = await _list(teams, read_query(request, _LIST_PARAMETERS), 10)
         return answer(
             {
                 "teams": [render_team(view) for view in found],
@@ -173,7 +181,16 @@ class TeamMemberRoutes(Controller):
 
 async def _list(teams: Teams, query: Query, default_size: int) -> tuple[list[TeamView], int, int, int]:
     number, size = read_page(query, default_size)
-    wanted = TeamFilter(**{name: query[name] for name in _FILTERS if name in query})
+    wanted = TeamFilter(
+        organization_id=query.get("organization_id"),
+        user_id=query.get("user_id"),
+        team_id=query.get("team_id"),
+        team_alias=query.get("team_alias"),
+    )
+    sort_by = read_choice(query, "sort_by", SORT_COLUMNS.keys())
+    descending = read_choice(query, "sort_order", ("asc", "desc")) == "desc"
+    if sort_by is not None:
+        wanted = replace(wanted, sort_by=sort_by, descending=descending)
     found, total = await teams.list(wanted, number, size)
     return found, total, number, size
 

@@ -8,6 +8,7 @@ from litestar import Response
 from app.admin.memberships import MembershipView
 from app.admin.standings import Standing
 from app.api.admin.answers import answer, number, optional_number
+from app.api.admin.budget_answers import render_limits, render_parts
 from app.storage.postgres.budgets import StoredBudget
 
 
@@ -17,15 +18,12 @@ def render_budget(budget: StoredBudget, resets_at: datetime | None = None) -> di
         "budget_id": budget.budget_id,
         "max_budget": optional_number(budget.limit_nanousd),
         "soft_budget": optional_number(budget.soft_limit_nanousd),
-        "max_parallel_requests": budget.max_parallel_requests,
-        "tpm_limit": budget.tokens_per_minute,
-        "rpm_limit": budget.requests_per_minute,
-        "tpd_limit": None,
-        "model_max_budget": None,
+        **render_limits(budget),
+        **_render_parts(budget),
         "allowed_models": None,
-        "temp_budget_increase": None,
-        "temp_budget_expiry": None,
+        "pooled": budget.pooled,
         "budget_duration": budget.duration,
+        "on_exceed": budget.on_exceed,
         "budget_reset_at": resets_at,
         "created_at": budget.created_at,
         "created_by": budget.created_by,
@@ -45,11 +43,21 @@ def render_standing(standing: Standing) -> dict[str, Any]:
         "max_budget": None if budget is None else optional_number(budget.limit_nanousd),
         "soft_budget": None if budget is None else optional_number(budget.soft_limit_nanousd),
         "budget_duration": None if budget is None else budget.duration,
+        "on_exceed": None if budget is None else budget.on_exceed,
         "budget_reset_at": standing.resets_at,
         "budget_id": None if budget is None else budget.budget_id,
+        **_render_parts(budget),
         "spend": number(standing.spend_nanousd),
         "total_spend": number(standing.total_spend_nanousd),
     }
+
+
+def _render_parts(budget: StoredBudget | None) -> dict[str, Any]:
+    if budget is None:
+        return render_parts(None, None, None, None, None)
+    return render_parts(
+        budget.timezone, budget.windows, budget.model_budgets, budget.increase_nanousd, budget.increase_until
+    )
 
 
 def render_membership(view: MembershipView) -> dict[str, Any]:
@@ -66,9 +74,7 @@ def render_membership(view: MembershipView) -> dict[str, Any]:
         "budget_source": source,
         "spend": number(standing.spend_nanousd),
         "total_spend": number(standing.total_spend_nanousd),
-        "tpm_limit": member.tokens_per_minute,
-        "rpm_limit": member.requests_per_minute,
-        "max_parallel_requests": member.max_parallel_requests,
+        **render_limits(member),
         "litellm_budget_table": render_optional_budget(standing.budget, standing.resets_at),
     }
 

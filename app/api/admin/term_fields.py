@@ -1,48 +1,20 @@
 """What the requests of all levels have in common: budget and limit fields, members, ids, and the page of a list."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import msgspec
 
 from app.admin.budget_terms import BudgetTerms
 from app.admin.memberships import Member
 from app.api.admin import fields
-from app.api.admin.fields import Body, is_null
-from app.api.admin.key_fields import Reader
+from app.api.admin.budget_fields import BUDGET
+from app.api.admin.fields import Body, Readers, is_null, read_terms
 from app.api.admin.queries import Query, read_number
 from app.base.errors import Unprocessable
 
-# Name of the field: name of the term or column, how it is read, what null means.
-Readers = Mapping[str, tuple[str, Reader, Any]]
 LARGEST_PAGE = 1_000
 LAST_PAGE = 1_000_000
 LONGEST_EMAIL = 254
-
-OWN_BUDGET: Readers = {
-    "max_budget": ("limit_nanousd", fields.read_amount, None),
-    "budget_duration": ("duration", fields.read_duration, None),
-    "soft_budget": ("soft_limit_nanousd", fields.read_amount, None),
-}
-BUDGET: Readers = {**OWN_BUDGET, "budget_id": ("budget_id", fields.read_text, None)}
-LIMITS: Readers = {
-    "rpm_limit": ("requests_per_minute", fields.read_count, None),
-    "tpm_limit": ("tokens_per_minute", fields.read_count, None),
-    "max_parallel_requests": ("max_parallel_requests", fields.read_count, None),
-}
-
-
-def read_terms(body: Body, readers: Readers) -> dict[str, Any]:
-    """The terms that the body sets, by their names. Raises Unprocessable."""
-    terms = {}
-    for name, (term, reader, when_null) in readers.items():
-        raw = body.get(name)
-        if raw is None:
-            continue
-        value = when_null if is_null(raw) else reader(name, raw)
-        if value is not msgspec.UNSET:
-            terms[term] = value
-    return terms
 
 
 def read_budget(body: Body, readers: Readers = BUDGET) -> BudgetTerms:

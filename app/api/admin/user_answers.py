@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.admin.users import UserView
+from app.api.admin.budget_answers import render_limits
 from app.api.admin.tenancy_answers import render_standing
 
 _UNUSED = (
@@ -29,13 +30,10 @@ def render_user(view: UserView) -> dict[str, Any]:
         "models": user.models,
         "metadata": user.metadata,
         "blocked": user.blocked,
-        "tpm_limit": user.tokens_per_minute,
-        "rpm_limit": user.requests_per_minute,
-        "max_parallel_requests": user.max_parallel_requests,
+        **render_limits(user),
         "allowed_cache_controls": [],
         "policies": [],
         "model_spend": {},
-        "model_max_budget": {},
         "organization_memberships": [
             {
                 "user_id": membership.user_id,

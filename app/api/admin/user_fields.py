@@ -9,20 +9,10 @@ from app.admin.key_terms import KeyTerms
 from app.admin.memberships import Member
 from app.admin.users import TeamToJoin, UserTerms
 from app.api.admin import fields
-from app.api.admin.fields import Body, is_null
+from app.api.admin.budget_fields import BUDGET, LIMITS
+from app.api.admin.fields import Body, Readers, is_null, read_terms
 from app.api.admin.team_fields import TEAM_ROLES
-from app.api.admin.term_fields import (
-    BUDGET,
-    LIMITS,
-    Readers,
-    read_budget,
-    read_email,
-    read_optional,
-    read_role,
-    read_terms,
-    refuse_spend,
-    require_text,
-)
+from app.api.admin.term_fields import read_budget, read_email, read_optional, read_role, refuse_spend, require_text
 from app.base.errors import Unprocessable
 
 USER_ROLES = (
@@ -53,8 +43,8 @@ _KEY_TERMS: Readers = {
 }
 _NOT_ENFORCED = frozenset(
     {
-        "agent_id", "allowed_cache_controls", "budget_fallbacks", "budget_limits", "config", "guardrails",
-        "mcp_rpm_limit", "model_max_budget", "model_rpm_limit", "model_tpm_limit", "object_permission", "password",
+        "agent_id", "allowed_cache_controls", "budget_fallbacks", "config", "guardrails",
+        "mcp_rpm_limit", "object_permission", "password",
         "permissions", "policies", "prompts", "send_invite_email", "sso_user_id", "tag_rpm_limit",
     }
 )  # fmt: skip

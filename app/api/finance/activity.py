@@ -1,6 +1,6 @@
 """LiteLLM's activity: requests, tokens and spend per day, in all, by model, and broken down for one kind of owner."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -27,8 +27,16 @@ _ENTITIES: Mapping[str, tuple[Dimension, str]] = {
     "team": ("team", "team_ids"),
     "organization": ("organization", "organization_ids"),
     "customer": ("customer", "end_user_ids"),
+    "end_user": ("customer", "end_user_ids"),
     "tag": ("tag", "tags"),
+    "agent": ("agent", "agent_ids"),
 }
+# Of LiteLLM's own making, and nothing here.
+_NO_COUNTS = ("compression_saved_tokens",)
+_NO_AMOUNTS = (
+    "flat_cost", "ptu_hours", "compression_savings_spend", "prompt_caching_savings_spend",
+    "gateway_injected_caching_savings_spend", "autorouter_savings_spend",
+)  # fmt: skip
 
 
 class ActivityRoutes(Controller):
@@ -36,18 +44,18 @@ class ActivityRoutes(Controller):
     async def whole(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         days = read_required_days(read_query(request, _DAYS))
-        found = await spend.report(Ask(days.first, days.last, days.timezone, "day"))
+        found = await spend.report(Ask(days.first, days.last, days.timezone, "day"), tenant)
         return answer(_activity(found, found.cells))
 
     @get("/global/activity/model")
     async def by_model(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         days = read_required_days(read_query(request, _DAYS))
-        found = await spend.report(Ask(days.first, days.last, days.timezone, "day", ("model",)))
+        found = await spend.report(Ask(days.first, days.last, days.timezone, "day", ("model",)), tenant)
         by_model: dict[str, list[Cell]] = {}
         for cell in found.cells:
             by_model.setdefault(cell.group[0], []).append(cell)
@@ -86,16 +94,17 @@ class ActivityRoutes(Controller):
         count = (days.last - days.first).days + 1
         size = count if last == "aggregated" else read_number(query, "page_size", 50, _MOST_DAYS_A_PAGE)
         page = read_number(query, "page", 1, 1_000_000)
-        newest = days.last - timedelta(days=(page - 1) * size)
+        newest = days.last - timedelta(days=min((page - 1) * size, count))  # a page beyond the last is empty
         oldest = max(days.first, newest - timedelta(days=size - 1))
-        group_by = (dimension, "key", *_BREAKDOWNS)
+        group_by: tuple[Dimension, ...] = tuple(dict.fromkeys((dimension, "key", "team", "user", *_BREAKDOWNS)))
         totals = await spend.report(
             Ask(days.first, days.last, days.timezone, None, (dimension,), only, but_not), tenant
         )
         results: list[dict[str, Any]] = []
         if newest >= days.first:
             found = await spend.report(Ask(oldest, newest, days.timezone, "day", group_by, only, but_not), tenant)
-            results = _results(found)
+            living = await spend.living_keys({found.of(cell, "key") for cell in found.cells})
+            results = _results(found, living)
         pages = -(-count // size)
         return answer({"results": results, "metadata": _metadata(totals, page, pages)})
 
@@ -127,42 +136,58 @@ def _activity(found: Found, cells: Sequence[Cell]) -> dict[str, Any]:
     }
 
 
-def _results(found: Found) -> list[dict[str, Any]]:
+def _results(found: Found, living: Collection[str]) -> list[dict[str, Any]]:
     by_day: dict[int, list[Cell]] = {}
     for cell in found.cells:
         by_day.setdefault(cell.period, []).append(cell)
     return [
         {
             "date": found.periods[period].label,
-            "metrics": _metrics(_sum(cells)),
+            "metrics": render_metrics(_sum(cells)),
             "breakdown": {
                 **{name: {} for name in _UNUSED_BREAKDOWNS},
-                **{name: _breakdown(found, cells, dimension) for dimension, name in _BREAKDOWNS.items()},
-                "api_keys": _breakdown(found, cells, "key", keys=False),
-                "entities": _breakdown(found, cells, found.group_by[0]),
+                **{name: _breakdown(found, cells, dimension, living) for dimension, name in _BREAKDOWNS.items()},
+                "api_keys": _keys(found, cells, living),
+                "entities": _breakdown(found, cells, found.group_by[0], living),
             },
         }
         for period, cells in sorted(by_day.items(), reverse=True)
     ]
 
 
-def _breakdown(found: Found, cells: Sequence[Cell], dimension: Dimension, *, keys: bool = True) -> dict[str, Any]:
+def _breakdown(found: Found, cells: Sequence[Cell], dimension: Dimension, living: Collection[str]) -> dict[str, Any]:
+    answered = {}
+    for name, of_group in _groups(found, cells, dimension).items():
+        alias = found.names.get((dimension, name))
+        answered[name or "Unassigned"] = {
+            "metrics": render_metrics(_sum(of_group)),
+            "metadata": {} if alias is None else {"alias": alias},
+            "api_key_breakdown": _keys(found, of_group, living),
+        }
+    return answered
+
+
+def _keys(found: Found, cells: Sequence[Cell], living: Collection[str]) -> dict[str, Any]:
+    return {
+        key: {
+            "metrics": render_metrics(_sum(of_key)),
+            "metadata": {
+                "key_alias": found.names.get(("key", key)),
+                "team_id": found.of(of_key[-1], "team") or None,
+                "user_id": found.of(of_key[-1], "user") or None,
+                "user_email": None,
+                "key_exists": key in living,
+            },
+        }
+        for key, of_key in _groups(found, cells, "key").items()
+    }
+
+
+def _groups(found: Found, cells: Sequence[Cell], dimension: Dimension) -> dict[str, list[Cell]]:
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(found.of(cell, dimension), []).append(cell)
-    answered = {}
-    for name, of_group in groups.items():
-        alias = found.names.get((dimension, name))
-        row: dict[str, Any] = {
-            "metrics": _metrics(_sum(of_group)),
-            "metadata": {} if alias is None else {"alias": alias},
-        }
-        if keys:
-            row["api_key_breakdown"] = _breakdown(found, of_group, "key", keys=False)
-        elif dimension == "key":
-            row["metadata"] = {"key_alias": alias, "team_id": None, "key_exists": alias is not None}
-        answered[name or "Unassigned"] = row
-    return answered
+    return groups
 
 
 def _sum(cells: Sequence[Cell]) -> Amounts:
@@ -172,7 +197,7 @@ def _sum(cells: Sequence[Cell]) -> Amounts:
     return total
 
 
-def _metrics(amounts: Amounts) -> dict[str, Any]:
+def render_metrics(amounts: Amounts) -> dict[str, Any]:
     return {
         "spend": number(amounts.cost_nanousd),
         "prompt_tokens": amounts.prompt_tokens,
@@ -185,11 +210,13 @@ def _metrics(amounts: Amounts) -> dict[str, Any]:
         "api_requests": amounts.requests,
         "total_response_time_ms": amounts.duration_ms,
         "timed_requests": amounts.requests,
+        **dict.fromkeys(_NO_COUNTS, 0),
+        **dict.fromkeys(_NO_AMOUNTS, number(0)),
     }
 
 
 def _metadata(totals: Found, page: int, pages: int) -> dict[str, Any]:
-    metrics = _metrics(_sum(totals.cells))
+    metrics = render_metrics(_sum(totals.cells))
     return {
         "total_spend": metrics.pop("spend"),
         **{name if name.startswith("total_") else f"total_{name}": value for name, value in metrics.items()},

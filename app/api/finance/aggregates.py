@@ -40,7 +40,7 @@ class AggregateRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], aggregates: NamedDependency[Aggregates]
     ) -> Response[bytes]:
         await access.require_admin(request)
-        first, last = _read(read_query(request, _DATES))
+        first, last = read_span(read_query(request, _DATES))
         return answer({"days": [_render(day) for day in await aggregates.compare(first, last)]})
 
     @post("/spend/aggregates/rebuild", status_code=200)
@@ -50,11 +50,11 @@ class AggregateRoutes(Controller):
         actor = await access.require_admin(request)
         body = await read_body(request)
         fields.check_names(body, _DATES, ())
-        first, last = _read({name: fields.read_text(name, raw) for name, raw in body.items()})
+        first, last = read_span({name: fields.read_text(name, raw) for name, raw in body.items()})
         return answer({"days": [_render(day) for day in await aggregates.rebuild(first, last, actor)]})
 
 
-def _read(query: dict[str, str] | Any) -> tuple[date, date]:  # noqa: ANN401  any mapping of texts
+def read_span(query: dict[str, str] | Any) -> tuple[date, date]:  # noqa: ANN401  any mapping of texts
     days = read_required_days(query)
     assert days.first is not None
     assert days.last is not None

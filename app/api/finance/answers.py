@@ -12,7 +12,11 @@ from app.api.admin.answers import number
 from app.api.finance.dates import Days
 
 _CALL_TYPES = {"anthropic_messages": "anthropic_messages", "openai_chat": "acompletion"}
-_GROUPS = {"team": ("teams", "team_name"), "customer": ("customers", "customer")}
+_GROUPS = {
+    "team": ("teams", "team_name"),
+    "customer": ("customers", "customer"),
+    "organization": ("organizations", "organization_name"),
+}
 NO_TEAM = "Unassigned Team"
 
 
@@ -71,11 +75,19 @@ def _metadata(row: Row[Any], prompt: int, completion: int) -> dict[str, Any]:
         "attempt": row.attempt,
         "streamed": row.streamed,
         "route": row.route,
+        "kind": row.kind,
+        "request_class": row.request_class,
+        "project": row.project,
+        "parent_agent_id": row.parent_agent_id,
+        "agent_type": row.agent_type,
+        "prompt_id": row.prompt_id,
+        "client": row.client,
         "protocol_out": row.protocol_out,
         "finish_reason": row.finish_reason,
         "usage_source": row.usage_source,
         "price_version": row.price_version,
         "price_source": row.price_source,
+        "service_tier": row.service_tier or None,
         "usage_object": {
             "prompt_tokens": prompt,
             "completion_tokens": completion,

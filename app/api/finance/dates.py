@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from app.api.admin.queries import Query
+from app.api.admin.time_fields import check_zone
 from app.base.errors import Unprocessable
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -26,12 +27,7 @@ class Days:
 def read_days(query: Query) -> Days:
     """Raises Unprocessable naming the field: no date, dates in the wrong order, no time zone."""
     name = query.get("timezone", "UTC")
-    try:
-        zone = zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Unprocessable(
-            f'"timezone" is "{name}"; give an IANA name such as "Europe/Berlin"', param="timezone"
-        ) from error
+    zone = zoneinfo.ZoneInfo(check_zone("timezone", name))
     first, last = _read_date(query, "start_date"), _read_date(query, "end_date")
     if first is not None and last is not None and last < first:
         raise Unprocessable(f'"end_date" ({last}) is before "start_date" ({first})', param="end_date")

@@ -4,7 +4,7 @@ import base64
 import binascii
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,25 +15,26 @@ from app.admin.key_reading import KeyReading
 from app.admin.spend import Ask, Found, Spend
 from app.api.admin.answers import answer, number
 from app.api.admin.queries import Query, read_choice, read_number, read_query
+from app.api.finance import focus
 from app.api.finance.dates import read_required_days
 from app.api.security import Access
+from app.base.csv_cells import harmless
 from app.base.errors import Unprocessable
 from app.base.ids import new_id
 from app.domain.report_periods import Interval
-from app.storage.postgres.reports import COLUMN_NAMES, Cell, Dimension
+from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Cell, Dimension
 
 AnyRequest = Request[Any, Any, Any]
 _DAYS = ("start_date", "end_date", "timezone")
 _INTERVALS: Mapping[str, Interval] = {"hour": "hour", "day": "day", "week": "week", "month": "month"}
 _DIMENSIONS: Mapping[str, Dimension] = {name: name for name in COLUMN_NAMES}
 _FILTERS: Mapping[str, Dimension] = {COLUMN_NAMES[name]: name for name in COLUMN_NAMES}
-_NAMED: frozenset[Dimension] = frozenset({"organization", "team", "user", "key", "customer"})
 _COUNTS = (
     "requests", "failures", "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens",
     "output_tokens", "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "web_searches",
 )  # fmt: skip
 _COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "cost")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_DAY = "day"  # in group_by the same as interval=day
 _MOST, _USUAL = 10_000, 1_000
 
 
@@ -46,26 +47,35 @@ class ReportRoutes(Controller):
         spend: NamedDependency[Spend],
         key_reading: NamedDependency[KeyReading],
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         query = read_query(request, ("group_by", "interval", "format", "limit", "cursor", *_FILTERS, *_DAYS))
-        as_csv = read_choice(query, "format", ("json", "csv")) == "csv"
+        style = read_choice(query, "format", ("json", "csv", "focus"))
         if "key_id" in query:
-            query = {**query, "key_id": await key_reading.find_id(query["key_id"])}
-        ask = _read(query)
-        found = await spend.report(ask)
+            query = {**query, "key_id": await key_reading.find_id(query["key_id"], tenant)}
+        ask = _read_focus(query) if style == "focus" else _read(query)
+        found = await spend.report(ask, tenant)
         cursor = _write_cursor(found) if len(found.cells) == ask.most else None
+        if style == "focus":
+            return _render_csv(focus.COLUMNS, focus.rows(found, ask.timezone), cursor, "focus.csv")
         rows = [_row(found, cell) for cell in found.cells]
-        if as_csv:
-            return _render_csv(found, rows, cursor)
+        if style == "csv":
+            return _render_csv(_head(found.group_by), rows, cursor, "spend.csv")
         return answer({"group_by": ask.group_by, "timezone": ask.timezone, "data": rows, "next_cursor": cursor})
 
 
 def _read(query: Query) -> Ask:
     days = read_required_days(query)
+    interval = read_choice(query, "interval", _INTERVALS)
     group_by = []
     for name in [name.strip() for name in query.get("group_by", "").split(",") if name.strip()]:
+        if name == _DAY:
+            if interval not in (None, _DAY):
+                raise Unprocessable(f'"group_by" has "day", but "interval" is "{interval}"', param="group_by")
+            interval = _DAY
+            continue
         if name not in _DIMENSIONS:
-            raise Unprocessable(f'"group_by" has "{name}"; it may have {", ".join(_DIMENSIONS)}', param="group_by")
+            allowed = ", ".join((*_DIMENSIONS, _DAY))
+            raise Unprocessable(f'"group_by" has "{name}"; it may have {allowed}', param="group_by")
         group_by.append(_DIMENSIONS[name])
     if len(set(group_by)) != len(group_by):
         raise Unprocessable(f'"group_by" has a name twice: "{query["group_by"]}"', param="group_by")
@@ -73,7 +83,6 @@ def _read(query: Query) -> Ask:
         raise Unprocessable(
             '"tag" has several tags, and a call may bear more than one of them; group_by tag too', param="tag"
         )
-    interval = read_choice(query, "interval", _INTERVALS)
     only = {dimension: query[name].split(",") for name, dimension in _FILTERS.items() if name in query}
     return Ask(
         days.first,
@@ -85,6 +94,16 @@ def _read(query: Query) -> Ask:
         after=_read_cursor(query, len(group_by)),
         most=read_number(query, "limit", _USUAL, _MOST),
     )
+
+
+def _read_focus(query: Query) -> Ask:
+    """Lines of FOCUS are of a day, and say who and what in columns of their own."""
+    for name in ("group_by", "interval"):
+        if query.get(name, "day") != "day":
+            raise Unprocessable(f'"{name}" is "{query[name]}", but format focus has columns of its own', param=name)
+    if "tag" in query:
+        raise Unprocessable('"tag" is no column of format focus; filter by project', param="tag")
+    return _read({**query, "group_by": ",".join(focus.GROUP_BY), "interval": "day"})
 
 
 def _read_cursor(query: Query, groups: int) -> tuple[str, tuple[str, ...]] | None:
@@ -109,32 +128,34 @@ def _row(found: Found, cell: Cell) -> dict[str, Any]:
     row: dict[str, Any] = {"period": found.label(cell)}
     for dimension, value in zip(found.group_by, cell.group, strict=True):
         row[COLUMN_NAMES[dimension]] = value or None
-        if dimension in _NAMED:
+        if dimension in NAMED:
             row[f"{dimension}_alias"] = found.names.get((dimension, value))
     row |= {name: getattr(cell.amounts, name) for name in _COUNTS}
     return row | {name: number(getattr(cell.amounts, f"{name}_nanousd")) for name in _COSTS}
 
 
-def _render_csv(found: Found, rows: Sequence[Mapping[str, Any]], cursor: str | None) -> Response[bytes]:
-    """Amounts as they stand in JSON; the next cursor is in the header ``x-next-cursor``."""
+def _head(group_by: Sequence[Dimension]) -> Sequence[str]:
     head = ["period"]
-    for dimension in found.group_by:
-        head += [COLUMN_NAMES[dimension], *([f"{dimension}_alias"] if dimension in _NAMED else [])]
-    head += [*_COUNTS, *_COSTS]
+    for dimension in group_by:
+        head += [COLUMN_NAMES[dimension], *([f"{dimension}_alias"] if dimension in NAMED else [])]
+    return [*head, *_COUNTS, *_COSTS]
+
+
+def _render_csv(
+    head: Sequence[str], rows: Iterable[Mapping[str, Any]], cursor: str | None, filename: str
+) -> Response[bytes]:
+    """Amounts as they stand in JSON; the next cursor is in the header ``x-next-cursor``."""
     page = io.StringIO()
     writer = csv.writer(page)
     writer.writerow(head)
     writer.writerows([[_cell(row[name]) for name in head] for row in rows])
-    headers = {"request-id": new_id("req"), "content-disposition": 'attachment; filename="spend.csv"'}
+    headers = {"request-id": new_id("req"), "content-disposition": f'attachment; filename="{filename}"'}
     if cursor is not None:
         headers["x-next-cursor"] = cursor
     return Response(page.getvalue().encode(), status_code=200, headers=headers, media_type="text/csv; charset=utf-8")
 
 
 def _cell(value: object) -> object:
-    """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
     if isinstance(value, msgspec.Raw):
         return bytes(value).decode()
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value
+    return harmless(value) if isinstance(value, str) else "" if value is None else value

@@ -29,7 +29,7 @@ def filters(**values: str | None) -> dict[Dimension, Sequence[str]]:
 
 
 class SpendRoutes(Controller):
-    """Everyone reads the rows of the log that the roles reach; reports are for those who see everything."""
+    """Everyone reads what the roles reach."""
 
     @get("/spend/logs")
     async def logs(
@@ -61,24 +61,24 @@ class SpendRoutes(Controller):
         spend: NamedDependency[Spend],
         key_reading: NamedDependency[KeyReading],
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         query = read_query(request, ("group_by", "api_key", "internal_user_id", "team_id", "customer_id", *_DAYS))
         days = read_required_days(query)
         group_by = _GROUPS[read_choice(query, "group_by", _GROUPS) or "team"]
         only = filters(
-            key=await key_reading.find_id(query["api_key"]) if "api_key" in query else None,
+            key=await key_reading.find_id(query["api_key"], tenant) if "api_key" in query else None,
             user=query.get("internal_user_id"),
             team=query.get("team_id"),
             customer=query.get("customer_id"),
         )
         ask = Ask(days.first, days.last, days.timezone, only=only)
         if group_by == "api_key" or "api_key" in query or "internal_user_id" in query:
-            return answer(render_keys(await spend.sums(ask, "api_key")))
-        return answer(render_groups(await spend.sums(ask, group_by), group_by))
+            return answer(render_keys(await spend.sums(ask, "api_key", tenant)))
+        return answer(render_groups(await spend.sums(ask, group_by, tenant), group_by))
 
     @get("/global/spend")
     async def total(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
-        return answer({"spend": number(await spend.total()), "max_budget": None})
+        tenant = (await access.require_caller(request)).tenant
+        return answer({"spend": number(await spend.total(tenant)), "max_budget": None})

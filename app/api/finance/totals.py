@@ -12,6 +12,7 @@ from app.api.admin.queries import Query, read_number, read_query
 from app.api.finance.dates import read_days
 from app.api.security import Access
 from app.base.clock import now
+from app.domain.roles import Tenant
 from app.storage.postgres.reports import Amounts, Dimension
 
 AnyRequest = Request[Any, Any, Any]
@@ -28,9 +29,9 @@ class TotalRoutes(Controller):
     async def spend_by_key(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         query = read_query(request, ("limit", *_DAYS))
-        found = await _report(spend, query, ("key",), {})
+        found = await _report(spend, tenant, query, ("key",), {})
         rows = [
             {"token": key, "key_alias": found.names.get(("key", key)), "spend": number(of.cost_nanousd)}
             for key, of in _totals(found)
@@ -41,10 +42,10 @@ class TotalRoutes(Controller):
     async def spend_by_user(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         query = read_query(request, ("user_id", *_DAYS))
         only: dict[Dimension, tuple[str, ...]] = {"user": (query["user_id"],)} if "user_id" in query else {}
-        found = await _report(spend, query, ("user",), only)
+        found = await _report(spend, tenant, query, ("user",), only)
         return answer(
             [
                 {"user_id": user, "user_alias": found.names.get(("user", user)), "spend": number(of.cost_nanousd)}
@@ -57,8 +58,8 @@ class TotalRoutes(Controller):
     async def spend_by_tag(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
-        found = await _report(spend, read_query(request, _DAYS), ("tag",), {})
+        tenant = (await access.require_caller(request)).tenant
+        found = await _report(spend, tenant, read_query(request, _DAYS), ("tag",), {})
         return answer(
             [
                 {"individual_request_tag": tag, "log_count": of.requests, "total_spend": number(of.cost_nanousd)}
@@ -71,13 +72,13 @@ class TotalRoutes(Controller):
     async def global_tags(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         query = read_query(request, ("tags", *_DAYS))
         wanted = [tag.strip() for tag in query.get("tags", "").split(",") if tag.strip()]
         only: dict[Dimension, tuple[str, ...]] = {}
         if wanted and "all-tags" not in wanted:
             only = {"tag": tuple(wanted)}
-        found = await _report(spend, query, ("tag",), only, recent=True)
+        found = await _report(spend, tenant, query, ("tag",), only, recent=True)
         tags = [
             {"name": tag, "spend": number(of.cost_nanousd), "log_count": of.requests}
             for tag, of in _totals(found)
@@ -89,9 +90,9 @@ class TotalRoutes(Controller):
     async def global_keys(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         query = read_query(request, ("limit", *_DAYS))
-        found = await _report(spend, query, ("key",), {}, recent=True)
+        found = await _report(spend, tenant, query, ("key",), {}, recent=True)
         rows = [
             {
                 "api_key": key,
@@ -107,9 +108,9 @@ class TotalRoutes(Controller):
     async def global_models(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         query = read_query(request, ("limit", *_DAYS))
-        found = await _report(spend, query, ("model",), {}, recent=True)
+        found = await _report(spend, tenant, query, ("model",), {}, recent=True)
         rows = [{"model": model, "total_spend": number(of.cost_nanousd)} for model, of in _totals(found)]
         return answer(rows[: read_number(query, "limit", _USUAL, _MOST)])
 
@@ -117,17 +118,17 @@ class TotalRoutes(Controller):
     async def global_providers(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
-        found = await _report(spend, read_query(request, _DAYS), ("provider",), {}, recent=True)
+        tenant = (await access.require_caller(request)).tenant
+        found = await _report(spend, tenant, read_query(request, _DAYS), ("provider",), {}, recent=True)
         return answer([{"provider": provider, "spend": number(of.cost_nanousd)} for provider, of in _totals(found)])
 
     @get("/global/spend/teams")
     async def global_teams(
         self, request: AnyRequest, access: NamedDependency[Access], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
-        await access.require_admin(request)
+        tenant = (await access.require_caller(request)).tenant
         query = read_query(request, _DAYS)
-        days = await spend.report(_ask(query, ("team",), {}, recent=True, daily=True))
+        days = await spend.report(_ask(query, ("team",), {}, recent=True, daily=True), tenant)
         by_day: dict[str, dict[str, Any]] = {}
         for cell in days.cells:
             row = by_day.setdefault(days.label(cell), {"date": days.label(cell)})
@@ -150,13 +151,14 @@ def _team(found: Found, team: str) -> str:
 
 async def _report(
     spend: Spend,
+    tenant: Tenant,
     query: Query,
     group_by: tuple[Dimension, ...],
     only: dict[Dimension, tuple[str, ...]],
     *,
     recent: bool = False,
 ) -> Found:
-    return await spend.report(_ask(query, group_by, only, recent=recent, daily=False))
+    return await spend.report(_ask(query, group_by, only, recent=recent, daily=False), tenant)
 
 
 def _ask(

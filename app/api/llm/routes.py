@@ -9,15 +9,14 @@ from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 
 from app.api.llm.connection import ClientGone, Guard, Receive, Scope, Send, send_reply, send_whole
-from app.api.security import find_credentials
+from app.api.llm.door import Door, check_method, json_headers
 from app.base import clock
-from app.base.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound
+from app.base.errors import GatewayError, ModelNotFound, NotFound
 from app.base.ids import new_id
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.domain.access import Principal
-from app.gateway.authenticate import Authenticator
-from app.gateway.call import Call, Knock, Operation
+from app.gateway.call import Call, Operation
 from app.gateway.discover import Discovery
 from app.gateway.pipeline import Gateway
 from app.protocols import model_list
@@ -50,11 +49,6 @@ _PASSED_THROUGH: dict[str, Operation] = {
 _KEPT: dict[str, Operation] = {"v1/messages/batches": "batches", "v1/files": "files"}
 """What the provider keeps, and each path below."""
 # Two writings of one path would be two routes to us and one to the provider: "v1//messages", "v1/./messages", "%3F".
-_RENDER_MODEL = {
-    "anthropic_messages": model_list.render_anthropic,
-    "gemini": model_list.render_gemini,
-    "openai_chat": model_list.render_openai,
-}
 _PLAIN_PATH = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._~:@+=,-]+(/[A-Za-z0-9._~:@+=,-]+)*")
 
 
@@ -83,14 +77,14 @@ class ModelRoutes:
 
     def __init__(
         self,
-        authenticator: Authenticator,
+        door: Door,
         gateway: Gateway,
         discovery: Discovery,
         codecs: Codecs,
         metrics: Metrics,
         rules: WireRules,
     ) -> None:
-        self._authenticator = authenticator
+        self._door = door
         self._gateway = gateway
         self._discovery = discovery
         self._codecs = codecs
@@ -147,7 +141,7 @@ class ModelRoutes:
         if not model or operation is None:
             known = ", ".join(f"/v1beta/models/{{model}}:{name}" for name in _GEMINI_METHODS)
             error = NotFound(f"there is no route {scope['path'][:200]}; there are POST {known}")
-            await self.refuse(codec, error, new_id("req"), send)
+            await self._door.refuse(codec, error, new_id("req"), send)
             return
         facts = PathFacts(model, stream=method.startswith("stream"))
         await self._serve(Target(codec, operation, path_facts=facts), "POST", scope, receive, send)
@@ -189,7 +183,7 @@ class ModelRoutes:
 
     async def _refuse_path(self, scope: Scope, send: Send) -> None:
         error = NotFound(f"there is no route {scope['path'][:200]}; write the provider's path plainly")
-        await self.refuse(self._anthropic, error, new_id("req"), send)
+        await self._door.refuse(self._anthropic, error, new_id("req"), send)
 
     async def _serve(self, target: Target, method: str, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = new_id("req")
@@ -197,8 +191,8 @@ class ModelRoutes:
         self._metrics.running.inc()
         answering = False
         try:
-            _check_method(scope, method)
-            principal = await self._authenticate(scope)
+            check_method(scope, method)
+            principal = await self._door.authenticate(scope)
             headers = scope["headers"]
             guard = Guard(receive)
             body = await guard.read_body(headers, self._rules.most_body_bytes, self._rules.body_stalled_s)
@@ -220,14 +214,14 @@ class ModelRoutes:
             answering = True
             await guard.while_connected(self._answer(call, principal, send))
         except GatewayError as error:
-            await self.refuse(target.codec, error, request_id, send)
+            await self._door.refuse(target.codec, error, request_id, send)
         except ClientGone:
             self._metrics.child(self._metrics.refusals, "client_gone").inc()
         except Exception:
             if answering:
                 raise  # the answer has begun: the server cuts the connection
             self._log.exception("unexpected failure", request_id=request_id)
-            await self.refuse(target.codec, _unexpected(request_id), request_id, send)
+            await self._door.refuse(target.codec, _unexpected(request_id), request_id, send)
         finally:
             self._metrics.running.dec()
 
@@ -241,18 +235,6 @@ class ModelRoutes:
             raise _unexpected(call.request_id) from error
         await send_reply(reply, send)
 
-    async def _authenticate(self, scope: Scope) -> Principal:
-        client = scope.get("client")
-        return await self._authenticator.authenticate(
-            Knock(
-                credentials=find_credentials(scope["headers"]),
-                route=scope["path"],
-                client_address=client[0] if client else "",
-                at=clock.now(),
-                headers=scope["headers"],
-            )
-        )
-
     def _list_shape(self, scope: Scope) -> str:
         """Each SDK tells itself by a header of its own."""
         names = {name for name, _ in scope["headers"]}
@@ -264,13 +246,12 @@ class ModelRoutes:
         codec = self._codecs[shape]
         request_id = new_id("req")
         try:
-            _check_method(scope, "GET")
-            principal = await self._authenticate(scope)
+            check_method(scope, "GET")
+            principal = await self._door.authenticate(scope)
             body = self._render_models(scope, principal, name.strip("/"), shape)
-            headers = [(b"content-type", b"application/json"), (b"request-id", request_id.encode())]
-            await send_whole(200, headers, body, send)
+            await send_whole(200, json_headers(request_id), body, send)
         except GatewayError as error:
-            await self.refuse(codec, error, request_id, send)
+            await self._door.refuse(codec, error, request_id, send)
 
     def _render_models(self, scope: Scope, principal: Principal, name: str, shape: str) -> bytes:
         if not name:
@@ -287,16 +268,13 @@ class ModelRoutes:
             raise ModelNotFound(
                 f'model "{name[:200]}" is not known here, or not allowed for this key; see GET /v1/models'
             )
-        return _RENDER_MODEL[shape](model)
-
-    async def refuse(self, codec: Codec, error: GatewayError, request_id: str, send: Send) -> None:
-        """Answer with an error of ours, in the shape of the protocol that was called."""
-        self._metrics.child(self._metrics.refusals, error.code).inc()
-        rendered = codec.render_error(error, request_id)
-        self._log.info(
-            "refused", request_id=request_id, status=rendered.status, code=error.code, reason=error.message[:500]
-        )
-        await send_whole(rendered.status, [*rendered.headers, *error.headers], rendered.body, send)
+        match shape:
+            case "anthropic_messages":
+                return model_list.render_anthropic(model, name)
+            case "gemini":
+                return model_list.render_gemini(model)
+            case _:
+                return model_list.render_openai(model)
 
 
 def _kept(path: str) -> Operation | None:
@@ -316,14 +294,6 @@ def _operation(target: Target, method: str, body: bytes) -> Operation:
 
 def _own_path(paths: Sequence[str]) -> str | None:
     return paths[0] if paths[0] in _OWN_PATHS else None
-
-
-def _check_method(scope: Scope, takes: str) -> None:
-    if scope["method"] == takes or (takes == "GET" and scope["method"] == "HEAD"):
-        return
-    error = MethodNotAllowed(f"{scope['path']} takes {takes}, not {scope['method']}")
-    error.headers = [(b"allow", takes.encode())]  # RFC 9110 15.5.6: a 405 says what is allowed
-    raise error
 
 
 def _unexpected(request_id: str) -> GatewayError:

@@ -17,8 +17,8 @@ def limit_headers(admitted: Admitted, at_unix: int) -> list[Header]:
         headers += _rate_headers(b"requests", admitted.requests, at_unix)
     if admitted.tokens is not None:
         headers += _rate_headers(b"tokens", admitted.tokens, at_unix)
-    if admitted.budgets:
-        headers += _budget_headers(max(admitted.budgets, key=_spent_percent))
+    if budgets := [standing for standing in admitted.budgets if not standing.claim.pace]:
+        headers += _budget_headers(max(budgets, key=_spent_percent))
     return headers
 
 

@@ -11,6 +11,7 @@ import msgspec
 from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
 from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, count_of, json_bytes, text_bytes
+from app.protocols.service_tiers import anthropic_service
 from app.protocols.sse import FrameSplitter, data_of
 
 _INPUT_CLASSES = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -50,6 +51,7 @@ class Tally:
         self._counts: dict[str, int] = {}
         self._write_5m = 0
         self._write_1h = 0
+        self._service = ""
         self._iterations: list[object] = []
 
     def take(self, usage: object) -> None:
@@ -62,6 +64,7 @@ class Tally:
         self._keep("output_tokens", usage, "output_tokens")
         self._keep("reasoning", usage.get("output_tokens_details"), "thinking_tokens")
         self._keep("web_searches", usage.get("server_tool_use"), "web_search_requests")
+        self._service = anthropic_service(usage) or self._service
         if isinstance(iterations := usage.get("iterations"), list):
             self._iterations = iterations
 
@@ -75,6 +78,7 @@ class Tally:
             output=counts.get("output_tokens", 0),
             reasoning=min(counts.get("reasoning", 0), counts.get("output_tokens", 0)),
             web_searches=counts.get("web_searches", 0),
+            service=self._service,
         )
         # The API reference: "A compaction entry's tokens are not included in the top-level usage fields."
         for iteration in self._iterations:
@@ -196,4 +200,5 @@ def _add(one: Usage, other: Usage) -> Usage:
         output=one.output + other.output,
         reasoning=one.reasoning + other.reasoning,
         web_searches=one.web_searches + other.web_searches,
+        service=one.service,
     )

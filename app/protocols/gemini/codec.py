@@ -81,9 +81,10 @@ class Gemini:
         return errors.render_error(error, request_id, self._budget_status)
 
     def render_stream_error(self, error: GatewayError, request_id: str) -> bytes:
-        """The request id has no place in it."""
+        """The request id has no place in it. The line is ended, or the SDK for Python would not look at it once the
+        connection is cut."""
         del request_id
-        return errors.body_of(error, error.status)
+        return errors.body_of(error, error.status) + b"\n"
 
     def limit_headers(self, admitted: Admitted, at_unix: int) -> list[Header]:
         """Only rate limits, by the names that most clients know: Google's own API has none."""

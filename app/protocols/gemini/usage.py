@@ -12,6 +12,7 @@ from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
 from app.protocols.gemini.frames import AnswerSplitter
 from app.protocols.scanning import FrameScanner, as_word, json_bytes, lenient_reader
+from app.protocols.service_tiers import gemini_service
 
 # Beyond any model's context by far, and safe to add up in 64 bits: a larger count is a host's mistake.
 _LARGEST_COUNT = 2**40
@@ -71,6 +72,7 @@ def usage_of(metadata: object, *, images: int = 0, web_searches: int = 0) -> Usa
         audio_output=audio_output,
         images=images,
         web_searches=web_searches,
+        service=gemini_service(metadata.get("trafficType")),
     )
 
 

@@ -60,10 +60,11 @@ class Completion(msgspec.Struct, gc=False):
     choices: list[Choice] | None = None
     usage: Any = None
     error: Any = None
+    service_tier: Any = None
 
 
 decode_completion = msgspec.json.Decoder(Completion, float_hook=exact_number).decode
-read_completion = lenient_reader(Completion, kept=("usage", "error"), float_hook=exact_number)
+read_completion = lenient_reader(Completion, kept=("usage", "error", "service_tier"), float_hook=exact_number)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _NEW_BLOCKS: dict[_Kind, Text | Thinking | Refusal] = {
@@ -96,6 +97,7 @@ class AnswerReader:
         self._blocks = 0
         self._started = False
         self._finish: str | None = None
+        self._service_tier: Any = None
         self.done = False
 
     @property
@@ -114,11 +116,13 @@ class AnswerReader:
             return events
         if not self._started:
             self._start(completion, events)
+        if completion.service_tier is not None:
+            self._service_tier = completion.service_tier
         for choice in completion.choices or ():
             if not choice.index:  # there is no more than one
                 self._take_choice(choice, events)
         if completion.usage is not None and not self.done:
-            usage = usage_of(completion.usage)
+            usage = usage_of(completion.usage, self._service_tier)
             if usage is not None:
                 events.append(UsageReported(usage, cost_of(completion.usage)))
         return events

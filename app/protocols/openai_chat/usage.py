@@ -35,9 +35,10 @@ class _Completion(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
+    service_tier: Any = None
 
 
-_read = lenient_reader(_Completion, kept=("usage", "error"), float_hook=exact_number)
+_read = lenient_reader(_Completion, kept=("usage", "error", "service_tier"), float_hook=exact_number)
 
 
 def scan_response(body: bytes) -> UsageReport:
@@ -45,7 +46,7 @@ def scan_response(body: bytes) -> UsageReport:
     completion = _read(body)
     if completion is None:
         return UsageReport(usage=None, final=False, output_bytes=0)
-    usage = usage_of(completion.usage)
+    usage = usage_of(completion.usage, completion.service_tier)
     choices = completion.choices or []
     reasons = (as_word(choice.finish_reason) for choice in choices)
     return UsageReport(
@@ -61,6 +62,7 @@ class ChatScanner(FrameScanner):
     """Watches the chunks of one answer. Where asked to, withholds the one frame that carries usage and no choice."""
 
     _cost: NanoUSD | None = None
+    _service_tier: Any = None
 
     def report(self) -> UsageReport:
         return msgspec.structs.replace(super().report(), cost=self._cost)
@@ -78,6 +80,8 @@ class ChatScanner(FrameScanner):
                 self.ended = True
                 self._counted_all = self._usage is not None
             return True
+        if chunk.service_tier is not None:
+            self._service_tier = chunk.service_tier
         choices = chunk.choices
         if choices:
             for choice in choices:
@@ -86,7 +90,7 @@ class ChatScanner(FrameScanner):
             self.failed = True
         if chunk.usage is None:
             return True
-        usage = usage_of(chunk.usage)
+        usage = usage_of(chunk.usage, self._service_tier)
         if usage is not None:
             # Some hosts count along in each chunk: the last one counts, and only then is it all.
             self._usage = usage

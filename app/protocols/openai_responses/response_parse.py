@@ -83,7 +83,7 @@ def parse_response(body: bytes, reading: Reading) -> Generation:
         model=as_text(response.model),
         blocks=blocks,
         finish=finish_of(response, called=any(isinstance(block, ToolCall) for block in blocks)),
-        usage=usage_of(response.usage, response.tool_usage),
+        usage=usage_of(response.usage, response.tool_usage, response.service_tier),
         extras=extras_of(response),
     )
 

@@ -350,5 +350,5 @@ def _read_response(raw: msgspec.Raw) -> WireResponse:
 
 
 def _usage_events(response: WireResponse) -> list[Event]:
-    usage = usage_of(response.usage, response.tool_usage)
+    usage = usage_of(response.usage, response.tool_usage, response.service_tier)
     return [] if usage is None else [UsageReported(usage)]

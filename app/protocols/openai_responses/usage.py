@@ -11,6 +11,7 @@ import msgspec
 from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
 from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, count_of, json_bytes, text_bytes
+from app.protocols.service_tiers import openai_service
 from app.protocols.sse import data_of
 
 _ENDS = {"response.completed": False, "response.incomplete": False, "response.failed": True}
@@ -22,6 +23,7 @@ class _Response(msgspec.Struct, gc=False):
     usage: Any = None
     tool_usage: Any = None
     incomplete_details: Any = None
+    service_tier: Any = None
 
 
 class _Frame(msgspec.Struct, gc=False):
@@ -34,8 +36,8 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_frame = msgspec.json.Decoder(_Frame).decode
 
 
-def usage_of(usage: object, tool_usage: object = None) -> Usage | None:
-    """The disjoint counts of a usage object; None for what is none."""
+def usage_of(usage: object, tool_usage: object = None, service_tier: object = None) -> Usage | None:
+    """The disjoint counts of a usage object; None for what is none. The other two stand beside it in the answer."""
     given, made = count_of(usage, "input_tokens"), count_of(usage, "output_tokens")
     if not isinstance(usage, dict) or (given is None and made is None):
         return None
@@ -54,6 +56,7 @@ def usage_of(usage: object, tool_usage: object = None) -> Usage | None:
         output=output,
         reasoning=min(output, count_of(usage.get("output_tokens_details"), "reasoning_tokens") or 0),
         web_searches=count_of(searches, "num_requests") or 0,
+        service=openai_service(service_tier),
     )
 
 
@@ -78,7 +81,7 @@ def scan_response(body: bytes) -> UsageReport:
         response = _decode_response(body)
     except UNREADABLE:
         return UsageReport(usage=None, final=False, output_bytes=0)
-    usage = usage_of(response.usage, response.tool_usage)
+    usage = usage_of(response.usage, response.tool_usage, response.service_tier)
     items = response.output if isinstance(response.output, list) else []
     return UsageReport(
         usage=usage,
@@ -112,7 +115,7 @@ class ResponsesScanner(FrameScanner):
         except UNREADABLE:
             return
         self._finish_reason = _finish_reason(response)
-        usage = usage_of(response.usage, response.tool_usage)
+        usage = usage_of(response.usage, response.tool_usage, response.service_tier)
         if usage is not None:
             self._usage = usage
             self._counted_all = True

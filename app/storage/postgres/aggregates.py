@@ -1,70 +1,144 @@
 """Keeping the sums of receipts: added to with each new receipt, compared with the receipts, and rebuilt from them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.storage.postgres.report_tables import DIMENSIONS, MEASURES, SPEND, SPEND_BY_TAG, SUMMED
+from app.domain.report_periods import DAY_S
+from app.storage.postgres.tables.reports import (
+    DIMENSIONS,
+    MEASURES,
+    SPEND,
+    SPEND_BY_SESSION,
+    SPEND_BY_TAG,
+    SUMMED,
+)
 
 _ORIGIN = "TIMESTAMPTZ '2000-01-01 00:00:00+00'"
 _GRAINS = {900: "15 minutes", 3_600: "1 hour", 86_400: "1 day"}
 
+COUNTS_AT = "coalesce(posted_at, started_at)"
+"""When reports count a receipt."""
+# What came too late for its month corrects it in the one that runs.
+_VALUES = {name: f"coalesce({name}, '')" for name in DIMENSIONS} | {
+    "kind": "CASE WHEN posted_at IS NULL THEN kind ELSE 'adjustment' END"
+}
 # What the statement that inserts receipts must hand on of each new one.
-SOURCE_COLUMNS = ", ".join(("started_at", "status", "tags", *DIMENSIONS, *SUMMED))
+SOURCE_COLUMNS = ", ".join(
+    ("started_at", "posted_at", "status", "tags", "session_id", "agent_id", *DIMENSIONS, *SUMMED)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Tables that tell the same things apart, each in coarser buckets than the one before.
+
+    ``further`` is what they tell apart beside the dimensions, from a receipt; ``join`` what that takes. ``spans`` are
+    times of receipts, of which the first and the last are kept.
+    """
+
+    prefix: str
+    tables: Mapping[int, Table]
+    further: Mapping[str, str]
+    join: str = ""
+    spans: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*DIMENSIONS, *self.further)
+
+
+# A tag that a receipt names twice counts once.
+_FAMILIES = (
+    _Family("spend", SPEND, {"tagged": "tags <> '{}'"}),
+    _Family(
+        "tag", SPEND_BY_TAG, {"tag": "tag"}, " CROSS JOIN LATERAL (SELECT DISTINCT unnest(booked.tags) AS tag) AS named"
+    ),
+    _Family(
+        "session",
+        SPEND_BY_SESSION,
+        {"session_id": "coalesce(session_id, '')", "agent_id": "coalesce(agent_id, '')", "tags": "tags"},
+        spans={"first_at": "min", "last_at": "max"},
+    ),
+)
+ALL_TABLES = tuple(table for family in _FAMILIES for table in family.tables.values())
 
 
 def steps(source: str) -> str:
     """The common table expressions that add the rows of ``source``, itself one of them, to all tables of sums."""
-    return ",\n".join((*_kept(source, "spend", "tagged"), *_kept(source, "tag", "tag")))
+    return ",\n".join(step for family in _FAMILIES for step in _kept(source, family))
 
 
-def _kept(source: str, prefix: str, further: str) -> list[str]:
-    tables = SPEND if further == "tagged" else SPEND_BY_TAG
+def scope_step(source: str) -> str:
+    """The common table expression that adds the rows of ``source`` to what counts on the scopes that they name."""
+    return (
+        "scoped AS (INSERT INTO spend_scopes (scope, bucket, cost_nanousd) "  # noqa: S608
+        f"SELECT named.scope, {_bin(900, 'started_at')} AS bucket, sum(cost_nanousd)::bigint FROM {source} AS booked "
+        "CROSS JOIN LATERAL (SELECT DISTINCT unnest(booked.scopes) AS scope) AS named GROUP BY 1, 2 ORDER BY 1, 2 "
+        "ON CONFLICT (scope, bucket) DO UPDATE SET cost_nanousd = spend_scopes.cost_nanousd + excluded.cost_nanousd)"
+    )
+
+
+def _kept(source: str, family: _Family) -> list[str]:
     found = []
     finer = ""
-    for seconds, table in tables.items():
-        rows = f"{prefix}_rows_{seconds}"
-        found.append(
-            f"{rows} AS ({_sums(source, seconds, further) if not finer else _coarser(finer, seconds, further)})"
-        )
-        found.append(f"{prefix}_into_{seconds} AS ({_upsert(table, rows, further)})")
+    for seconds, table in family.tables.items():
+        rows = f"{family.prefix}_rows_{seconds}"
+        query = _sums(source, seconds, family) if not finer else _coarser(finer, seconds, family)
+        found.append(f"{rows} AS ({query})")
+        found.append(f"{family.prefix}_into_{seconds} AS ({_upsert(table, rows, family)})")
         finer = rows
     return found
 
 
-def _sums(source: str, seconds: int, further: str) -> str:
-    """The finest buckets, from receipts. A tag that a receipt names twice counts once."""
-    by_tag = " CROSS JOIN LATERAL (SELECT DISTINCT unnest(booked.tags) AS tag) AS named" if further == "tag" else ""
-    names = ", ".join(f"coalesce({name}, '') AS {name}" for name in DIMENSIONS)
-    last = "tag" if further == "tag" else "tags <> '{}' AS tagged"
+def _sums(source: str, seconds: int, family: _Family) -> str:
+    """The finest buckets, from receipts. An adjustment is no request."""
+    names = ", ".join(
+        (
+            *(f"{value} AS {name}" for name, value in _VALUES.items()),
+            *(f"{value} AS {name}" for name, value in family.further.items()),
+        )
+    )
+    spans = "".join(f", {which}(started_at) AS {name}" for name, which in family.spans.items())
     amounts = ", ".join(f"sum({name})::bigint AS {name}" for name in SUMMED)
-    groups = ", ".join(str(number) for number in range(1, len(DIMENSIONS) + 3))
     return (
-        f"SELECT {_bin(seconds, 'started_at')} AS bucket, {names}, {last}, count(*) AS requests, "  # noqa: S608
-        f"count(*) FILTER (WHERE status <> 'ok') AS failures, {amounts} FROM {source} AS booked{by_tag} "
-        f"GROUP BY {groups}"
+        f"SELECT {_bin(seconds, COUNTS_AT)} AS bucket, {names}, "  # noqa: S608
+        f"count(*) FILTER (WHERE kind = 'usage') AS requests, "
+        f"count(*) FILTER (WHERE kind = 'usage' AND status <> 'ok') AS failures, {amounts}{spans} "
+        f"FROM {source} AS booked{family.join} GROUP BY {_groups(family)}"
     )
 
 
-def _coarser(finer: str, seconds: int, further: str) -> str:
-    names = ", ".join((*DIMENSIONS, further))
+def _coarser(finer: str, seconds: int, family: _Family) -> str:
+    names = ", ".join(family.names)
     amounts = ", ".join(f"sum({name})::bigint AS {name}" for name in MEASURES)
-    groups = ", ".join(str(number) for number in range(1, len(DIMENSIONS) + 3))
-    return f"SELECT {_bin(seconds, 'bucket')} AS bucket, {names}, {amounts} FROM {finer} GROUP BY {groups}"  # noqa: S608
+    return (
+        f"SELECT {_bin(seconds, 'bucket')} AS bucket, {names}, {amounts} FROM {finer} "  # noqa: S608
+        f"GROUP BY {_groups(family)}"
+    )
 
 
-def _upsert(table: Table, rows: str, further: str) -> str:
-    names = ", ".join((*DIMENSIONS, further))
-    amounts = ", ".join(MEASURES)
-    added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in MEASURES)
+def _groups(family: _Family) -> str:
+    return ", ".join(str(number) for number in range(1, len(family.names) + 2))
+
+
+def _upsert(table: Table, rows: str, family: _Family) -> str:
+    names = ", ".join(family.names)
+    kept = ", ".join((*MEASURES, *family.spans))
+    changes = [f"{name} = {table.name}.{name} + excluded.{name}" for name in MEASURES]
+    wider = {"min": "least", "max": "greatest"}
+    changes += [
+        f"{name} = {wider[which]}({table.name}.{name}, excluded.{name})" for name, which in family.spans.items()
+    ]
     digest = f"substr(sha256(convert_to(ROW({names})::text, 'UTF8')), 1, 16)"
     return (
-        f"INSERT INTO {table.name} (bucket, digest, {names}, {amounts}) "  # noqa: S608
-        f"SELECT bucket, {digest}, {names}, {amounts} FROM {rows} ORDER BY 1, 2 "
-        f"ON CONFLICT (bucket, digest) DO UPDATE SET {added}"
+        f"INSERT INTO {table.name} (bucket, digest, {names}, {kept}) "  # noqa: S608
+        f"SELECT bucket, {digest}, {names}, {kept} FROM {rows} ORDER BY 1, 2 "
+        f"ON CONFLICT (bucket, digest) DO UPDATE SET {', '.join(changes)}"
     )
 
 
@@ -72,7 +146,10 @@ def _bin(seconds: int, column: str) -> str:
     return f"date_bin('{_GRAINS[seconds]}', {column}, {_ORIGIN})"
 
 
-_DAY_OF_RECEIPTS = "started_at >= :since AND started_at < :until"
+_DAY_OF_RECEIPTS = (
+    "((posted_at IS NULL AND started_at >= :since AND started_at < :until) "
+    "OR (posted_at >= :since AND posted_at < :until))"
+)
 _DAY_OF_SUMS = "bucket >= :since AND bucket < :until"
 _REBUILD = text(
     f"WITH booked AS (SELECT {SOURCE_COLUMNS} FROM receipts WHERE {_DAY_OF_RECEIPTS}),\n"  # noqa: S608
@@ -89,20 +166,18 @@ def _checksum(table: Table) -> str:
 def _true_sum(*, by_tag: bool) -> str:
     tags = " CROSS JOIN LATERAL (SELECT DISTINCT unnest(booked.tags)) AS named" if by_tag else ""
     amounts = ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in _CHECKED[2:])
-    return (
-        f"(SELECT ARRAY[count(*), count(*) FILTER (WHERE status <> 'ok'), {amounts}] "  # noqa: S608
-        f"FROM receipts AS booked{tags} WHERE {_DAY_OF_RECEIPTS})"
-    )
+    counts = "count(*) FILTER (WHERE kind = 'usage'), count(*) FILTER (WHERE kind = 'usage' AND status <> 'ok')"
+    return f"(SELECT ARRAY[{counts}, {amounts}] FROM receipts AS booked{tags} WHERE {_DAY_OF_RECEIPTS})"  # noqa: S608
 
 
 _COMPARE = text(
-    "SELECT "
+    "SELECT "  # noqa: S608
     + ", ".join(
         (
+            f"(SELECT count(*) FROM receipts WHERE {_DAY_OF_RECEIPTS})",  # noqa: S608
             _true_sum(by_tag=False),
             _true_sum(by_tag=True),
-            *(_checksum(table) for table in SPEND.values()),
-            *(_checksum(table) for table in SPEND_BY_TAG.values()),
+            *(_checksum(table) for table in ALL_TABLES),
         )
     )
 )
@@ -140,9 +215,10 @@ async def days_with_spend(connection: AsyncConnection) -> tuple[date, date] | No
 async def compare_day(connection: AsyncConnection, day: date) -> Comparison:
     """In one statement, so that what is booked meanwhile is on both sides or on none."""
     row = (await connection.execute(_COMPARE, _day(day))).one()
-    once, by_tag, *kept = (list(amounts) for amounts in row)
-    true = [once] * len(SPEND) + [by_tag] * len(SPEND_BY_TAG)
-    return Comparison(day, once[0], once[2], kept[len(SPEND) - 1][2], kept == true)
+    receipts, *sums = row
+    once, by_tag, *kept = (list(amounts) for amounts in sums)
+    true = [by_tag if table in SPEND_BY_TAG.values() else once for table in ALL_TABLES]
+    return Comparison(day, receipts, once[2], kept[ALL_TABLES.index(SPEND[DAY_S])][2], kept == true)
 
 
 async def rebuild_day(connection: AsyncConnection, day: date) -> int:
@@ -155,7 +231,7 @@ async def rebuild_day(connection: AsyncConnection, day: date) -> int:
     exists = text(f"SELECT EXISTS (SELECT FROM receipts WHERE {_DAY_OF_RECEIPTS})")  # noqa: S608
     if not (await connection.execute(exists, span)).scalar_one():
         return 0
-    for table in (*SPEND.values(), *SPEND_BY_TAG.values()):
+    for table in ALL_TABLES:
         await connection.execute(text(f"DELETE FROM {table.name} WHERE {_DAY_OF_SUMS}"), span)  # noqa: S608
     return int((await connection.execute(_REBUILD, span)).scalar_one())
 

@@ -1,12 +1,13 @@
 """The audit trail: who changed what, when, from where, with what stood before and after; a chain of hashes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, func, literal, or_, select, text
-from sqlalchemy.dialects.postgresql import JSONB, insert
+import msgspec
+from sqlalchemy import ColumnElement, Text, bindparam, cast, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import new_id
@@ -16,7 +17,6 @@ from app.storage.postgres.tables import audit, audit_head
 # One number for the one writer of the chain: "khaudit" in ASCII.
 AUDIT_LOCK = 0x6B686175646974
 _HEAD_ID = 1
-_JSON = JSONB(none_as_null=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +68,44 @@ class AuditFilter:
 
 _ENTRY = tuple(AuditEntry.__slots__)
 _STORED = select(audit.c.audit_id, audit.c.sequence, audit.c.hash, *(audit.c[name] for name in _ENTRY))
+_AS_WRITTEN = text(
+    "SELECT before::jsonb::text, after::jsonb::text FROM unnest(:befores, :afters) "
+    "WITH ORDINALITY AS entries (before, after, place) ORDER BY place"
+).bindparams(bindparam("befores", type_=ARRAY(Text)), bindparam("afters", type_=ARRAY(Text)))
 _EQUAL = ("audit_id", "actor", "actor_key_id", "action", "object_type", "object_id")
 
 
-async def insert_entry(connection: AsyncConnection, entry: AuditEntry) -> None:
-    """Add the entry to the end of the chain, whose lock is held until the transaction ends: write it last."""
+async def insert_entries(connection: AsyncConnection, entries: Sequence[AuditEntry]) -> None:
+    """Add them to the end of the chain in their order, in as many queries as one takes.
+
+    The chain's lock is held until the transaction ends: write them last.
+    """
+    if not entries:
+        return
     await connection.execute(select(func.pg_advisory_xact_lock(AUDIT_LOCK)))
     # As Postgres will give them back, with its own way to write a number: so they can be hashed again.
-    texts = select(cast(literal(entry.before, _JSON), Text), cast(literal(entry.after, _JSON), Text))
-    before, after = (await connection.execute(texts)).one()
-    last_sequence, last_hash = await find_head(connection)
-    audit_id = new_id("audit")
-    own_hash = link_hash(last_hash, audit_id, _content(entry, before, after))
-    values = {name: getattr(entry, name) for name in _ENTRY}
-    values |= {"sequence": last_sequence + 1, "previous_hash": last_hash, "hash": own_hash}
-    await connection.execute(insert(audit).values(audit_id=audit_id, **values))
-    head = {"sequence": last_sequence + 1, "hash": own_hash}
+    written = await connection.execute(
+        _AS_WRITTEN,
+        {"befores": [_json(entry.before) for entry in entries], "afters": [_json(entry.after) for entry in entries]},
+    )
+    sequence, last_hash = await find_head(connection)
+    rows = []
+    for entry, (before, after) in zip(entries, written.all(), strict=True):
+        audit_id = new_id("audit")
+        own_hash = link_hash(last_hash, audit_id, _content(entry, before, after))
+        sequence += 1
+        values = {name: getattr(entry, name) for name in _ENTRY}
+        values |= {"sequence": sequence, "previous_hash": last_hash, "hash": own_hash}
+        rows.append({"audit_id": audit_id, **values})
+        last_hash = own_hash
+    await connection.execute(insert(audit), rows)
+    head = {"sequence": sequence, "hash": last_hash}
     begun = insert(audit_head).values(head_id=_HEAD_ID, **head)
     await connection.execute(begun.on_conflict_do_update(index_elements=["head_id"], set_=head))
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 async def see_one_instant(connection: AsyncConnection) -> None:

@@ -17,6 +17,7 @@ from app.storage.postgres.tables import (
     memberships,
     organization_memberships,
     organizations,
+    tags,
     teams,
     users,
 )
@@ -30,16 +31,28 @@ class StoredBudget:
     limit_nanousd: NanoUSD | None
     soft_limit_nanousd: NanoUSD | None
     duration: str | None
+    on_exceed: str | None
     anchor: datetime
     counting_since: datetime
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    tokens_per_day: int | None
     max_parallel_requests: int | None
+    model_requests_per_minute: dict[str, int]
+    model_tokens_per_minute: dict[str, int]
+    further_limits: list[dict[str, Any]]
     shared: bool
     created_at: datetime
     created_by: str | None
     updated_at: datetime
     updated_by: str | None
+    reset_at: datetime | None
+    timezone: str | None
+    windows: list[dict[str, Any]]
+    model_budgets: dict[str, dict[str, Any]]
+    pooled: bool
+    increase_nanousd: NanoUSD | None
+    increase_until: datetime | None
 
 
 _STORED = select(*(budgets.c[name] for name in StoredBudget.__slots__))
@@ -105,6 +118,7 @@ async def count_owners(connection: AsyncConnection, budget_id: str) -> dict[str,
         "organizations": organizations.c.budget_id,
         "members of organizations": organization_memberships.c.budget_id,
         "customers": customers.c.budget_id,
+        "tags": tags.c.budget_id,
     }
     counts = [
         select(func.count()).where(column == budget_id).scalar_subquery().label(kind.replace(" ", "_"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, MetaData, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, LargeBinary, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData(
@@ -18,6 +18,7 @@ TIME = DateTime(timezone=True)
 NOW = text("now()")
 NO_TEXTS = text("'{}'::text[]")
 EMPTY_MAP = text("'{}'::jsonb")
+EMPTY_LIST = text("'[]'::jsonb")
 
 
 def id_column(name: str) -> Column[str]:
@@ -53,11 +54,24 @@ def count_column(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default=text("0"))
 
 
+def list_column(name: str) -> Column[Any]:
+    return Column(name, JSONB, nullable=False, server_default=EMPTY_LIST)
+
+
+LIMIT_COUNTS = ("requests_per_minute", "tokens_per_minute", "tokens_per_day", "max_parallel_requests")
+LIMIT_COLUMNS = (*LIMIT_COUNTS, "model_requests_per_minute", "model_tokens_per_minute", "further_limits")
+
+
 def limit_columns() -> list[Column[Any]]:
-    """Rate limits of one level; null is none."""
-    names = ("requests_per_minute", "tokens_per_minute", "max_parallel_requests")
-    return [Column(name, BigInteger) for name in names]
+    """Rate limits of one level: null is none; maps of counts by model; and a list of all others."""
+    maps = [map_column("model_requests_per_minute"), map_column("model_tokens_per_minute")]
+    return [*(Column(name, BigInteger) for name in LIMIT_COUNTS), *maps, list_column("further_limits")]
 
 
 def reference_column(name: str, target: str, *, required: bool = False, on_delete: str | None = None) -> Column[str]:
     return Column(name, Text, ForeignKey(target, ondelete=on_delete), nullable=not required)
+
+
+def sealed_columns() -> list[Column[Any]]:
+    """AES-256-GCM; the associated data is the row's id, ``encryption_key_id`` says which key, for rotation."""
+    return [Column("ciphertext", LargeBinary), Column("nonce", LargeBinary), Column("encryption_key_id", Text)]

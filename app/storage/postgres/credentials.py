@@ -2,18 +2,22 @@
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.base.clock import now
 from app.base.errors import GatewayError
-from app.base.ids import CredentialId, new_id
+from app.base.ids import CredentialId
 from app.base.secret import Secret
 from app.storage.postgres.tables import provider_credentials
 
@@ -27,64 +31,125 @@ class Undecipherable(GatewayError):
     code = "undecipherable_credential"
 
 
-class CredentialCipher:
-    """Encrypts with one key; the row's id is the associated data, so that no ciphertext can move to another row."""
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Values as they are stored: what only the cipher reads, and under which key."""
 
-    def __init__(self, secret: bytes) -> None:
-        key = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret)
-        self._cipher = AESGCM(key)
-        self.key_id = hashlib.sha256(b"id of " + key).hexdigest()[:16]
+    ciphertext: bytes
+    nonce: bytes
+    encryption_key_id: str
+
+
+def sealed_values(sealed: Sealed | None) -> dict[str, Any]:
+    """The columns of a row that keeps it."""
+    return {name: None if sealed is None else getattr(sealed, name) for name in Sealed.__slots__}
+
+
+class CredentialCipher:
+    """Encrypts with one key; the row's id is the associated data, so that no ciphertext can move to another row.
+
+    ``former`` are secrets of earlier keys: what was sealed under them is read, and sealed anew under the first.
+    """
+
+    def __init__(self, secret: bytes, former: Sequence[bytes] = ()) -> None:
+        self._ciphers = {_key_id(key): AESGCM(key) for key in (_derive(one) for one in (secret, *former))}
+        self.key_id = next(iter(self._ciphers))
 
     def encrypt(self, credential_id: str, value: Secret) -> tuple[bytes, bytes]:
         """Ciphertext and nonce."""
         nonce = os.urandom(NONCE_BYTES)
-        return self._cipher.encrypt(nonce, value.reveal().encode(), credential_id.encode()), nonce
+        cipher = self._ciphers[self.key_id]
+        return cipher.encrypt(nonce, value.reveal().encode(), credential_id.encode()), nonce
 
     def decrypt(self, credential_id: str, ciphertext: bytes, nonce: bytes, key_id: str) -> Secret:
         """Raises Undecipherable."""
-        if key_id != self.key_id:
+        if key_id not in self._ciphers:
             raise Undecipherable(
                 f'credential "{credential_id}" was stored under another KEYHOUSE_SECRET; restore that secret, '
                 "or enter the credential again"
             )
         try:
-            return Secret(self._cipher.decrypt(nonce, ciphertext, credential_id.encode()).decode())
+            return Secret(self._ciphers[key_id].decrypt(nonce, ciphertext, credential_id.encode()).decode())
         except InvalidTag as error:
             raise Undecipherable(
                 f'credential "{credential_id}" was changed outside Keyhouse; enter it again'
             ) from error
 
+    def seal(self, row_id: str, values: Mapping[str, Any]) -> Sealed | None:
+        """JSON values by their names; None where there are none."""
+        if not values:
+            return None
+        ciphertext, nonce = self.encrypt(row_id, Secret(msgspec.json.encode(values).decode()))
+        return Sealed(ciphertext, nonce, self.key_id)
 
-async def put_credential(
-    connection: AsyncConnection, cipher: CredentialCipher, name: str, provider: str, value: Secret
-) -> CredentialId:
-    """Store a credential under its name, in place of the one that had it."""
-    query = select(provider_credentials.c.credential_id).where(provider_credentials.c.name == name).with_for_update()
-    credential_id = CredentialId((await connection.execute(query)).scalar_one_or_none() or new_id("cred"))
-    ciphertext, nonce = cipher.encrypt(credential_id, value)
-    values = {
-        "provider": provider,
-        "ciphertext": ciphertext,
-        "nonce": nonce,
-        "encryption_key_id": cipher.key_id,
-        "updated_at": now(),
-    }
-    row = insert(provider_credentials).values(credential_id=credential_id, name=name, **values)
-    await connection.execute(row.on_conflict_do_update(index_elements=["credential_id"], set_=values))
-    return credential_id
+    def open(self, row_id: str, sealed: Sealed | None) -> dict[str, Any]:
+        """Raises Undecipherable."""
+        if sealed is None:
+            return {}
+        plain = self.decrypt(row_id, sealed.ciphertext, sealed.nonce, sealed.encryption_key_id)
+        return msgspec.json.decode(plain.reveal(), type=dict[str, Any])
 
 
-async def find_credential(connection: AsyncConnection, cipher: CredentialCipher, name: str) -> Secret | None:
-    """Raises Undecipherable."""
-    columns = provider_credentials.c
-    query = select(columns.credential_id, columns.ciphertext, columns.nonce, columns.encryption_key_id)
-    row = (await connection.execute(query.where(columns.name == name))).one_or_none()
-    if row is None:
-        return None
-    return cipher.decrypt(row.credential_id, row.ciphertext, row.nonce, row.encryption_key_id)
+@dataclass(frozen=True, slots=True)
+class StoredCredential:
+    """One row of provider_credentials. ``public_values`` are those that may be shown."""
+
+    credential_id: CredentialId
+    name: str
+    public_values: dict[str, str]
+    metadata: dict[str, Any]
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    sealed: Sealed | None
 
 
-async def delete_credential(connection: AsyncConnection, name: str) -> bool:
-    """Whether there was one."""
-    deleted = await connection.execute(delete(provider_credentials).where(provider_credentials.c.name == name))
-    return deleted.rowcount > 0
+_PLAIN = [name for name in StoredCredential.__slots__ if name != "sealed"]
+_SEALED = [provider_credentials.c[name] for name in Sealed.__slots__]
+_STORED = select(*(provider_credentials.c[name] for name in _PLAIN), *_SEALED)
+
+
+async def insert_credential(connection: AsyncConnection, values: Mapping[str, Any]) -> bool:
+    """False, and nothing done, when the name is taken."""
+    made = insert(provider_credentials).values(**values).on_conflict_do_nothing(index_elements=["name"])
+    return (await connection.execute(made.returning(provider_credentials.c.name))).one_or_none() is not None
+
+
+async def find_credential(connection: AsyncConnection, name: str, *, lock: bool = False) -> StoredCredential | None:
+    query = _STORED.where(provider_credentials.c.name == name)
+    row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
+    return None if row is None else _stored(row._mapping)
+
+
+async def list_credentials(connection: AsyncConnection) -> list[StoredCredential]:
+    """All of them, by name."""
+    rows = await connection.execute(_STORED.order_by(provider_credentials.c.name))
+    return [_stored(row._mapping) for row in rows]
+
+
+async def update_credential(connection: AsyncConnection, credential_id: str, values: Mapping[str, Any]) -> None:
+    which = provider_credentials.c.credential_id == credential_id
+    await connection.execute(update(provider_credentials).where(which).values(**values))
+
+
+async def delete_credential(connection: AsyncConnection, credential_id: str) -> None:
+    which = provider_credentials.c.credential_id == credential_id
+    await connection.execute(delete(provider_credentials).where(which))
+
+
+def read_sealed(row: Mapping[Any, Any]) -> Sealed | None:
+    """Of the columns that ``sealed_values`` wrote."""
+    return None if row["ciphertext"] is None else Sealed(*(row[name] for name in Sealed.__slots__))
+
+
+def _stored(row: Mapping[Any, Any]) -> StoredCredential:
+    return StoredCredential(**{name: row[name] for name in _PLAIN}, sealed=read_sealed(row))
+
+
+def _derive(secret: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret)
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"id of " + key).hexdigest()[:16]

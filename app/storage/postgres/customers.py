@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId
+from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import customers
 
 
@@ -22,12 +23,28 @@ class StoredCustomer:
     blocked: bool
     budget_id: BudgetId | None
     default_model: str | None
+    models: list[str]
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    tokens_per_day: int | None
+    max_parallel_requests: int | None
+    model_requests_per_minute: dict[str, int]
+    model_tokens_per_minute: dict[str, int]
+    further_limits: list[dict[str, Any]]
     metadata: dict[str, Any]
     created_at: datetime
     updated_at: datetime
 
 
 _STORED = select(*(customers.c[name] for name in StoredCustomer.__slots__))
+
+
+def without_terms(customer_id: str, at: datetime) -> StoredCustomer:
+    """As a customer stands for whom no row was made."""
+    nothing: dict[str, Any] = dict.fromkeys(StoredCustomer.__slots__)
+    nothing |= {name: {} for name in ("model_requests_per_minute", "model_tokens_per_minute", "metadata")}
+    nothing |= {"models": [], "further_limits": [], "blocked": False, "created_at": at, "updated_at": at}
+    return StoredCustomer(**{**nothing, "customer_id": customer_id})
 
 
 async def find_customer(connection: AsyncConnection, customer_id: str, *, lock: bool = False) -> StoredCustomer | None:
@@ -47,6 +64,8 @@ async def update_customer(connection: AsyncConnection, customer_id: str, values:
 
 
 async def delete_customer(connection: AsyncConnection, customer_id: str) -> None:
+    """Its name stays."""
+    await keep_name(connection, "customer", customers.c.customer_id, customers.c.customer_alias, customer_id)
     await connection.execute(delete(customers).where(customers.c.customer_id == customer_id))
 
 

@@ -1,5 +1,6 @@
 """The pool of connections to Postgres, and the transactions opened on it."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -10,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.base.errors import StorageUnavailable
+from app.base.errors import StorageUnavailable, Unprocessable
 
 POOL_SIZE = 5
 MAX_OVERFLOW = 5
@@ -59,6 +60,9 @@ def create_engine(database_url: str, *, pool_size: int = POOL_SIZE, max_overflow
 
 _GAVE_WAY = frozenset({"40P01", "40001"})
 """Deadlock detected, and could not serialize: Postgres undid this change to let another pass."""
+_REFERS_TO_NOTHING = "23503"
+"""A foreign key: what a row refers to was deleted meanwhile, or a row that goes was referred to."""
+_KEY_OF_DETAIL = re.compile(r"Key \((\w+)\)=\((.*)\) is (not present|still referenced)")
 _WENT_AWAY = ("08", "53", "57P")
 """Classes of SQLSTATE: connection exceptions, no more resources, and a server that stops, starts or crashed."""
 
@@ -67,7 +71,8 @@ _WENT_AWAY = ("08", "53", "57P")
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """One transaction: committed at the end, rolled back by any exception.
 
-    Raises StorageUnavailable when Postgres cannot be reached or goes away meanwhile.
+    Raises StorageUnavailable when Postgres cannot be reached or goes away meanwhile, Unprocessable when what a row
+    refers to does.
     """
     with _told_as_unavailable():
         async with engine.begin() as connection:
@@ -92,12 +97,24 @@ def _told_as_unavailable() -> Iterator[None]:
             raise StorageUnavailable(
                 "two changes met and this one gave way; nothing was changed. Try again."
             ) from error
+        if sqlstate == _REFERS_TO_NOTHING:
+            raise _changed_meanwhile(error) from error
         lost = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
         if not lost and not sqlstate.startswith(_WENT_AWAY):
             raise
         raise StorageUnavailable("Postgres went away; nothing was changed. Try again shortly.") from error
     except UNREACHABLE as error:
         raise StorageUnavailable("Postgres does not answer; nothing was changed. Try again shortly.") from error
+
+
+def _changed_meanwhile(error: DBAPIError) -> Unprocessable:
+    detail = getattr(getattr(error.orig, "__cause__", None), "detail", None) or ""
+    found = _KEY_OF_DETAIL.search(detail)
+    if found is None:
+        return Unprocessable("what the request names was changed meanwhile; nothing was changed. Try again.")
+    column, value, kind = found.groups()
+    what = "was deleted meanwhile" if kind == "not present" else "was given something new meanwhile"
+    return Unprocessable(f'"{column}" names "{value}", which {what}; nothing was changed. Try again.', param=column)
 
 
 def _encode_json(value: object) -> str:

@@ -37,7 +37,11 @@ class StoredKey:
     allowed_routes: list[str]
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    tokens_per_day: int | None
     max_parallel_requests: int | None
+    model_requests_per_minute: dict[str, int]
+    model_tokens_per_minute: dict[str, int]
+    further_limits: list[dict[str, Any]]
     blocked: bool
     metadata: dict[str, Any]
     tags: list[str]
@@ -53,9 +57,16 @@ class StoredKey:
     deleted_by: str | None
     limit_nanousd: NanoUSD | None
     budget_duration: str | None
+    on_exceed: str | None
     budget_anchor: datetime | None
     budget_counting_since: datetime | None
     budget_reset_at: datetime | None
+    soft_limit_nanousd: NanoUSD | None
+    budget_timezone: str | None
+    budget_windows: list[dict[str, Any]] | None
+    model_budgets: dict[str, dict[str, Any]] | None
+    increase_nanousd: NanoUSD | None
+    increase_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,7 @@ class KeyFilter:
     key_id: str | None = None
     user_id: str | None = None
     team_id: str | None = None
+    organization_id: str | None = None
     key_alias: str | None = None
     alias_is_substring: bool = False
     status: str | None = None
@@ -85,9 +97,16 @@ _STORED = select(
     *_KEY_COLUMNS,
     budgets.c.limit_nanousd,
     budgets.c.duration.label("budget_duration"),
+    budgets.c.on_exceed,
     budgets.c.anchor.label("budget_anchor"),
     budgets.c.counting_since.label("budget_counting_since"),
     budgets.c.reset_at.label("budget_reset_at"),
+    budgets.c.soft_limit_nanousd,
+    budgets.c.timezone.label("budget_timezone"),
+    budgets.c.windows.label("budget_windows"),
+    budgets.c.model_budgets,
+    budgets.c.increase_nanousd,
+    budgets.c.increase_until,
 ).select_from(keys.outerjoin(budgets, keys.c.budget_id == budgets.c.budget_id))
 
 SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
@@ -202,6 +221,8 @@ def _conditions(wanted: KeyFilter, at: datetime) -> list[ColumnElement[bool]]:
         conditions.append(keys.c.user_id == wanted.user_id)
     if wanted.team_id is not None:
         conditions.append(keys.c.team_id == wanted.team_id)
+    if wanted.organization_id is not None:
+        conditions.append(keys.c.organization_id == wanted.organization_id)
     if wanted.key_alias is not None:
         alias = keys.c.key_alias
         like = alias.icontains(wanted.key_alias, autoescape=True)

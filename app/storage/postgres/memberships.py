@@ -23,7 +23,11 @@ class StoredMembership:
     budget_id: BudgetId | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    tokens_per_day: int | None
     max_parallel_requests: int | None
+    model_requests_per_minute: dict[str, int]
+    model_tokens_per_minute: dict[str, int]
+    further_limits: list[dict[str, Any]]
     user_email: str | None
     user_alias: str | None
 

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import app
 from app.base.clock import now
 from app.base.errors import GatewayError, StorageUnavailable
-from app.storage.postgres import report_tables  # noqa: F401  its tables are a part of the schema
 from app.storage.postgres.engine import UNREACHABLE, create_engine
 from app.storage.postgres.partitions import create_partitions
 
@@ -51,6 +50,16 @@ async def upgrade(database_url: str, *, lock_timeout_s: int = LOCK_TIMEOUT_S) ->
         raise StorageUnavailable(f"Postgres does not answer: {error}. Is DATABASE_URL right?") from error
     finally:
         await engine.dispose()
+
+
+async def schema_of(connection: AsyncConnection) -> tuple[str | None, str]:
+    """At which schema the database stands, None for an empty one, and at which this code ends."""
+    present = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    config = Config()
+    config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    assert newest is not None
+    return present, newest
 
 
 async def _lock(connection: AsyncConnection, timeout_s: int) -> None:

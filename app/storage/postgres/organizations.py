@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, OrganizationId
 from app.storage.postgres.budgets import StoredBudget, find_budget
+from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import organizations, users
 
 
@@ -25,7 +26,11 @@ class StoredOrganization:
     budget_id: BudgetId | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    tokens_per_day: int | None
     max_parallel_requests: int | None
+    model_requests_per_minute: dict[str, int]
+    model_tokens_per_minute: dict[str, int]
+    further_limits: list[dict[str, Any]]
     created_at: datetime
     created_by: str | None
     updated_at: datetime
@@ -93,7 +98,9 @@ async def update_organization(connection: AsyncConnection, organization_id: str,
 
 
 async def delete_organization(connection: AsyncConnection, organization_id: str) -> None:
-    """With its memberships; no team and no key may name it any more, and no user does."""
+    """With its memberships; no team and no key may name it any more, and no user does. Its name stays."""
+    name = organizations.c.organization_alias
+    await keep_name(connection, "organization", organizations.c.organization_id, name, organization_id)
     belongs = users.c.organization_id == organization_id
     await connection.execute(update(users).where(belongs).values(organization_id=None))
     await connection.execute(delete(organizations).where(organizations.c.organization_id == organization_id))

@@ -4,7 +4,7 @@ Receipts are read only for a window that begins within a quarter of an hour, up 
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -14,52 +14,82 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    any_,
     case,
     column,
     func,
     literal,
+    or_,
     select,
+    true,
     union_all,
     values,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.base.clock import now
 from app.domain.report_periods import DAY_S, HOUR_S, QUARTER_S, ceiling
 from app.storage.postgres.columns import TIME
 from app.storage.postgres.receipts import KeySpend
-from app.storage.postgres.report_tables import SPEND
+from app.storage.postgres.retention import dropped_until
 from app.storage.postgres.tables import receipts
+from app.storage.postgres.tables.reports import SPEND, SPEND_BY_TAG, spend_scopes
 
 Owner = tuple[str, ...]
+_ALWAYS_KEPT = timedelta(days=28)
+"""Receipts of a month that runs are never dropped."""
 
 
 async def spend_of_owners(
     connection: AsyncConnection, names: Sequence[str], windows: Sequence[tuple[Owner, datetime]]
 ) -> dict[Owner, KeySpend]:
-    """By owner, for each pair of owner and start of its window; ``names`` are the columns that name an owner."""
+    """By owner, for each pair of owner and start of its window; ``names`` are the columns that name an owner.
+
+    ``tag`` is of those that have it among their tags. No name at all is everybody.
+    """
     if not windows:
         return {}
+    asked_for, windows = [owner for owner, _ in windows], await _known(connection, windows)
+    sums = SPEND_BY_TAG if "tag" in names else SPEND
     asked = values(
         *(column(name, Text) for name in names),
         *(column(name, TIME) for name in ("start", "quarter", "hour", "day")),
         name="asked",
     ).data([(*owner, *_edges(start)) for owner, start in windows])
-    days = SPEND[DAY_S]
+    days = sums[DAY_S]
     in_window = case((days.c.bucket >= asked.c.day, days.c.cost_nanousd), else_=0)
     parts = [select(*_owners(asked, names), in_window.label("spent"), days.c.cost_nanousd.label("total"))]
     parts[0] = parts[0].select_from(asked.join(days, _same(asked, days, names)))
     edges = [_edges(start) for _, start in windows]
-    for place, (table, moment) in enumerate(_FINER):
+    finer = tuple((sums[grain_s], sums[grain_s].c.bucket) for grain_s in (QUARTER_S, HOUR_S))
+    for place, (table, moment) in enumerate(((receipts, _COUNTS_AT), *finer)):
         spans = [(edge[place], edge[place + 1]) for edge in edges if edge[place] < edge[place + 1]]
         if spans:
             since, until = min(since for since, _ in spans), max(until for _, until in spans)
-            part = _edge(asked, names, table, table.c[moment], place)
-            parts.append(part.where(table.c[moment] >= since, table.c[moment] < until))
+            part = _edge(asked, names, table, moment, place)
+            parts.append(part.where(_between(table, since, until)))
+    parts.append(_began_before(asked, names, min(start for _, start in windows)))
     found = union_all(*parts).subquery("found")
     owners = [found.c[name] for name in names]
     query = select(func.sum(found.c.spent), func.sum(found.c.total), *owners).group_by(*owners)
-    spent = {tuple(row[2:]): KeySpend(int(row[0]), int(row[1])) for row in await connection.execute(query)}
-    return {owner: spent.get(owner, KeySpend(0, 0)) for owner, _ in windows}
+    spent = {tuple(row[2:]): KeySpend(int(row[0] or 0), int(row[1] or 0)) for row in await connection.execute(query)}
+    return {owner: spent.get(owner, KeySpend(0, 0)) for owner in asked_for}
+
+
+async def _known(
+    connection: AsyncConnection, windows: Sequence[tuple[Owner, datetime]]
+) -> Sequence[tuple[Owner, datetime]]:
+    """A window that begins where receipts are gone has the quarter of an hour in which it begins whole."""
+    if min(start for _, start in windows) > now() - _ALWAYS_KEPT:
+        return windows
+    gone = await dropped_until(connection)
+    if gone is None:
+        return windows
+    quarter = timedelta(seconds=QUARTER_S)
+    return [
+        (owner, ceiling(start, QUARTER_S) - quarter if start < gone and ceiling(start, QUARTER_S) != start else start)
+        for owner, start in windows
+    ]
 
 
 async def spend_of_keys(connection: AsyncConnection, windows: Sequence[tuple[str, datetime]]) -> dict[str, KeySpend]:
@@ -68,8 +98,37 @@ async def spend_of_keys(connection: AsyncConnection, windows: Sequence[tuple[str
     return {key_id: spend for (key_id,), spend in found.items()}
 
 
+async def spend_of_scope(connection: AsyncConnection, scope: str, start: datetime) -> int:
+    """What was spent since ``start`` on a scope that receipts name themselves: a pool, or a budget of one model."""
+    ((_, start),) = await _known(connection, [((), start)])
+    quarter = ceiling(start, QUARTER_S)
+    edge = select(func.sum(receipts.c.cost_nanousd)).where(
+        receipts.c.started_at >= start, receipts.c.started_at < quarter, receipts.c.scopes.contains([scope])
+    )
+    sums = spend_scopes.c
+    rest = select(func.sum(sums.cost_nanousd)).where(sums.scope == scope, sums.bucket >= quarter)
+    parts = (await connection.execute(select(edge.scalar_subquery(), rest.scalar_subquery()))).one()
+    return sum(int(part) for part in parts if part is not None)
+
+
 _BOUNDS = ("start", "quarter", "hour", "day")
-_FINER = ((receipts, "started_at"), (SPEND[QUARTER_S], "bucket"), (SPEND[HOUR_S], "bucket"))
+_COUNTS_AT = func.coalesce(receipts.c.posted_at, receipts.c.started_at)
+
+
+def _between(table: Table, since: datetime, until: datetime) -> ColumnElement[bool]:
+    if table is not receipts:
+        return and_(table.c.bucket >= since, table.c.bucket < until)
+    began, posted = receipts.c.started_at, receipts.c.posted_at
+    return or_(and_(posted.is_(None), began >= since, began < until), and_(posted >= since, posted < until))
+
+
+def _began_before(asked: Any, names: Sequence[str], first: datetime) -> Select[Any]:  # noqa: ANN401
+    """What the sums have in a window though it began before: it came after its month was closed. Budgets count a call
+    when it began."""
+    began, posted = receipts.c.started_at, receipts.c.posted_at
+    late = _same(asked, receipts, names) & (posted >= asked.c.start) & (began < asked.c.start)
+    query = select(*_owners(asked, names), -receipts.c.cost_nanousd, literal(0, BigInteger))
+    return query.select_from(asked.join(receipts, late)).where(posted >= first)
 
 
 def _edges(start: datetime) -> tuple[datetime, datetime, datetime, datetime]:
@@ -90,4 +149,10 @@ def _owners(asked: Any, names: Sequence[str]) -> list[ColumnElement[Any]]:  # no
 
 
 def _same(asked: Any, table: Table, names: Sequence[str]) -> ColumnElement[bool]:  # noqa: ANN401
-    return and_(*(table.c[name] == asked.c[name] for name in names))
+    return and_(true(), *(_named(asked, table, name) for name in names))
+
+
+def _named(asked: Any, table: Table, name: str) -> ColumnElement[bool]:  # noqa: ANN401
+    among: Any = any_(receipts.c.tags) if name == "tag" and table is receipts else table.c[name]
+    same: ColumnElement[bool] = asked.c[name] == among
+    return same

@@ -1,19 +1,19 @@
 """Who a digest names: the key, its team and every level above it that sets something, in one query."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, FromClause, Select, and_, bindparam, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.base.ids import BudgetId
 from app.domain.access import Principal
-from app.domain.budgets import Budget, parse_duration
+from app.domain.budgets import Budget
 from app.domain.keys import VirtualKey
 from app.domain.limits import RateLimits
 from app.domain.teams import Team
 from app.domain.tenancy import Level, scope_of
-from app.storage.postgres.columns import TIME
+from app.storage.postgres.columns import LIMIT_COLUMNS, TIME
 from app.storage.postgres.tables import (
     budgets,
     keys,
@@ -23,12 +23,10 @@ from app.storage.postgres.tables import (
     teams,
     users,
 )
+from app.storage.postgres.terms import TERMS, budgets_of, limits_of, paces_of
 
-# A budget without a duration counts all that its owner ever spent; a key's own is as old as the key.
-_SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_LIMITS = ("requests_per_minute", "tokens_per_minute", "max_parallel_requests")
-_TERMS = ("budget_id", "limit_nanousd", "duration", "anchor", "counting_since", "shared", "reset_at", *_LIMITS)
 _OWNERS = {"key": keys, "member": memberships, "user": users, "team": teams, "organization": organizations}
+_BUDGET = (*TERMS, *LIMIT_COLUMNS)
 _BUDGETS: dict[str, Any] = {owner: budgets.alias(f"budget_of_{owner}") for owner in _OWNERS}
 # A key of a team belongs to the team's organization.
 _ORGANIZATION_ID = func.coalesce(teams.c.organization_id, keys.c.organization_id)
@@ -50,8 +48,8 @@ _COLUMNS = [
         (memberships.c.budget_id.is_not(None), memberships.c.budget_since),
         else_=func.greatest(memberships.c.budget_since, teams.c.member_budget_since),
     ).label("member_since"),
-    *(table.c[name].label(f"{owner}_{name}") for owner, table in _OWNERS.items() for name in _LIMITS),
-    *(table.c[name].label(f"{owner}_budget_{name}") for owner, table in _BUDGETS.items() for name in _TERMS),
+    *(table.c[name].label(f"{owner}_{name}") for owner, table in _OWNERS.items() for name in LIMIT_COLUMNS),
+    *(table.c[name].label(f"{owner}_budget_{name}") for owner, table in _BUDGETS.items() for name in _BUDGET),
 ]
 
 
@@ -112,7 +110,7 @@ def _principal(row: Any) -> Principal:  # noqa: ANN401  a row of a join
         aliases=row.aliases,
         allowed_routes=tuple(row.allowed_routes),
         limits=_limits(row, "key"),
-        budget=_budget(row, "key"),
+        budgets=_budgets(row, "key"),
         expires_at=row.expires_at,
         blocked=row.blocked,
         metadata=row.metadata,
@@ -143,7 +141,7 @@ def _levels(row: Any) -> list[Level]:  # noqa: ANN401
     team, user = row.team_alias or row.team_id, row.user_alias or row.user_id
     if row.team_id is not None and row.user_id is not None:
         scope, title = scope_of("member", row.team_id, row.user_id), f'member "{user}" of team "{team}"'
-        levels.append(Level("member", scope, title, limits=_limits(row, "member"), budget=_budget(row, "member")))
+        levels.append(Level("member", scope, title, limits=_limits(row, "member"), budgets=_budgets(row, "member")))
     organization = row.organization_alias or row.organization_id
     for kind, name, level_id in (
         ("team", team, row.team_id),
@@ -158,33 +156,25 @@ def _levels(row: Any) -> list[Level]:  # noqa: ANN401
                     f'{kind} "{name}"',
                     tuple(row._mapping[f"{kind}_models"]),
                     _limits(row, kind),
-                    _budget(row, kind),
+                    _budgets(row, kind),
                     blocked=row._mapping[f"{kind}_blocked"],
                 )
             )
     return levels
 
 
-def _limits(row: Any, owner: str) -> RateLimits:  # noqa: ANN401
-    """Of its own and of its budget's limits the tighter ones."""
-    limits = []
-    for name in _LIMITS:
-        set_ones = [row._mapping[f"{place}_{name}"] for place in (owner, f"{owner}_budget")]
-        limits.append(min((limit for limit in set_ones if limit is not None), default=None))
-    return RateLimits(*limits)
+def _limits(row: Any, owner: str) -> tuple[RateLimits, ...]:  # noqa: ANN401
+    return limits_of(_columns(row, owner), _columns(row, f"{owner}_budget"))
 
 
-def _budget(row: Any, owner: str) -> Budget | None:  # noqa: ANN401
-    terms = {name: row._mapping[f"{owner}_budget_{name}"] for name in _TERMS}
-    if terms["budget_id"] is None or terms["limit_nanousd"] is None:
-        return None
-    return Budget(
-        BudgetId(terms["budget_id"]),
-        terms["limit_nanousd"],
-        None if terms["duration"] is None else parse_duration(terms["duration"]),
-        _SINCE_EVER if terms["duration"] is None and (terms["shared"] or owner != "key") else terms["anchor"],
-        terms["counting_since"],
-        owned_since=row._mapping[f"{owner}_since"],
-        shared=terms["shared"],
-        reset_at=terms["reset_at"],
+def _budgets(row: Any, owner: str) -> tuple[Budget, ...]:  # noqa: ANN401
+    terms = {name: row._mapping[f"{owner}_budget_{name}"] for name in TERMS}
+    own_since = row._mapping[f"{owner}_since"]
+    return (
+        *budgets_of(terms, own_since, since_made=owner == "key"),
+        *paces_of(_columns(row, owner), _columns(row, f"{owner}_budget")),
     )
+
+
+def _columns(row: Any, place: str) -> Mapping[str, Any]:  # noqa: ANN401
+    return {name: row._mapping[f"{place}_{name}"] for name in LIMIT_COLUMNS}

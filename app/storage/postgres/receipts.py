@@ -2,20 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, Row, and_, case, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
 from app.domain.roles import Tenant
-from app.storage.postgres.tables import keys, receipts, teams
+from app.storage.postgres.tables import departed, keys, receipts, teams
 from app.storage.postgres.tenants import within
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptFilter:
-    """Receipts that began in [``since``, ``until``) and have these owners; None does not filter."""
+    """Receipts that began in [``since``, ``until``) and have these owners; None does not filter.
+
+    ``least_nanousd`` and ``most_nanousd`` are amounts that still belong to it. ``is_ok`` by the status.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
@@ -24,6 +27,32 @@ class ReceiptFilter:
     team_id: str | None = None
     customer_id: str | None = None
     request_id: str | None = None
+    session_id: str | None = None
+    model_served: str | None = None
+    model_asked: str | None = None
+    deployment_id: str | None = None
+    project: str | None = None
+    request_class: str | None = None
+    key_alias: str | None = None
+    least_nanousd: NanoUSD | None = None
+    most_nanousd: NanoUSD | None = None
+    is_ok: bool | None = None
+
+
+Place = tuple[datetime, str, int]
+"""Of a receipt in the log: when it began, its request, and the attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """``order`` is a column of receipts. ``after`` is the place of the last row that is known already, for the order of
+    time alone; ``skip`` leaves out the first rows."""
+
+    order: Literal["started_at", "cost_nanousd", "duration_ms"] = "started_at"
+    newest_first: bool = True
+    most: int = 50
+    skip: int = 0
+    after: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +63,46 @@ class KeySpend:
     total_nanousd: NanoUSD
 
 
+_TEAM_ALIAS = case((teams.c.team_id.is_not(None), teams.c.team_alias), else_=departed.c.name).label("team_alias")
+
+
 async def list_receipts(
-    connection: AsyncConnection, tenant: Tenant, wanted: ReceiptFilter, limit: int
+    connection: AsyncConnection, tenant: Tenant, wanted: ReceiptFilter, page: LogPage
 ) -> list[Row[Any]]:
-    """Whole rows with ``team_alias`` and ``key_alias``, newest first."""
+    """Whole rows with ``team_alias`` and ``key_alias``, newest first unless told otherwise."""
+    places = [receipts.c.started_at, receipts.c.request_id, receipts.c.attempt]
+    order = [receipts.c[page.order], *places] if page.order != "started_at" else places
     query = (
-        select(receipts, keys.c.key_alias, teams.c.team_alias)
+        select(receipts, keys.c.key_alias, _TEAM_ALIAS)
         .select_from(_with_names())
         .where(*within(tenant, receipts), *_conditions(wanted))
-        .order_by(receipts.c.started_at.desc(), receipts.c.request_id.desc(), receipts.c.attempt.desc())
+        .order_by(*(column.desc() if page.newest_first else column.asc() for column in order))
+        .limit(page.most)
+        .offset(page.skip)
     )
-    return list(await connection.execute(query.limit(limit)))
+    if page.after is not None:
+        known = tuple_(*(literal(value) for value in page.after))
+        # The first condition is for the index and the partitions.
+        if page.newest_first:
+            query = query.where(receipts.c.started_at <= page.after[0], tuple_(*places) < known)
+        else:
+            query = query.where(receipts.c.started_at >= page.after[0], tuple_(*places) > known)
+    return list(await connection.execute(query))
+
+
+async def count_receipts(connection: AsyncConnection, tenant: Tenant, wanted: ReceiptFilter, most: int) -> int:
+    """How many there are, counted as far as ``most``."""
+    found = (
+        select(literal(1)).select_from(_with_names()).where(*within(tenant, receipts), *_conditions(wanted)).limit(most)
+    )
+    return int((await connection.execute(select(func.count()).select_from(found.subquery()))).scalar_one())
 
 
 def _with_names() -> Any:  # noqa: ANN401  a join has no public type
-    return receipts.outerjoin(keys, receipts.c.key_id == keys.c.key_id).outerjoin(
-        teams, receipts.c.team_id == teams.c.team_id
+    return (
+        receipts.outerjoin(keys, receipts.c.key_id == keys.c.key_id)
+        .outerjoin(teams, receipts.c.team_id == teams.c.team_id)
+        .outerjoin(departed, and_(departed.c.kind == "team", departed.c.id == receipts.c.team_id))
     )
 
 
@@ -59,8 +112,22 @@ def _conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
         conditions.append(receipts.c.started_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(receipts.c.started_at < wanted.until)
-    for name in ("key_id", "user_id", "team_id", "customer_id", "request_id"):
+    for name in _COMPARED:
         value = getattr(wanted, name)
         if value is not None:
             conditions.append(receipts.c[name] == value)
+    if wanted.key_alias is not None:
+        conditions.append(keys.c.key_alias == wanted.key_alias)
+    if wanted.least_nanousd is not None:
+        conditions.append(receipts.c.cost_nanousd >= wanted.least_nanousd)
+    if wanted.most_nanousd is not None:
+        conditions.append(receipts.c.cost_nanousd <= wanted.most_nanousd)
+    if wanted.is_ok is not None:
+        conditions.append((receipts.c.status == "ok") if wanted.is_ok else (receipts.c.status != "ok"))
     return conditions
+
+
+_COMPARED = (
+    "key_id", "user_id", "team_id", "customer_id", "request_id", "session_id", "model_served", "model_asked",
+    "deployment_id", "project", "request_class",
+)  # fmt: skip

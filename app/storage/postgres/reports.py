@@ -17,7 +17,10 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
+    text,
+    true,
     tuple_,
     union_all,
 )
@@ -25,25 +28,35 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
-from app.domain.report_periods import DAY_S, Period, Piece, cut
+from app.domain.report_periods import DAY_S, Period, Piece, nearest_midnight, pieces_of
 from app.domain.roles import Tenant
 from app.storage.postgres.columns import TIME
-from app.storage.postgres.report_tables import MEASURES, SPEND, SPEND_BY_TAG
-from app.storage.postgres.tables import customers, keys, organizations, teams, users
+from app.storage.postgres.tables import customers, departed, keys, organizations, teams, users
+from app.storage.postgres.tables.reports import MEASURES, SPEND, SPEND_BY_SESSION, SPEND_BY_TAG
 from app.storage.postgres.tenants import within
 
-Dimension = Literal["organization", "team", "user", "key", "customer", "tag", "model", "model_asked", "provider"]
+Dimension = Literal[
+    "organization", "team", "user", "key", "customer", "project", "tag", "model", "model_asked", "provider",
+    "request_class", "session", "agent", "kind",
+]  # fmt: skip
 COLUMN_NAMES: Mapping[Dimension, str] = {
     "organization": "organization_id",
     "team": "team_id",
     "user": "user_id",
     "key": "key_id",
     "customer": "customer_id",
+    "project": "project",
     "tag": "tag",
     "model": "model_served",
     "model_asked": "model_asked",
     "provider": "provider",
+    "request_class": "request_class",
+    "session": "session_id",
+    "agent": "agent_id",
+    "kind": "kind",
 }
+OF_SESSIONS: frozenset[Dimension] = frozenset({"session", "agent"})
+"""Known for as long as receipts are kept."""
 
 
 class Amounts(NamedTuple):
@@ -115,25 +128,31 @@ class Report:
     after: tuple[int, tuple[str, ...]] | None = None
     most: int | None = None
 
+    def asks_for(self, dimensions: Collection[Dimension]) -> bool:
+        return any(one in dimensions for one in (*self.group_by, *self.only, *self.but_not))
+
 
 async def list_cells(connection: AsyncConnection, tenant: Tenant, report: Report) -> list[Cell]:
     """Cells with any receipt, ordered by period and then by group."""
-    by_grain: dict[int, list[Piece]] = {}
-    for piece in cut(report.periods):
-        by_grain.setdefault(piece.grain_s, []).append(piece)
-    if not by_grain:
+    tables = SPEND_BY_SESSION if report.asks_for(OF_SESSIONS) else SPEND
+    alike: dict[tuple[int, bool, bool], list[Piece]] = {}
+    for piece in pieces_of(report.periods, tuple(tables)):
+        alike.setdefault((piece.grain_s, piece.rounded, piece.is_added), []).append(piece)
+    if not alike:
         return []
+    # The planner thinks of more groups than there are, and would sort all rows on disk.
+    await connection.execute(text("SET LOCAL work_mem = '64MB'"))
     names = [COLUMN_NAMES[dimension] for dimension in report.group_by]
-    found = union_all(
-        *(part for pieces in by_grain.values() for part in _parts(tenant, report, pieces, names))
-    ).subquery("found")
+    found = union_all(*(part for pieces in alike.values() for part in _parts(tenant, report, pieces))).subquery("found")
     groups = [found.c[name] for name in names]
     sums = [cast(func.sum(found.c[name]), BigInteger).label(name) for name in MEASURES]
-    period, by_period = _period(report.periods, found.c.bucket)
+    by_period = [found.c.period] if len(report.periods) > 1 else []
+    period = found.c.period if by_period else literal_column("0", Integer)
     grouped = (
         select(period.label("period"), *groups, *sums)
         .group_by(*by_period, *groups)
-        .having(func.count() > 0)
+        # What was taken off again leaves nothing.
+        .having(or_(*(func.sum(found.c[name]) != 0 for name in MEASURES)))
         .subquery("grouped")
     )
     place = [grouped.c.period, *(grouped.c[name].collate("C") for name in names)]
@@ -147,38 +166,59 @@ async def list_cells(connection: AsyncConnection, tenant: Tenant, report: Report
     return [Cell(row[0], tuple(row[1:edge]), Amounts(*row[edge:])) for row in await connection.execute(query)]
 
 
-def _period(
-    periods: Sequence[Period], bucket: ColumnElement[Any]
-) -> tuple[ColumnElement[int], list[ColumnElement[Any]]]:
-    """The place of the last period that begins before or with the bucket, and what to group by for it."""
+def _period(periods: Sequence[Period], bucket: ColumnElement[Any], *, rounded: bool) -> ColumnElement[int]:
+    """The place of the last period that begins before or with the bucket."""
     if len(periods) == 1:
-        return literal_column("0", Integer), []
-    starts = literal([period.start for period in periods], ARRAY(TIME))
-    return func.width_bucket(bucket, starts) - 1, [literal_column("1")]
+        return literal_column("0", Integer)
+    starts = [nearest_midnight(period.start) if rounded else period.start for period in periods]
+    return func.width_bucket(bucket, literal(starts, ARRAY(TIME))) - 1
 
 
-def _parts(tenant: Tenant, report: Report, pieces: Sequence[Piece], names: Sequence[str]) -> list[Select[Any]]:
+def _parts(tenant: Tenant, report: Report, pieces: Sequence[Piece]) -> list[Select[Any]]:
     """The rows of the pieces of one grain. By tag, also those of receipts that have none."""
+    grain_s = pieces[0].grain_s
     by_tag = "tag" in report.group_by or "tag" in report.only
-    table = (SPEND_BY_TAG if by_tag else SPEND)[pieces[0].grain_s]
-    parts = [_part(tenant, report, pieces, table, [table.c[name] for name in names])]
+    if report.asks_for(OF_SESSIONS):
+        table = SPEND_BY_SESSION[grain_s]
+        if not by_tag:
+            return [_part(tenant, report, pieces, table, {})]
+        named = func.unnest(table.c.tags).table_valued("tag").render_derived()
+        distinct = select(named.c.tag).distinct().lateral("named")
+        tagged = _part(tenant, report, pieces, table, {"tag": distinct.c.tag})
+        parts = [tagged.select_from(table.join(distinct, true()))]
+        untagged = table.c.tags == []
+    else:
+        parts = [_part(tenant, report, pieces, (SPEND_BY_TAG if by_tag else SPEND)[grain_s], {})]
+        table = SPEND[grain_s]
+        untagged = ~table.c.tagged
     if by_tag and "" in report.only.get("tag", ("",)) and "" not in report.but_not.get("tag", ()):
-        table = SPEND[pieces[0].grain_s]
-        none = [literal("", Text).label(name) if name == "tag" else table.c[name] for name in names]
-        parts.append(_part(tenant, report, pieces, table, none).where(~table.c.tagged))
+        parts.append(_part(tenant, report, pieces, table, {"tag": literal("", Text)}).where(untagged))
     return parts
 
 
 def _part(
-    tenant: Tenant, report: Report, pieces: Sequence[Piece], table: Table, groups: Sequence[ColumnElement[Any]]
+    tenant: Tenant,
+    report: Report,
+    pieces: Sequence[Piece],
+    table: Table,
+    values: Mapping[str, ColumnElement[Any]],
 ) -> Select[Any]:
-    query = select(table.c.bucket, *groups, *(table.c[name] for name in MEASURES))
+    """``values`` stand for columns that the table has not."""
+
+    def column(dimension: Dimension) -> ColumnElement[Any]:
+        name = COLUMN_NAMES[dimension]
+        return values[name] if name in values else table.c[name]
+
+    groups = [column(dimension).label(COLUMN_NAMES[dimension]) for dimension in report.group_by]
+    period = _period(report.periods, table.c.bucket, rounded=pieces[0].rounded).label("period")
+    is_added = pieces[0].is_added
+    amounts = [table.c[name] if is_added else (-table.c[name]).label(name) for name in MEASURES]
+    query = select(period, *groups, *amounts)
     query = query.where(*within(tenant, table), _when(table.c.bucket, pieces))
     for filters, wanted in ((report.only, True), (report.but_not, False)):
         for dimension, texts in filters.items():
-            name = COLUMN_NAMES[dimension]
-            if name in table.c:
-                query = query.where(table.c[name].in_(texts) if wanted else table.c[name].not_in(texts))
+            if COLUMN_NAMES[dimension] in table.c or COLUMN_NAMES[dimension] in values:
+                query = query.where(column(dimension).in_(texts) if wanted else column(dimension).not_in(texts))
     return query
 
 
@@ -196,9 +236,10 @@ async def find_extent(connection: AsyncConnection) -> tuple[date, date] | None:
     return None if first is None else (first.date(), last.date())
 
 
-async def total_spend(connection: AsyncConnection) -> NanoUSD:
-    """Of all receipts that there ever were."""
-    total = select(func.coalesce(func.sum(SPEND[DAY_S].c.cost_nanousd), 0))
+async def total_spend(connection: AsyncConnection, tenant: Tenant) -> NanoUSD:
+    """Of all receipts of the tenant that there ever were."""
+    days = SPEND[DAY_S]
+    total = select(func.coalesce(func.sum(days.c.cost_nanousd), 0)).where(*within(tenant, days))
     return int((await connection.execute(total)).scalar_one())
 
 
@@ -211,11 +252,24 @@ _NAMES: Mapping[Dimension, tuple[ColumnElement[str], ColumnElement[str | None]]]
 }
 
 
+NAMED: tuple[Dimension, ...] = tuple(_NAMES)
+"""Those that people give names."""
+
+
 async def find_names(connection: AsyncConnection, dimension: Dimension, ids: Collection[str]) -> dict[str, str]:
-    """What people call them, of those that have a name."""
+    """What people call them, or called those that are deleted; of those that have a name."""
     if dimension not in _NAMES or not ids:
         return {}
     column, name = _NAMES[dimension]
     wanted = func.any(literal(list(ids), ARRAY(Text)))
-    found = await connection.execute(select(column, name).where(column == wanted, name.is_not(None)))
-    return {one: str(alias) for one, alias in found}
+    gone = select(departed.c.id, departed.c.name).where(departed.c.kind == dimension, departed.c.id == wanted)
+    of_the_dead = {one: str(alias) for one, alias in await connection.execute(gone)}
+    living = await connection.execute(select(column, name).where(column == wanted))
+    found = of_the_dead | {row[0]: row[1] for row in living}
+    return {one: str(alias) for one, alias in found.items() if alias is not None}
+
+
+async def find_living_keys(connection: AsyncConnection, key_ids: Collection[str]) -> set[str]:
+    wanted = keys.c.key_id == func.any(literal(list(key_ids), ARRAY(Text)))
+    found = await connection.execute(select(keys.c.key_id).where(wanted, keys.c.deleted_at.is_(None)))
+    return set(found.scalars())

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, OrganizationId, TeamId
 from app.domain.roles import Tenant
+from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import keys, memberships, teams
 from app.storage.postgres.tenants import within
 
@@ -28,7 +29,11 @@ class StoredTeam:
     member_budget_id: BudgetId | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    tokens_per_day: int | None
     max_parallel_requests: int | None
+    model_requests_per_minute: dict[str, int]
+    model_tokens_per_minute: dict[str, int]
+    further_limits: list[dict[str, Any]]
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -37,14 +42,22 @@ class StoredTeam:
 
 @dataclass(frozen=True, slots=True)
 class TeamFilter:
-    """Which teams to list; None does not filter. ``user_id`` is a member."""
+    """Which teams to list, and in which order; None does not filter. ``user_id`` is a member."""
 
     organization_id: str | None = None
     user_id: str | None = None
     team_id: str | None = None
     team_alias: str | None = None
+    sort_by: str = "created_at"
+    descending: bool = True
 
 
+SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
+    "created_at": teams.c.created_at,
+    "updated_at": teams.c.updated_at,
+    "team_alias": teams.c.team_alias,
+    "team_id": teams.c.team_id,
+}
 _STORED = select(*(teams.c[name] for name in StoredTeam.__slots__))
 
 
@@ -53,6 +66,13 @@ async def find_team(
 ) -> StoredTeam | None:
     query = _STORED.where(teams.c.team_id == team_id, *within(tenant, teams))
     row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
+    return None if row is None else StoredTeam(**row._mapping)
+
+
+async def hold_team(connection: AsyncConnection, team_id: str) -> StoredTeam | None:
+    """The team, which cannot be deleted until the transaction ends."""
+    query = _STORED.where(teams.c.team_id == team_id).with_for_update(read=True, key_share=True)
+    row = (await connection.execute(query)).one_or_none()
     return None if row is None else StoredTeam(**row._mapping)
 
 
@@ -70,7 +90,9 @@ async def list_teams(
     """One page, newest first, and how many there are."""
     conditions = [*within(tenant, teams), *_conditions(wanted)]
     total = (await connection.execute(select(func.count()).select_from(teams).where(*conditions))).scalar_one()
-    query = _STORED.where(*conditions).order_by(teams.c.created_at.desc(), teams.c.team_id)
+    column = SORT_COLUMNS[wanted.sort_by]
+    order = column.desc().nulls_last() if wanted.descending else column.asc().nulls_last()
+    query = _STORED.where(*conditions).order_by(order, teams.c.team_id)
     rows = await connection.execute(query.limit(limit).offset(offset))
     return [StoredTeam(**row._mapping) for row in rows], total
 
@@ -95,7 +117,8 @@ async def move_keys(connection: AsyncConnection, team_id: str, organization_id: 
 
 
 async def delete_team(connection: AsyncConnection, team_id: str) -> None:
-    """With its memberships; no key may name it any more."""
+    """With its memberships; no key may name it any more. Its name stays."""
+    await keep_name(connection, "team", teams.c.team_id, teams.c.team_alias, team_id)
     await connection.execute(delete(teams).where(teams.c.team_id == team_id))
 
 

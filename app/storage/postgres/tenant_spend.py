@@ -10,13 +10,14 @@ from app.storage.postgres.owner_spend import Owner, spend_of_owners
 from app.storage.postgres.receipts import KeySpend
 
 __all__ = ["Level", "Owner", "spend_of"]
-Level = Literal["organization", "team", "user", "member", "customer"]
+Level = Literal["organization", "team", "user", "member", "customer", "tag"]
 _COLUMNS: dict[Level, tuple[str, ...]] = {
     "organization": ("organization_id",),
     "team": ("team_id",),
     "user": ("user_id",),
     "member": ("team_id", "user_id"),
     "customer": ("customer_id",),
+    "tag": ("tag",),
 }
 
 

@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.base.errors import StorageUnavailable
 from app.base.ids import BudgetId, OrganizationId, UserId
+from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import keys, memberships, users
 
 
@@ -26,7 +28,11 @@ class StoredUser:
     budget_id: BudgetId | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    tokens_per_day: int | None
     max_parallel_requests: int | None
+    model_requests_per_minute: dict[str, int]
+    model_tokens_per_minute: dict[str, int]
+    further_limits: list[dict[str, Any]]
     blocked: bool
     metadata: dict[str, Any]
     created_at: datetime
@@ -45,12 +51,25 @@ class UserFilter:
     team_id: str | None = None
 
 
+_DELETED_MEANWHILE = 3
 _STORED = select(*(users.c[name] for name in StoredUser.__slots__))
 
 
-async def ensure_user(connection: AsyncConnection, user_id: str) -> None:
-    """Make the row of a user who is named for the first time."""
-    await connection.execute(insert(users).values(user_id=user_id).on_conflict_do_nothing())
+async def ensure_user(connection: AsyncConnection, user_id: str) -> StoredUser:
+    """The user, made when it is named for the first time; it cannot be deleted until the transaction ends."""
+    for _ in range(_DELETED_MEANWHILE):
+        await connection.execute(insert(users).values(user_id=user_id).on_conflict_do_nothing())
+        found = await hold_user(connection, user_id)
+        if found is not None:
+            return found
+    raise StorageUnavailable(f'the user "{user_id}" is deleted again and again; nothing was changed. Try again.')
+
+
+async def hold_user(connection: AsyncConnection, user_id: str) -> StoredUser | None:
+    """The user, who cannot be deleted until the transaction ends."""
+    query = _STORED.where(users.c.user_id == user_id).with_for_update(read=True, key_share=True)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else StoredUser(**row._mapping)
 
 
 async def find_user(connection: AsyncConnection, user_id: str, *, lock: bool = False) -> StoredUser | None:
@@ -76,8 +95,17 @@ async def update_user(connection: AsyncConnection, user_id: str, values: Mapping
     await connection.execute(update(users).where(users.c.user_id == user_id).values(**values))
 
 
+async def change_organization(connection: AsyncConnection, user_id: str, organization_id: str | None) -> None:
+    """The user's own organization, to which the keys of the user alone belong too."""
+    await connection.execute(update(users).where(users.c.user_id == user_id).values(organization_id=organization_id))
+    personal = (keys.c.user_id == user_id, keys.c.team_id.is_(None), keys.c.deleted_at.is_(None))
+    await connection.execute(update(keys).where(*personal).values(organization_id=organization_id))
+
+
 async def delete_user(connection: AsyncConnection, user_id: str) -> None:
-    """With its memberships; no key may name it any more."""
+    """With its memberships; no key may name it any more. Its name stays."""
+    name = func.coalesce(users.c.user_alias, users.c.user_email)
+    await keep_name(connection, "user", users.c.user_id, name, user_id)
     await connection.execute(delete(users).where(users.c.user_id == user_id))
 
 

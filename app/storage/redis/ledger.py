@@ -7,11 +7,21 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from app.base.errors import StorageUnavailable
-from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, RateClaim, RateStanding, Receipt, Refused
+from app.domain.spend import (
+    Admitted,
+    BudgetClaim,
+    BudgetStanding,
+    Claim,
+    Growth,
+    RateClaim,
+    RateStanding,
+    Receipt,
+    Refused,
+)
 from app.domain.tenancy import scopes_of
 from app.storage.redis.encoding import encode_receipt
 from app.storage.redis.script import Answer, ScriptRunner, load_script
@@ -34,7 +44,15 @@ _BORN = b"{kh}:born"
 _ADMITTED = 0
 _MISSING = 6
 _OF_RATES = (1, 2, 3)
-_REASONS: dict[int, Any] = {1: "requests", 2: "tokens", 3: "concurrency", 4: "budget", 5: "budget_held"}
+_GROWN, _FULL = 1, 2
+_REASONS: dict[int, Any] = {
+    1: "requests",
+    2: "tokens",
+    3: "concurrency",
+    4: "budget",
+    5: "budget_held",
+    7: "budget_short",
+}
 
 Arguments = list[bytes | str | int]
 
@@ -70,7 +88,7 @@ class RedisLedger:
         self._background: set[asyncio.Task[None]] = set()
         self._settled: deque[tuple[float, list[bytes], Arguments]] = deque()
         self._connections = 0
-        names = ("open", "reserve", "settle", "release", "renew", "sweep", "rebuild", "correct", "look")
+        names = ("open", "reserve", "grow", "settle", "release", "renew", "sweep", "rebuild", "correct", "look")
         self._scripts = {name: load_script(name) for name in (*names, "read", "acknowledge", "reject")}
 
     async def open(self) -> None:
@@ -103,6 +121,20 @@ class RedisLedger:
             self._undoing[claim.request_id] = self._start(self._undo(claim.request_id))
             raise
         raise StorageUnavailable("the counters of a budget are missing and could not be rebuilt; try again shortly")
+
+    async def grow(self, request_id: str, growths: Sequence[Growth]) -> tuple[int, ...] | BudgetStanding | None:
+        """Hold more for a running request: what is then held on each budget, or the standing of the one that is full.
+
+        None where it holds nothing any more, or a counter is lost: nothing is known of the room then.
+        """
+        arguments: Arguments = []
+        for growth in growths:
+            limit = growth.claim.limit_nanousd if growth.claim.strict else None
+            arguments += (growth.claim.counter, _limit(limit), growth.least_nanousd, growth.wanted_nanousd)
+        verdict, *numbers = await self._run("grow", [_hold_key(request_id)], arguments)
+        if verdict == _FULL:
+            return BudgetStanding(growths[numbers[0] - 1].claim, numbers[1], numbers[2])
+        return tuple(numbers) if verdict == _GROWN else None
 
     async def settle(self, receipt: Receipt, tokens: int) -> bool:
         """Exchange the hold for what it cost and append the receipt; True when there was a hold.
@@ -241,7 +273,9 @@ class RedisLedger:
 
 def scopes_of_receipt(receipt: Receipt) -> tuple[str, ...]:
     """Whose counters a receipt moves, the key's first."""
-    return scopes_of(receipt.key_id, receipt.team_id, receipt.user_id, receipt.organization_id)
+    owners = (receipt.key_id, receipt.team_id, receipt.user_id, receipt.organization_id)
+    scopes = scopes_of(*owners, receipt.customer_id, receipt.tags)
+    return (*scopes, *receipt.scopes) if receipt.scopes else scopes
 
 
 def _hold_key(request_id: str) -> bytes:
@@ -268,8 +302,11 @@ def _microseconds(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000)
 
 
+_microseconds_of_window = lru_cache(4096)(_microseconds)  # a window has many calls
+
+
 def _window(claim: BudgetClaim) -> tuple[int, int | str]:
-    return _microseconds(claim.start), "" if claim.end is None else _microseconds(claim.end)
+    return _microseconds_of_window(claim.start), "" if claim.end is None else _microseconds_of_window(claim.end)
 
 
 def _limit(value: int | None) -> int | str:
@@ -302,27 +339,28 @@ def _claim_arguments(claim: Claim, lease_ms: int) -> tuple[list[bytes], Argument
         limits = rate.limits
         arguments += (
             rate.scope,
-            _limit(limits.requests_per_minute),
-            _limit(limits.tokens_per_minute),
+            _limit(limits.requests),
+            _limit(limits.tokens),
             _limit(limits.max_parallel_requests),
+            limits.window_s,
         )
     for budget in claim.budgets:
         keys.append(_counter_key(budget))
         counted = "1" if budget.counting_since <= budget.start else "0"
         arguments += (budget.counter, budget.scope, budget.limit_nanousd, budget.hold_nanousd)
-        arguments += (*_window(budget), counted)
+        arguments += (*_window(budget), counted, "1" if budget.strict else "0")
     return keys, arguments
 
 
 def _read_answer(claim: Claim, answer: list[int]) -> Admitted | Refused:
-    """After four numbers come two of each rate claim and then of each budget claim that was looked at."""
-    verdict, reset_s, retry_s, number = answer[:4]
+    """After four numbers come two of each rate claim and then of each budget claim."""
+    verdict, time_s, retry_s, number = answer[:4]
     if verdict in _OF_RATES:
         rate = claim.rates[number - 1]
-        requests, tokens = _standings((rate,), answer[2 + 2 * number :], reset_s)
+        requests, tokens = _standings((rate,), answer[2 + 2 * number :], time_s)
         return Refused(_REASONS[verdict], retry_s, requests, tokens, rate=rate)
     first = 4 + 2 * len(claim.rates)
-    requests, tokens = _standings(claim.rates, answer[4:first], reset_s) if claim.rates else (None, None)
+    requests, tokens = _standings(claim.rates, answer[4:first], time_s) if claim.rates else (None, None)
     if verdict == _ADMITTED:
         numbers = iter(answer[first:])
         budgets = tuple(map(BudgetStanding, claim.budgets, numbers, numbers))
@@ -333,15 +371,16 @@ def _read_answer(claim: Claim, answer: list[int]) -> Admitted | Refused:
 
 
 def _standings(
-    rates: Sequence[RateClaim], used: Sequence[int], reset_s: int
+    rates: Sequence[RateClaim], used: Sequence[int], time_s: int
 ) -> tuple[RateStanding | None, RateStanding | None]:
     """Of requests and of tokens the limit with the least left; ``used`` are both of each in turn."""
     requests: RateStanding | None = None
     tokens: RateStanding | None = None
     for place, rate in enumerate(rates):
         limits = rate.limits
-        requests = _tighter(requests, limits.requests_per_minute, used[2 * place], reset_s)
-        tokens = _tighter(tokens, limits.tokens_per_minute, used[2 * place + 1], reset_s)
+        reset_s = limits.window_s - time_s % limits.window_s
+        requests = _tighter(requests, limits.requests, used[2 * place], reset_s)
+        tokens = _tighter(tokens, limits.tokens, used[2 * place + 1], reset_s)
     return requests, tokens
 
 

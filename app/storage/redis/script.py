@@ -14,6 +14,7 @@ _FOLDER = files("app.storage.redis") / "scripts"
 _SHARED = {
     "reserve": ("hold", "counter"),
     "rebuild": ("hold", "counter"),
+    "grow": ("hold",),
     "settle": ("hold",),
     "release": ("hold",),
     "renew": ("hold",),

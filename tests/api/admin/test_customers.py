@@ -36,17 +36,20 @@ async def test_what_a_customer_spent_is_told(admin_door: Door) -> None:
     assert row["spend"] == Decimal("0.003150001")
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("blocked", True), ("max_budget", 5), ("budget_duration", "30d"), ("budget_id", "b")]
-)
-async def test_what_the_model_routes_would_not_hold_to_is_refused(admin_door: Door, field: str, value: object) -> None:
-    before = await count_rows(admin_door)
-    answer = await admin_door.post("/customer/new", {"user_id": "held to nothing", field: value})
-    assert (answer.status, answer.error["param"]) == (422, field)
-    assert "not enforced yet" in answer.error["message"]
-    blocked = await admin_door.post("/customer/block", {"user_ids": ["held to nothing"]})
-    assert (blocked.status, blocked.error["param"]) == (422, "user_ids")
-    assert await count_rows(admin_door) == before
+async def test_a_customer_has_what_every_level_has(admin_door: Door) -> None:
+    terms = {"max_budget": 5, "budget_duration": "day", "rpm_limit": 3, "models": ["claude-*"], "default_model": "m"}
+    made = (await admin_door.post("/customer/new", {"user_id": "held to much", **terms})).fields
+    assert {name: made[name] for name in terms} == terms
+    assert made["litellm_budget_table"]["max_budget"] == 5
+
+
+async def test_customers_are_blocked_also_before_they_are_known(admin_door: Door) -> None:
+    await admin_door.post("/customer/new", {"user_id": "known"})
+    blocked = await admin_door.post("/customer/block", {"user_ids": ["known", "never seen"]})
+    assert [row["user_id"] for row in blocked.fields["blocked_users"]] == ["known", "never seen"]
+    assert (await admin_door.get("/customer/info", end_user_id="never seen")).fields["blocked"] is True
+    await admin_door.post("/customer/unblock", {"user_ids": ["known"]})
+    assert (await admin_door.get("/customer/info", end_user_id="known")).fields["blocked"] is False
 
 
 async def test_the_list_of_customers_is_paged_and_searched(admin_door: Door) -> None:
@@ -64,8 +67,8 @@ async def test_the_list_of_customers_is_paged_and_searched(admin_door: Door) -> 
         ("new", {"user_id": "x", "max_budget": -1}, 422, "max_budget"),
         ("new", {"user_id": "x", "budget_duration": "30 days"}, 422, "budget_duration"),
         ("new", {"user_id": "x", "budget_id": "none"}, 422, "budget_id"),
-        ("new", {"user_id": "x", "default_model": "m"}, 422, "default_model"),
-        ("new", {"user_id": "x", "rpm_limit": 1}, 422, "rpm_limit"),
+        ("new", {"user_id": "x", "allowed_model_region": "eu"}, 422, "allowed_model_region"),
+        ("new", {"user_id": "x", "rpm_limit": -1}, 422, "rpm_limit"),
         ("new", {"user_id": "x", "spend": 3}, 422, "spend"),
         ("new", {"user_id": "x", "blokced": True}, 422, "blokced"),
         ("update", {"user_id": "nobody", "alias": "x"}, 404, "user_id"),

@@ -98,7 +98,36 @@ async def test_a_key_knows_itself_and_not_what_is_noted_about_it(admin_door: Doo
     assert "slow payer" not in answer.text
     assert answer.fields["roles"] == ["internal_user_viewer"]
     assert answer.fields["actions"] == [
-        "self.read", "key.read", "user.read", "spend.logs", "spend.activity", "spend.calculate",
+        "self.read", "key.read", "user.read", "model.read", "spend.logs", "spend.reports", "spend.calculate",
     ]  # fmt: skip
     master = (await admin_door.get("/key/self")).fields
     assert (master["roles"], master["key"]) == (["proxy_admin"], None)
+
+
+async def test_a_key_sees_the_budgets_and_limits_of_every_level_also_when_they_are_spent(admin_door: Door) -> None:
+    team = (await admin_door.post(
+        "/team/new", {"team_alias": "self-team", "max_budget": 3, "budget_duration": "30d", "rpm_limit": 9}
+    )).fields["team_id"]  # fmt: skip
+    made = await admin_door.new_key(team_id=team, max_budget=2, rpm_limit=7, key_alias="self-key")
+    await admin_door.book(made["token"], datetime.now(UTC), 2_000_000_000, team_id=team)
+    told = (await admin_door.get("/key/self", headers=bearer(made["key"]))).fields
+    own, teams = told["budgets"]
+    assert (own["max_budget"], own["spend"], own["remaining"], own["budget_reset_at"]) == (2, 2, 0, None)
+    assert (teams["of"], teams["max_budget"], teams["spend"], teams["remaining"]) == ('team "self-team"', 3, 2, 1)
+    assert teams["budget_reset_at"] > f"{datetime.now(UTC):%Y-%m-%d}"
+    assert [(one["of"], one["requests"], one["window"]) for one in told["limits"]] == [
+        (own["of"], 7, "minute"), ('team "self-team"', 9, "minute"),
+    ]  # fmt: skip
+
+
+async def test_a_key_reads_itself_as_openrouters_clients_do(admin_door: Door) -> None:
+    made = await admin_door.new_key(max_budget=5, budget_duration="30d", rpm_limit=9, key_alias="router-key")
+    await admin_door.book(made["token"], datetime.now(UTC), 2_000_000_000)
+    data = (await admin_door.get("/api/v1/key", headers=bearer(made["key"]))).fields["data"]
+    assert (data["label"], data["limit"], data["limit_remaining"], data["limit_reset"]) == ("router-key", 5, 3, "30d")
+    assert [data[f"usage{part}"] for part in ("", "_daily", "_weekly", "_monthly")] == [2, 2, 2, 2]
+    assert (data["is_free_tier"], data["is_management_key"], data["byok_usage"]) == (False, False, 0)
+    assert (data["rate_limit"]["requests"], data["rate_limit"]["interval"]) == (9, "1m")
+    master = (await admin_door.get("/api/v1/key")).fields["data"]
+    assert (master["label"], master["limit"], master["is_management_key"]) == ("master key", None, True)
+    assert (await admin_door.get("/api/v1/key", headers=bearer("sk-nobody"))).status == 401

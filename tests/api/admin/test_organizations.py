@@ -31,6 +31,7 @@ async def test_an_organization_has_a_budget_limits_and_models(admin_door: Door) 
     asked = {
         "max_budget": 1000,
         "budget_duration": "30d",
+        "on_exceed": "finish",
         "rpm_limit": 60,
         "models": ["claude-*"],
         "metadata": {"a": 1},

@@ -17,7 +17,14 @@ async def new_budget(door: Door, **fields: object) -> str:
 
 
 async def test_a_shared_budget_is_made_changed_shown_and_deleted(admin_door: Door) -> None:
-    asked = {"max_budget": 10, "soft_budget": 8, "budget_duration": "1mo", "rpm_limit": 6, "tpm_limit": 700}
+    asked = {
+        "max_budget": 10,
+        "soft_budget": 8,
+        "budget_duration": "1mo",
+        "rpm_limit": 6,
+        "tpm_limit": 700,
+        "on_exceed": "cut",
+    }
     budget_id = await new_budget(admin_door, budget_id="silver", **asked)
     row = (await admin_door.post("/budget/info", {"budgets": [budget_id]})).fields[0]
     assert {name: row[name] for name in asked} == asked
@@ -99,8 +106,9 @@ async def test_the_own_budget_of_somebody_is_no_shared_one(admin_door: Door) -> 
         ("new", b'{"max_budget": 1e999}', 422, "max_budget"),
         ("new", b'{"budget_duration": "30 days"}', 422, "budget_duration"),
         ("new", b'{"max_budget": 5, "soft_budget": 6}', 422, "soft_budget"),
-        ("new", b'{"model_max_budget": {"a": {"max_budget": 1}}}', 422, "model_max_budget"),
+        ("new", b'{"model_max_budget": {"a": {}}}', 422, "model_max_budget"),
         ("new", b'{"max_bugdet": 5}', 422, "max_bugdet"),
+        ("new", b'{"on_exceed": "refuse"}', 422, "on_exceed"),
         ("update", b'{"max_budget": 5}', 422, "budget_id"),
         ("update", b'{"budget_id": "none"}', 404, "budget_id"),
         ("delete", b"{}", 422, "id"),

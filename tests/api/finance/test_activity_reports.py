@@ -1,7 +1,7 @@
 """LiteLLM's lists and activity over real stores: each adds up to what was booked."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -160,9 +160,53 @@ async def test_sums_are_checked_and_written_anew_by_the_master_key(admin_door: D
     assert extent["first_day"] <= "2026-01-10"
 
 
-async def test_no_report_is_for_a_virtual_key(admin_door: Door) -> None:
-    headers = {"x-api-key": (await admin_door.new_key())["key"]}
-    today = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
-    for path in ("/global/activity", "/tag/daily/activity", "/global/spend/tags", "/spend/users"):
-        answer = await admin_door.get(path, headers=headers, query=days(today, today))
-        assert answer.status == 403, path
+async def test_reports_of_one_kind_of_owner_add_up(admin_door: Door, booked: dict[str, Any]) -> None:
+    asked = days("2026-01-10", "2026-01-11")
+
+    async def fetch(path: str, **further: str) -> Any:
+        answer = await admin_door.get(path, query={**asked, **further})
+        assert answer.status == 200, answer.text
+        return answer.fields
+
+    by_user = await fetch("/team/spend/by_user", team_ids=booked["team"])
+    (row,) = by_user["results"]
+    assert (by_user["start_date"], row["team_alias"], row["user_id"]) == ("2026-01-10", booked["alias"], "ada")
+    assert (row["spend"], row["api_requests"], row["failed_requests"]) == (50 * NANO, 2, 0)
+    (of_key,) = await fetch("/key/spend/report", api_key=booked["key"])
+    assert of_key["total_cost"] == 70 * NANO
+    (of_user,) = await fetch("/user/spend/report", internal_user_id="bob")
+    assert of_user["total_cost"] == 20 * NANO
+    of_team = await fetch("/team/spend/report", team_id=booked["team"])
+    assert [day["teams"][0]["total_spend"] for day in of_team] == [10 * NANO, 40 * NANO]
+    of_organization = await fetch("/organization/spend/report")
+    assert [day["organizations"][0]["total_spend"] for day in of_organization] == [30 * NANO, 40 * NANO]
+    assert await fetch("/global/spend/logs") == [
+        {"date": "2026-01-10", "spend": 30 * NANO},
+        {"date": "2026-01-11", "spend": 40 * NANO},
+    ]
+    assert await fetch("/global/spend/logs", api_key="key_none") == []
+    assert await fetch("/global/spend/all_tag_names") == {"tag_names": ["a", "b"]}
+
+
+async def test_activity_has_every_field_of_litellm(admin_door: Door, booked: dict[str, Any]) -> None:
+    query = days("2026-01-10", "2026-01-11", team_ids=booked["team"])
+    found = (await admin_door.get("/team/daily/activity", query=query)).fields
+    metrics = {
+        "spend", "flat_cost", "ptu_hours", "prompt_tokens", "completion_tokens", "cache_read_input_tokens",
+        "cache_creation_input_tokens", "compression_saved_tokens", "compression_savings_spend",
+        "prompt_caching_savings_spend", "gateway_injected_caching_savings_spend", "autorouter_savings_spend",
+        "total_tokens", "successful_requests", "failed_requests", "api_requests", "total_response_time_ms",
+        "timed_requests",
+    }  # fmt: skip
+    day = found["results"][0]
+    assert set(day["metrics"]) == metrics
+    (entity,) = day["breakdown"]["entities"].values()
+    assert set(entity) == {"metrics", "metadata", "api_key_breakdown"}
+    of_key = entity["api_key_breakdown"][booked["key"]]
+    assert of_key["metadata"] == {
+        "key_alias": None, "team_id": booked["team"], "user_id": "ada", "user_email": None, "key_exists": True,
+    }  # fmt: skip
+    totals = {name if name.startswith("total_") else f"total_{name}" for name in metrics}
+    assert set(found["metadata"]) == totals | {"page", "total_pages", "has_more"}
+    same = (await admin_door.get("/end_user/daily/activity", query=days("2026-01-10", "2026-01-11"))).fields
+    assert same["metadata"]["total_spend"] == 70 * NANO

@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
         value: Any = {"first_day": "2026-11-01", "last_day": "2026-11-09", "spend": Decimal("1.5")}
         if path.startswith("/spend/aggregates/"):
             value = {"days": [day(int(payload["start_date"][-2:]), agrees=payload["start_date"] != "2026-11-08")]}
-        return Answer(msgspec.json.encode(value).decode(), value)
+        return Answer(msgspec.json.Encoder(decimal_format="number").encode(value).decode())
 
     monkeypatch.setattr(command, "call", call)
     monkeypatch.setattr(command, "_settings", lambda: None)

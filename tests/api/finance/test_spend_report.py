@@ -59,6 +59,38 @@ async def test_a_call_counts_under_each_of_its_tags_and_those_without_have_a_row
     assert [row["cost"] for row in await rows(admin_door, asked(key, tag="red"))] == [21 * NANO]
 
 
+async def test_a_report_by_session_class_and_project_reads_sums_too(admin_door: Door) -> None:
+    made: str = (await admin_door.new_key())["token"]
+    at = datetime(2025, 6, 1, 12, tzinfo=UTC)
+    session = new_id("session")
+    await admin_door.book(made, at, 5, session_id=session, request_class="main", project="apollo", tags=["x", "y"])
+    await admin_door.book(
+        made, at, 7, session_id=session, request_class="subagent", agent_id="ag", project="apollo", tags=["y"]
+    )
+    await admin_door.book(made, at, -2, session_id=None, kind="adjustment")
+    days = {"start_date": "2025-06-01", "end_date": "2025-06-01", "key_id": made}
+    found = await rows(admin_door, {**days, "group_by": "project,request_class,session,agent,day"})
+    names = ("period", "project", "request_class", "session_id", "agent_id", "requests", "cost")
+    assert [tuple(row[name] for name in names) for row in found] == [
+        ("2025-06-01", None, "unknown", None, None, 0, -2 * NANO),
+        ("2025-06-01", "apollo", "main", session, None, 1, 5 * NANO),
+        ("2025-06-01", "apollo", "subagent", session, "ag", 1, 7 * NANO),
+    ]
+    by_tag = await rows(admin_door, {**days, "group_by": "tag", "session_id": session})
+    assert [(row["tag"], row["cost"]) for row in by_tag] == [("x", 5 * NANO), ("y", 12 * NANO)]
+    (main,) = await rows(admin_door, {**days, "request_class": "main"})
+    assert main["cost"] == 5 * NANO
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("Asia/Kolkatta", "Asia/Kolkata"), ("berlin", "Europe/Berlin"), ("New York", "New_York")]
+)
+async def test_an_unknown_zone_is_answered_with_the_nearest(admin_door: Door, name: str, nearest: str) -> None:
+    days = {"start_date": "2025-06-01", "end_date": "2025-06-01"}
+    answer = await admin_door.get("/spend/report", query={**days, "timezone": name})
+    assert (answer.status, nearest in answer.error["message"]) == (422, True)
+
+
 async def test_pages_follow_on_one_another(admin_door: Door, key: str) -> None:
     query = asked(key, interval="hour", timezone="Asia/Kolkata", group_by="customer", limit="1")
     found, cursor = [], None
@@ -88,6 +120,7 @@ async def test_a_spreadsheet_is_given_no_formula(admin_door: Door, key: str) -> 
     [
         ({"group_by": "team,nobody"}, "group_by"),
         ({"group_by": "team,team"}, "group_by"),
+        ({"group_by": "day", "interval": "month"}, "group_by"),
         ({"interval": "year"}, "interval"),
         ({"format": "xml"}, "format"),
         ({"cursor": "nonsense"}, "cursor"),

@@ -5,13 +5,15 @@
 --                          scopes, time (µs) and cost of the receipt if orphaned; that receipt
 -- {kh}:leases              sorted set: request by the end of its lease (ms)
 -- {kh}:running:<scope>     sorted set: the same, of the requests that take a slot of the scope
--- {kh}:minute:<scope>:<minute>   hash: requests, tokens; gone at the end of the minute
+-- {kh}:minute:<scope>:<minute>   hash: requests, tokens; gone at the end of the minute. Of limits in a longer window
+--                          the scope ends with its seconds (team:red@3600), and the window is counted in these
 -- {kh}:budget:<counter>    hash: spent, held, start, end (µs; end is empty when there is none)
 -- {kh}:counters:<scope>    sorted set: the counters of a scope by the end of their windows (ms)
 -- {kh}:receipts            stream: receipt, key (its scopes), cost, at (µs), counted (1 when counters moved with it)
 -- {kh}:born                when this data set was first seen (ms): a window begun before may have lost its counter
 --
--- A scope is a key's id, or names a level: team:red. The scopes of a receipt are joined by commas, the key's first.
+-- A scope is a key's id, or names a level (team:red), a pool or a model of one of these. The scopes of a receipt are
+-- joined by commas, the key's first.
 --
 -- Amounts are integers below 2^53, which a double holds exactly and "%.17g" prints without an exponent. They are
 -- negated as 0 - x: Redis 7.0 prints the double -0 as "-0", and then refuses it as no integer. Microseconds have 16
@@ -55,9 +57,11 @@ local function end_hold(request, hold, cost, tokens, minute)
     local name, amount = words[i], words[i + 1]
     local mark = string.byte(name)
     if mark == TOKENS then
-      -- The counts of a minute that is over are gone with it.
-      if tokens and tonumber(words[1]) == minute then
-        redis.call('HINCRBY', '{kh}:minute:' .. string.sub(name, 2) .. ':' .. words[1], 'tokens', tokens - amount)
+      -- The counts of a window that is over are gone with it.
+      local minutes = (tonumber(string.match(name, '@(%d+)$')) or 60) / 60
+      local window = math.floor(words[1] / minutes)
+      if tokens and minute and window == math.floor(minute / minutes) then
+        redis.call('HINCRBY', '{kh}:minute:' .. string.sub(name, 2) .. ':' .. window, 'tokens', tokens - amount)
       end
     elseif mark == SLOT then
       redis.call('ZREM', '{kh}:running:' .. string.sub(name, 2), request)

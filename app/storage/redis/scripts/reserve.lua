@@ -2,12 +2,13 @@
 -- KEYS: its hold, the leases, the budget counters (which declare the slot on a cluster)
 -- ARGV: request, tokens, lease ms, the end of its hold (scopes, time µs and cost of the receipt if orphaned; that
 --       receipt), number of scopes with rate limits;
---       for each of these: scope, requests/min, tokens/min, parallel (empty is no limit);
---       for each budget: counter, scope, limit, hold, start µs, end µs or empty, whether counting began by the start
--- Returns verdict, s to the end of the minute, s to wait, number of the scope or of the budget that refuses,
---         then for each scope that was looked at requests and tokens used, and for each budget spent and held.
-local ADMITTED, REQUESTS, TOKENS_USED, CONCURRENCY, BUDGET, BUDGET_HELD, MISSING = 0, 1, 2, 3, 4, 5, 6
-local CLOCK_DOUBT_MS, FIRST_RATE, RATE_SIZE, BUDGET_SIZE = 5000, 6, 4, 7
+--       for each of these: scope, requests, tokens, parallel (empty is no limit), s of the window;
+--       for each budget: counter, scope, limit, hold, start µs, end µs or empty, whether counting began by the start,
+--       whether it may not be exceeded
+-- Returns verdict, the time (s), s to wait, number of the scope or of the budget that refuses, then for each scope
+--         requests and tokens used, and for each budget that was looked at spent and held.
+local ADMITTED, REQUESTS, TOKENS_USED, CONCURRENCY, BUDGET, BUDGET_HELD, MISSING, BUDGET_SHORT = 0, 1, 2, 3, 4, 5, 6, 7
+local CLOCK_DOUBT_MS, FIRST_RATE, RATE_SIZE, BUDGET_SIZE = 5000, 6, 5, 8
 local NEVER_S = 31536000
 
 local request, tokens, lease_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -18,40 +19,43 @@ local budgets = (#ARGV - first_budget + 1) / BUDGET_SIZE
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local minute = math.floor(time[1] / 60)
-local reset_s = 60 - time[1] % 60
-local answer = {ADMITTED, reset_s, 0, 0}
+local answer = {ADMITTED, tonumber(time[1]), 0, 0}
 
 if redis.call('EXISTS', KEYS[1]) == 1 then
   -- Asked again, as the first answer was lost: that hold goes, this one takes its place.
   end_hold(request, redis.call('GETDEL', KEYS[1]), '0', 0, minute)
 end
 
-local function refuse(verdict, retry_s, number)
-  answer[1], answer[3], answer[4] = verdict, retry_s, number
-  return answer
+-- Of several that refuse the one that does so the longest is told: before it, nothing fits.
+local function refuse(verdict, wait_s, number)
+  if wait_s > answer[3] then
+    answer[1], answer[3], answer[4] = verdict, wait_s, number
+  end
 end
 
-local minute_keys = {}
+local window_keys = {}
 for number = 1, rates do
   local at = FIRST_RATE + (number - 1) * RATE_SIZE
   local requests_limit, tokens_limit = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local parallel_limit = tonumber(ARGV[at + 3])
-  local requests_used, tokens_used = 0, 0
+  local requests_used, tokens_used, reset_s = 0, 0, 0
   if requests_limit or tokens_limit then
-    minute_keys[number] = '{kh}:minute:' .. ARGV[at] .. ':' .. minute
-    local counts = redis.call('HMGET', minute_keys[number], 'requests', 'tokens')
+    local window = tonumber(ARGV[at + 4])
+    reset_s = window - time[1] % window
+    window_keys[number] = '{kh}:minute:' .. ARGV[at] .. ':' .. math.floor(time[1] / window)
+    local counts = redis.call('HMGET', window_keys[number], 'requests', 'tokens')
     requests_used, tokens_used = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
   end
   answer[#answer + 1], answer[#answer + 2] = requests_used, tokens_used
   if requests_limit and requests_used + 1 > requests_limit then
-    return refuse(REQUESTS, reset_s, number)
+    refuse(REQUESTS, reset_s, number)
   end
   -- An estimate above the whole limit is let through when it is alone, or it never would be.
   if tokens_limit and tokens_used + tokens > tokens_limit and (tokens_used > 0 or tokens_limit <= 0) then
-    return refuse(TOKENS_USED, reset_s, number)
+    refuse(TOKENS_USED, reset_s, number)
   end
   if parallel_limit and redis.call('ZCOUNT', '{kh}:running:' .. ARGV[at], '(' .. now, '+inf') >= parallel_limit then
-    return refuse(CONCURRENCY, 1, number)
+    refuse(CONCURRENCY, 1, number)
   end
 end
 
@@ -71,17 +75,19 @@ for number = 1, budgets do
   local values = redis.call('HMGET', KEYS[2 + number], 'spent', 'held')
   fresh[number] = not values[1]
   if fresh[number] and not counter_may_start_at_zero(ARGV[at + 4], ARGV[at + 6]) then
-    return refuse(MISSING, 0, number)
+    answer[1], answer[4] = MISSING, number
+    return answer
   end
   local spent, held = tonumber(values[1] or 0), tonumber(values[2] or 0)
   answer[#answer + 1], answer[#answer + 2] = spent, held
+  local ending = tonumber(ARGV[at + 5])
+  local to_end_s = ending and math.max(1, math.ceil((ending / 1000 - now) / 1000)) or NEVER_S
   if spent >= limit then
-    local ending = tonumber(ARGV[at + 5])
-    local wait_s = ending and math.max(1, math.ceil((ending / 1000 - now) / 1000)) or NEVER_S
-    return refuse(BUDGET, wait_s, number)
-  end
-  if spent + held + hold > limit then
-    if held > 0 then
+    refuse(BUDGET, to_end_s, number)
+  elseif spent + held + hold > limit then
+    if ARGV[at + 7] == '1' and spent + hold > limit then
+      refuse(BUDGET_SHORT, to_end_s, number)
+    elseif held > 0 then
       -- Told only when no other budget is spent: waiting would not help there.
       held_out = held_out or number
     end
@@ -90,23 +96,27 @@ for number = 1, budgets do
   end
   holds[number] = hold
 end
-if held_out then
-  return refuse(BUDGET_HELD, 1, held_out)
+if held_out and answer[1] == ADMITTED then
+  refuse(BUDGET_HELD, 1, held_out)
+end
+if answer[1] ~= ADMITTED then
+  return answer
 end
 
 local words = minute
 for number = 1, rates do
   local at, place = FIRST_RATE + (number - 1) * RATE_SIZE, 3 + 2 * number
-  local scope, minute_key, counts_tokens = ARGV[at], minute_keys[number], ARGV[at + 2] ~= ''
-  if minute_key then
+  local scope, window_key, counts_tokens = ARGV[at], window_keys[number], ARGV[at + 2] ~= ''
+  if window_key then
     answer[place] = answer[place] + 1
     if counts_tokens then
       answer[place + 1] = answer[place + 1] + tokens
       words = words .. ' #' .. scope .. ' ' .. ARGV[2]
     end
-    redis.call('HSET', minute_key, 'requests', answer[place], 'tokens', answer[place + 1])
+    redis.call('HSET', window_key, 'requests', answer[place], 'tokens', answer[place + 1])
     if answer[place] == 1 then
-      redis.call('PEXPIREAT', minute_key, (minute + 1) * 60000)
+      local window = tonumber(ARGV[at + 4])
+      redis.call('PEXPIREAT', window_key, (math.floor(time[1] / window) + 1) * window * 1000)
     end
   end
   if ARGV[at + 3] ~= '' then

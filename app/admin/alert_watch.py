@@ -1,0 +1,214 @@
+"""The use case of the watch: one look at what was spent and what is about to end, and the alerts that follow from it.
+
+One process at a time looks. What is found is noted with its deliveries in one transaction, under a name that is the
+same for everyone who finds it: so it is told once, however many look, and whatever is killed.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.domain import alert_words as words
+from app.domain.alert_words import BillingRefusal, BudgetFacts
+from app.domain.alerts import (
+    EXPIRY_NOTICES_DAYS,
+    FORECAST_SHORTEST,
+    VELOCITY_LEAST_NANOUSD,
+    Alert,
+    Told,
+    crossed,
+    expiry_notice,
+    forecast,
+    is_far_above_usual,
+    reached_at,
+    weights_of,
+)
+from app.domain.budgets import limit_at, window_at
+from app.domain.report_periods import HOUR_S, QUARTER_S
+from app.domain.roles import EVERYTHING
+from app.domain.tenancy import owners_in
+from app.storage.postgres import alert_sources as sources
+from app.storage.postgres.alert_destinations import list_destinations
+from app.storage.postgres.alert_outbox import Route, last_told, list_told, write_alerts
+from app.storage.postgres.alert_sources import WatchedBudget, WatchedKind
+from app.storage.postgres.engine import transaction
+from app.storage.postgres.owner_spend import spend_of_owners, spend_of_scope
+
+# A call may last an hour, and is booked with the time of its beginning.
+_LOOKS_BACK = timedelta(hours=2)
+_FIRST_LOOKS_BACK = timedelta(days=7)
+_SINCE_EVER = datetime(2000, 1, 1, tzinfo=UTC)
+_AT_ONCE = 500  # a statement takes 32767 parameters, and the sums of one owner some 30
+_USUAL_OF = timedelta(days=14)
+_QUIET_FOR = timedelta(days=1)
+_NO_HABIT = (0,) * 7
+
+
+class AlertWatch:
+    """``configured`` are the destinations of the configuration, beside those in the database."""
+
+    def __init__(self, engine: AsyncEngine, configured: Sequence[Route] = ()) -> None:
+        self._engine = engine
+        self._configured = tuple(configured)
+        self._has_looked = False
+
+    async def look(self, at: datetime) -> list[Alert]:
+        """What is new; nothing while another process looks. The first look of a process leaves no budget out."""
+        async with transaction(self._engine) as connection:
+            if not await sources.may_look(connection):
+                return []
+            since = at - _LOOKS_BACK if self._has_looked else _SINCE_EVER
+            found: list[Alert] = []
+            for kind in sources.WATCHED_KINDS:
+                watched = await sources.list_watched(connection, kind, since)
+                for first in range(0, len(watched), _AT_ONCE):
+                    found += await _of_budgets(connection, kind, watched[first : first + _AT_ONCE], at)
+            for unusual in ("key", "team"):
+                found += await _of_velocity(connection, unusual, at)
+            found += await _of_prices(connection, at - (_LOOKS_BACK if self._has_looked else _FIRST_LOOKS_BACK), at)
+            found += await _of_keys(connection, at)
+            routes = await self._routes(connection)
+            new: list[Alert] = []
+            for first in range(0, len(found), _AT_ONCE):
+                new += await write_alerts(connection, found[first : first + _AT_ONCE], routes)
+        self._has_looked = True
+        return new
+
+    async def note_refusal(self, refusal: BillingRefusal) -> list[Alert]:
+        """A provider has said that its account is out of money; told once a day for each account."""
+        async with transaction(self._engine) as connection:
+            return await write_alerts(connection, [words.billing_refused(refusal)], await self._routes(connection))
+
+    async def _routes(self, connection: AsyncConnection) -> list[Route]:
+        stored = await list_destinations(connection, EVERYTHING)
+        return [*self._configured, *(Route(one.destination_id, one.alert_kinds, one.team_id) for one in stored)]
+
+
+async def _of_budgets(
+    connection: AsyncConnection, kind: WatchedKind, watched: Sequence[WatchedBudget], at: datetime
+) -> list[Alert]:
+    standing = await _standing(connection, kind, watched, at)
+    told = await list_told(connection, {facts.subject for _, facts in standing})
+    found: list[Alert] = []
+    for _, facts in standing:
+        found += _lines(facts, told.get(facts.subject, []))
+    expected = [(one, facts) for one, facts in standing if _may_be_forecast(facts)]
+    plain = [one.ids for one, facts in expected if "scope" not in owners_in(facts.owner.scope)]
+    habits = await sources.spend_by_weekday(connection, kind, plain, at)
+    for one, facts in expected:
+        own = "scope" not in owners_in(facts.owner.scope)
+        if (alert := _forecast(facts, habits.get(one.ids, _NO_HABIT) if own else _NO_HABIT, at)) is not None:
+            found.append(alert)
+    return found
+
+
+async def _standing(
+    connection: AsyncConnection, kind: WatchedKind, watched: Sequence[WatchedBudget], at: datetime
+) -> list[tuple[WatchedBudget, BudgetFacts]]:
+    """What was spent on each; a pool that several name is one."""
+    once: dict[tuple[str, str, str], WatchedBudget] = {
+        (one.owner.scope, one.budget.budget_id, one.budget.part): one for one in watched
+    }
+    windows = {name: window_at(one.budget, at) for name, one in once.items()}
+    spent: dict[tuple[str, str, str], int] = {}
+    by_part: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for name, one in once.items():
+        if "scope" in owners_in(one.owner.scope):
+            spent[name] = await spend_of_scope(connection, one.owner.scope, windows[name].start)
+        else:
+            by_part[one.budget.part].append(name)
+    # An owner stands once in each of these: of its several windows each is asked by itself.
+    for names in by_part.values():
+        starts = [(once[name].ids, windows[name].start) for name in names]
+        found = await spend_of_owners(connection, sources.OWNER_COLUMNS[kind], starts)
+        spent |= {name: found[once[name].ids].window_nanousd for name in names}
+    return [
+        (
+            one,
+            BudgetFacts(
+                owner=one.owner,
+                budget=one.budget,
+                window=windows[name],
+                spent_nanousd=spent[name],
+                limit_nanousd=limit_at(one.budget, at) if one.refuses else None,
+                soft_limit_nanousd=one.soft_limit_nanousd,
+            ),
+        )
+        for name, one in once.items()
+    ]
+
+
+def _lines(budget: BudgetFacts, told: Sequence[Told]) -> Iterator[Alert]:
+    """Of the lines that were crossed since the last look the highest is sent, and the others are noted.
+
+    Beside a limit a soft one is told of when it is reached, and not on the way there.
+    """
+    limit, soft = budget.limit_nanousd, budget.soft_limit_nanousd
+    if limit is not None:
+        yield from _sent_last(_new(budget, limit, told, "budget.threshold_reached"), words.threshold_reached, budget)
+    if soft is not None:
+        new = _new(budget, soft, told, "budget.soft_limit_reached")
+        yield from _sent_last([one for one in new if limit is None or one == 100], words.soft_limit_reached, budget)
+
+
+def _new(budget: BudgetFacts, limit: int, told: Sequence[Told], kind: str) -> list[int]:
+    return crossed(budget.spent_nanousd, limit, [one for one in told if one.kind == kind])
+
+
+def _sent_last(
+    percents: Sequence[int], say: Callable[[BudgetFacts, int], Alert], budget: BudgetFacts
+) -> Iterator[Alert]:
+    for percent in percents:
+        yield replace(say(budget, percent), sent=percent == percents[-1])
+
+
+def _may_be_forecast(budget: BudgetFacts) -> bool:
+    """Not of what is nearly spent: that has been said."""
+    limit, window = budget.limit_nanousd or budget.soft_limit_nanousd or 0, budget.window
+    if window.end is None or window.end - window.start < FORECAST_SHORTEST:
+        return False
+    return 0 < budget.spent_nanousd * 100 < limit * 90
+
+
+def _forecast(budget: BudgetFacts, by_weekday: Sequence[int], at: datetime) -> Alert | None:
+    weights, limit = weights_of(by_weekday), budget.limit_nanousd or budget.soft_limit_nanousd or 0
+    expected = forecast(budget.spent_nanousd, budget.window, at, weights)
+    if expected is None or expected < limit:
+        return None
+    when = reached_at(budget.spent_nanousd, limit, budget.window, at, weights)
+    return words.forecast_exceeded(budget, expected, when)
+
+
+async def _of_velocity(connection: AsyncConnection, kind: Literal["key", "team"], at: datetime) -> list[Alert]:
+    """Not twice within a day of the same owner."""
+    hour_ago = _floor(at - timedelta(hours=1), QUARTER_S)
+    dear = await sources.spend_since(connection, kind, hour_ago, VELOCITY_LEAST_NANOUSD)
+    since, until = _floor(at - _USUAL_OF, HOUR_S), _floor(hour_ago, HOUR_S)
+    usual = await sources.active_hours(connection, kind, dear.keys(), since, until)
+    unusual = {name: spent for name, spent in dear.items() if is_far_above_usual(spent, usual.get(name, ()))}
+    owners = await sources.name_owners(connection, kind, unusual.keys())
+    alerts = [
+        words.spends_faster(owner, unusual[name], sum(usual[name]) // len(usual[name]), _floor(at, HOUR_S))
+        for name, owner in owners.items()
+    ]
+    told = await last_told(connection, {alert.subject for alert in alerts})
+    return [alert for alert in alerts if at - told.get(alert.subject, _SINCE_EVER) >= _QUIET_FOR]
+
+
+async def _of_prices(connection: AsyncConnection, since: datetime, at: datetime) -> list[Alert]:
+    uses = await sources.unpriced_uses(connection, since)
+    return [words.unpriced_model(use.provider, use.model, use.calls, use.cost_nanousd, at) for use in uses]
+
+
+async def _of_keys(connection: AsyncConnection, at: datetime) -> list[Alert]:
+    found = await sources.expiring_keys(connection, at, at + timedelta(days=max(EXPIRY_NOTICES_DAYS)))
+    notices = [(key, expiry_notice(key.created_at, key.expires_at, at)) for key in found]
+    return [words.key_expires(key.owner, key.expires_at, days) for key, days in notices if days is not None]
+
+
+def _floor(at: datetime, grain_s: int) -> datetime:
+    return at - timedelta(seconds=int(at.timestamp()) % grain_s, microseconds=at.microsecond)

@@ -1,0 +1,1 @@
+"""``keyhouse conformance``: what Claude Code needs of a gateway, tried on any gateway."""

@@ -1,0 +1,1 @@
+"""How a developer's client is pointed at the gateway, and whether it then works."""

@@ -1,0 +1,140 @@
+"""``keyhouse users``."""
+
+from app.cli.nouns.common import (
+    BUDGET,
+    KEY_COLUMNS,
+    LIMIT_NAMES,
+    LIMITS,
+    METADATA,
+    MODELS,
+    MONEY,
+    SOFT,
+    STANDING,
+    TEAM_COLUMNS,
+    WINDOW,
+)
+from app.cli.nouns.noun import Field, Line, Noun, Rows, Said, Sheet, Verb, read_texts
+from app.cli.tables import Column
+
+_USER_TERMS = (
+    Field("alias", "user_alias", "A name for people."),
+    Field(
+        "role",
+        "user_role",
+        "What it may do with the admin routes.",
+        choices=("proxy_admin", "proxy_admin_viewer", "internal_user", "internal_user_viewer", "org_admin", "auditor"),
+    ),
+    MODELS,
+    *BUDGET,
+    SOFT,
+    *LIMITS,
+    METADATA,
+)
+_USER = Field("user", "user_id")
+USERS = Noun(
+    "users",
+    "Make, list, change and delete users.",
+    (
+        Verb(
+            "create",
+            "Make a user without a key; prints its id.",
+            "--email ada@example.com --role internal_user",
+            "/user/new",
+            Line("user_id"),
+            options=(
+                Field("id", "user_id", "An id of your own."),
+                Field("email", "user_email", "Its address."),
+                Field("teams", "teams", "Comma separated ids of teams to join.", read_texts),
+                Field("organizations", "organizations", "Comma separated ids of organizations.", read_texts),
+                *_USER_TERMS,
+            ),
+            sends={"auto_create_key": False},
+        ),
+        Verb(
+            "list",
+            "Users by id, address, role and spend.",
+            "--role proxy_admin",
+            "/user/list",
+            Rows(
+                (
+                    Column("id", "user_id", gives=True),
+                    Column("email", "user_email", gives=True),
+                    Column("alias", "user_alias", gives=True, lesser=True),
+                    Column("role", "user_role"),
+                    Column("keys", "key_count", lesser=True),
+                    *MONEY,
+                    WINDOW,
+                ),
+                "users",
+                at="users",
+            ),
+            "GET",
+            options=(
+                Field("role", "role", "Only of this role."),
+                Field("email", "user_email", "Only with this in the address."),
+                Field("team", "team", "Only members of this team."),
+            ),
+        ),
+        Verb(
+            "show",
+            "One user with its keys and teams.",
+            "user_01k...",
+            "/user/info",
+            Sheet(
+                (
+                    "user_id",
+                    "user_email",
+                    "user_alias",
+                    "user_role",
+                    "models",
+                    *STANDING,
+                    *LIMIT_NAMES,
+                    "blocked",
+                    "metadata",
+                    "created_at",
+                    "updated_at",
+                ),
+                at="user_info",
+                lists=(Rows(TEAM_COLUMNS, "teams", at="teams"), Rows(KEY_COLUMNS, "keys", at="keys")),
+            ),
+            "GET",
+            arguments=(_USER,),
+        ),
+        Verb(
+            "update",
+            'Change what is given; "none" clears it.',
+            "user_01k... --max-budget 100 --budget-duration 30d",
+            "/user/update",
+            Said("{user}: changed"),
+            arguments=(_USER,),
+            options=(Field("email", "user_email", "Its address."), *_USER_TERMS),
+        ),
+        Verb(
+            "block",
+            "Refuse all keys of a user at once.",
+            "user_01k...",
+            "/user/update",
+            Said("{user}: blocked"),
+            arguments=(_USER,),
+            sends={"blocked": True},
+        ),
+        Verb(
+            "unblock",
+            "Accept the keys of a blocked user again.",
+            "user_01k...",
+            "/user/update",
+            Said("{user}: accepted again"),
+            arguments=(_USER,),
+            sends={"blocked": False},
+        ),
+        Verb(
+            "delete",
+            "Delete a user with its keys and memberships; receipts stay.",
+            "user_01k...",
+            "/user/delete",
+            Said("{user}: deleted"),
+            arguments=(Field("user", "user_ids", read=read_texts),),
+            warns="Delete the user {user} with all its keys and memberships?",
+        ),
+    ),
+)

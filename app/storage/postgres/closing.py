@@ -1,0 +1,94 @@
+"""Closed months: what a month adds up to, digested; the names of that time; and which months are closed."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Row, cast, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.base.money import NanoUSD
+from app.domain.report_periods import DAY_S
+from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension, find_names
+from app.storage.postgres.tables.closing import spend_close_names, spend_closes
+from app.storage.postgres.tables.reports import DIMENSIONS, MEASURES, SPEND, SPEND_BY_TAG
+
+_FIELD, _LINE = b"\x1f", b"\x1e"
+
+
+async def closed_until(connection: AsyncConnection) -> datetime | None:
+    """Everything before is closed; None where nothing is."""
+    found: datetime | None = (await connection.execute(select(func.max(spend_closes.c.until)))).scalar_one()
+    return found
+
+
+async def list_closes(connection: AsyncConnection) -> list[Row[Any]]:
+    """The latest first."""
+    return list(await connection.execute(select(spend_closes).order_by(spend_closes.c.month.desc())))
+
+
+async def sums_of(connection: AsyncConnection, since: datetime, until: datetime) -> tuple[int, NanoUSD, NanoUSD]:
+    """Requests, cost, and how much of it is adjustments."""
+    days = SPEND[DAY_S]
+    adjusted = func.sum(days.c.cost_nanousd).filter(days.c.kind == "adjustment")
+    query = select(func.sum(days.c.requests), func.sum(days.c.cost_nanousd), adjusted)
+    row = (await connection.execute(query.where(days.c.bucket >= since, days.c.bucket < until))).one()
+    return int(row[0] or 0), int(row[1] or 0), int(row[2] or 0)
+
+
+async def digest_of(connection: AsyncConnection, since: datetime, until: datetime) -> str:
+    """SHA-256, in hex, of the sums of each day: of all calls and by tag, in an order that they give themselves."""
+    digest = hashlib.sha256()
+    for table, further in ((SPEND[DAY_S], "tagged"), (SPEND_BY_TAG[DAY_S], "tag")):
+        told_apart = [table.c[name] for name in (*DIMENSIONS, further)]
+        amounts = [cast(func.sum(table.c[name]), BigInteger) for name in MEASURES]
+        names = [cast(column, TEXT).collate("C") for column in told_apart]
+        query = (
+            select(table.c.bucket, *told_apart, *amounts)
+            .where(table.c.bucket >= since, table.c.bucket < until)
+            .group_by(table.c.bucket, *told_apart)
+            .order_by(table.c.bucket, *names)
+        )
+        digest.update(table.name.encode() + _LINE)
+        async for row in await connection.stream(query):
+            fields = (row[0].astimezone(UTC).date().isoformat(), *row[1:])
+            digest.update(_FIELD.join(str(one).encode() for one in fields) + _LINE)
+    return digest.hexdigest()
+
+
+async def insert_close(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
+    await connection.execute(insert(spend_closes).values(**values))
+
+
+async def keep_names(connection: AsyncConnection, month: date, since: datetime, until: datetime) -> None:
+    """What people call those who are in the sums of the month, as of now."""
+    days = SPEND[DAY_S]
+    for dimension in NAMED:
+        column = days.c[COLUMN_NAMES[dimension]]
+        used = select(column).distinct().where(days.c.bucket >= since, days.c.bucket < until)
+        ids = set((await connection.execute(used)).scalars())
+        found = await find_names(connection, dimension, ids - {""})
+        rows = [{"month": month, "dimension": dimension, "id": one, "name": name} for one, name in found.items()]
+        if rows:
+            await connection.execute(insert(spend_close_names), rows)
+
+
+async def find_kept_names(
+    connection: AsyncConnection, dimension: Dimension, ids: Collection[str], since: datetime, until: datetime
+) -> dict[str, str]:
+    """As ``find_names``, of the closed months that the span touches; the latest of them holds."""
+    if dimension not in NAMED or not ids:
+        return {}
+    of_month, names = spend_closes.c, spend_close_names.c
+    query = (
+        select(names.id, names.name)
+        .join(spend_closes, of_month.month == names.month)
+        .where(names.dimension == dimension, names.id == func.any(literal(list(ids), ARRAY(TEXT))))
+        .where(
+            of_month.until > since, of_month.month < until.date() if until.hour == 0 else of_month.month <= until.date()
+        )
+        .order_by(of_month.month)
+    )
+    return {row.id: row.name for row in await connection.execute(query)}

@@ -1,0 +1,70 @@
+"""The schema of the book of record, as SQLAlchemy Core tables; Alembic compares the migrations with it.
+
+Money is ``bigint`` nano-dollars, time ``timestamptz``, ids prefixed text (app.base.ids), open maps ``jsonb``.
+A module of this folder that is not imported here is unknown to Alembic.
+"""
+
+from app.storage.postgres.tables import closing, reports  # noqa: F401  registers their tables
+from app.storage.postgres.tables.alerts import (
+    alert_deliveries,
+    alert_destinations,
+    alert_events,
+)
+from app.storage.postgres.tables.audit import (
+    audit,
+    audit_head,
+)
+from app.storage.postgres.tables.catalog import (
+    access_groups,
+    deployments,
+    provider_credentials,
+)
+from app.storage.postgres.tables.departed import departed
+from app.storage.postgres.tables.keys import (
+    keys,
+    retired_key_digests,
+)
+from app.storage.postgres.tables.prices import (
+    price_terms,
+    prices,
+)
+from app.storage.postgres.tables.receipts import (
+    provider_objects,
+    receipts,
+)
+from app.storage.postgres.tables.tenancy import (
+    budgets,
+    customers,
+    memberships,
+    organization_memberships,
+    organizations,
+    tags,
+    teams,
+    users,
+)
+
+__all__ = [
+    "access_groups",
+    "alert_deliveries",
+    "alert_destinations",
+    "alert_events",
+    "audit",
+    "audit_head",
+    "budgets",
+    "customers",
+    "departed",
+    "deployments",
+    "keys",
+    "memberships",
+    "organization_memberships",
+    "organizations",
+    "price_terms",
+    "prices",
+    "provider_credentials",
+    "provider_objects",
+    "receipts",
+    "retired_key_digests",
+    "tags",
+    "teams",
+    "users",
+]

@@ -1,0 +1,114 @@
+"""The tables of the reports: what receipts add up to, per quarter of an hour, hour and day of UTC."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, LargeBinary, PrimaryKeyConstraint, Table, Text
+
+from app.storage.postgres.columns import metadata, texts_column
+
+QUARTER_S, HOUR_S, DAY_S = 900, 3_600, 86_400
+
+# Whose it was, what was called and what for. The empty text stands for none.
+DIMENSIONS = (
+    "organization_id",
+    "team_id",
+    "user_id",
+    "key_id",
+    "customer_id",
+    "model_asked",
+    "model_served",
+    "provider",
+    "project",
+    "request_class",
+    "kind",
+)
+# What the tables did not tell apart when they were made first.
+_ABSENT = {"project": "", "request_class": "unknown", "kind": "usage"}
+OWNERS = ("organization_id", "team_id", "user_id", "customer_id")
+COUNTED = ("requests", "failures")
+# Columns of receipts by the same names, added up.
+SUMMED = (
+    "duration_ms",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
+    "images",
+    "web_searches",
+    "input_cost_nanousd",
+    "cache_read_cost_nanousd",
+    "cache_write_cost_nanousd",
+    "output_cost_nanousd",
+    "other_cost_nanousd",
+    "cost_nanousd",
+)
+MEASURES = COUNTED + SUMMED
+
+
+def _buckets(name: str, *further: Column[Any], owners: tuple[str, ...] = ()) -> Table:
+    """One row per bucket and combination; ``digest`` is of all that names the combination, of whatever length.
+
+    ``owners`` are looked for without a span of time, so they have an index each.
+    """
+    return Table(
+        name,
+        metadata,
+        Column("bucket", DateTime(timezone=True), nullable=False),
+        Column("digest", LargeBinary, nullable=False),
+        *(Column(one, Text, nullable=False, server_default=_ABSENT.get(one)) for one in DIMENSIONS),
+        *further,
+        *(Column(measure, BigInteger, nullable=False) for measure in MEASURES),
+        PrimaryKeyConstraint("bucket", "digest"),
+        *(Index(f"ix_{name}_{owner}_bucket", owner, "bucket") for owner in ("key_id", *owners)),
+    )
+
+
+def _tagged() -> Column[Any]:
+    return Column("tagged", Boolean, nullable=False)
+
+
+def _tag() -> Column[Any]:
+    return Column("tag", Text, nullable=False)
+
+
+# Every receipt once. ``tagged`` tells those apart that are in no row of the tables of tags.
+SPEND = {
+    QUARTER_S: _buckets("spend_quarters", _tagged()),
+    HOUR_S: _buckets("spend_hours", _tagged()),
+    DAY_S: _buckets("spend_days", _tagged(), owners=OWNERS),
+}
+# Every receipt once for each of its tags.
+SPEND_BY_TAG = {
+    QUARTER_S: _buckets("spend_tag_quarters", _tag()),
+    HOUR_S: _buckets("spend_tag_hours", _tag()),
+    DAY_S: _buckets("spend_tag_days", _tag()),
+}
+# Every receipt once; kept as long as receipts are. A session is short: coarser buckets would hardly be fewer.
+SPEND_BY_SESSION = {
+    QUARTER_S: _buckets(
+        "spend_session_quarters",
+        Column("session_id", Text, nullable=False),
+        Column("agent_id", Text, nullable=False),
+        texts_column("tags"),
+        Column("first_at", DateTime(timezone=True), nullable=False),
+        Column("last_at", DateTime(timezone=True), nullable=False),
+        owners=("session_id",),
+    ),
+}
+
+# What counts on budgets that no dimension tells: by scope, as receipts name them.
+spend_scopes = Table(
+    "spend_scopes",
+    metadata,
+    Column("scope", Text, nullable=False),
+    Column("bucket", DateTime(timezone=True), nullable=False),
+    Column("cost_nanousd", BigInteger, nullable=False),
+    PrimaryKeyConstraint("scope", "bucket"),
+)
+
+# A counter of a tag that is missing is set from all its days; of an owner likewise.
+Index("ix_spend_tag_days_tag", SPEND_BY_TAG[DAY_S].c.tag)

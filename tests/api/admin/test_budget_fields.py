@@ -1,0 +1,117 @@
+"""Budgets of several windows, zones and models, increases and limits of every measure, as routes take and show them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.api.admin.test_teams import count_rows
+from tests.api.support import Door
+
+pytestmark = pytest.mark.services
+
+SOON = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)
+TERMS: dict[str, Any] = {
+    "max_budget": 100,
+    "budget_duration": "month",
+    "soft_budget": 80,
+    "budget_timezone": "Europe/Berlin",
+    "budget_limits": [
+        {"budget_duration": "day", "max_budget": 10},
+        {"budget_duration": "quarter", "max_budget": 250.5},
+    ],
+    "model_max_budget": {"claude-opus-*": {"budget_limit": 20, "time_period": "1w"}},
+    "temp_budget_increase": 5,
+    "temp_budget_expiry": SOON.isoformat().replace("+00:00", "Z"),
+}
+LIMITS: dict[str, Any] = {
+    "rpm_limit": 60,
+    "tpm_limit": 100_000,
+    "tpd_limit": 5_000_000,
+    "max_parallel_requests": 4,
+    "model_rpm_limit": {"gpt-4o": 10},
+    "model_tpm_limit": {"gpt-4o": 1000},
+    "limits": [
+        {"measure": "requests", "limit": 500, "per": "hour"},
+        {"measure": "usd", "limit": 2, "per": "hour", "model": "claude-opus-*"},
+        {"measure": "parallel", "limit": 1, "model": "claude-opus-*"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "further"),
+    [
+        ("/key/generate", {}),
+        ("/team/new", {}),
+        ("/user/new", {"auto_create_key": False}),
+        ("/organization/new", {"organization_alias": "counts in many ways"}),
+        ("/budget/new", {}),
+    ],
+)
+async def test_what_a_level_is_given_is_what_it_shows(admin_door: Door, path: str, further: dict[str, object]) -> None:
+    made = await admin_door.post(path, {**TERMS, **LIMITS, **further})
+    assert made.status == 200, made.text
+    assert {name: made.fields[name] for name in (*TERMS, *LIMITS)} == {**TERMS, **LIMITS}
+
+
+async def test_an_update_changes_what_it_names_and_null_clears(admin_door: Door) -> None:
+    key = (await admin_door.post("/key/generate", {**TERMS, **LIMITS})).fields["key"]
+    changes = {"budget_limits": None, "temp_budget_increase": None, "temp_budget_expiry": None, "model_rpm_limit": None}
+    assert (await admin_door.post("/key/update", {"key": key, **changes})).status == 200
+    info = (await admin_door.get("/key/info", key=key)).fields["info"]
+    assert {name: info[name] for name in changes} == changes
+    assert info["model_max_budget"] == TERMS["model_max_budget"]
+    assert (info["budget_timezone"], info["soft_budget"]) == ("Europe/Berlin", 80)
+    resets = datetime.fromisoformat(info["budget_reset_at"])
+    assert resets.astimezone(UTC).hour in (22, 23)  # midnight in Berlin
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("budget_duration", "30 days", 'such as "30d" or "1mo"; or one of hour, day, week, month, quarter, total'),
+        ("max_budget", -1, "may not be negative"),
+        ("budget_timezone", "Europe/Belin", "Europe/Berlin"),
+        ("budget_timezone", "Kolkatta", "Asia/Kolkata"),
+        ("budget_limits", [{"budget_duration": "day"}], 'without "max_budget"'),
+        ("budget_limits", [{"budget_duration": "1d", "max_budget": 1}] * 2, 'says "1d" twice'),
+        ("budget_limits", [{"budget_duration": "daily", "max_budget": 1}], "one of hour, day"),
+        ("budget_limits", [{"budget_duration": "1d", "limit": 1}], '"limit" is not a field'),
+        ("budget_limits", {"1d": 5}, "a list of objects"),
+        ("model_max_budget", {"gpt-4o": {"time_period": "1d"}}, 'lacks "budget_limit"'),
+        ("model_max_budget", {"gpt-4o": {"budget_limit": -2}}, "may not be negative"),
+        ("model_rpm_limit", {"gpt-4o": "many"}, "a whole number"),
+        ("limits", [{"measure": "words", "per": "hour", "limit": 1}], "requests, tokens, usd, parallel"),
+        ("limits", [{"measure": "usd", "per": "week", "limit": 1}], "minute, hour, day"),
+        ("limits", [{"measure": "parallel", "per": "hour", "limit": 1}], 'have no "per"'),
+        ("temp_budget_increase", 5, '"temp_budget_expiry" is missing'),
+        ("temp_budget_expiry", "2020-01-01", "which is over"),
+        ("max_bugdet", 5, 'the nearest is "max_budget"'),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_name_and_nothing_is_written(
+    admin_door: Door, field: str, value: object, said: str
+) -> None:
+    before = await count_rows(admin_door)
+    refused = await admin_door.post("/team/new", {"max_budget": 50, field: value})
+    assert refused.status == 422, refused.text
+    assert said in refused.error["message"]
+    assert refused.error["param"] in (field, "temp_budget_expiry", "limit")
+    assert await count_rows(admin_door) == before
+
+
+async def test_an_increase_needs_something_to_raise(admin_door: Door) -> None:
+    increase = {"temp_budget_increase": 5, "temp_budget_expiry": "12h"}
+    refused = await admin_door.post("/team/new", increase)
+    assert (refused.status, refused.error["param"]) == (422, "max_budget")
+    assert (await admin_door.post("/team/new", {**increase, "max_budget": 1})).status == 200
+
+
+async def test_a_pool_is_one_by_choice(admin_door: Door) -> None:
+    made = (await admin_door.post("/budget/new", {"max_budget": 10, "pooled": True})).fields
+    assert made["pooled"] is True
+    alone = (await admin_door.post("/budget/new", {"max_budget": 10})).fields
+    assert alone["pooled"] is False
+    refused = await admin_door.post("/key/generate", {"max_budget": 10, "pooled": True})
+    assert (refused.status, refused.error["param"]) == (422, "pooled")

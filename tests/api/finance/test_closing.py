@@ -1,0 +1,149 @@
+"""A closed month stands: its reports read the same for ever, and what comes late corrects the month that runs."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import insert, text, update
+
+from app.base.ids import new_id
+from app.storage.books import Books
+from app.storage.postgres import tables
+from app.storage.postgres.owner_spend import spend_of_owners
+from tests.api.support import Door, admin_door_of
+from tests.conftest import RunningServers, fresh_database
+from tests.storage.ledger_support import make_receipt
+
+pytestmark = pytest.mark.services
+
+NO_LEDGER: Any = None
+NANO = Decimal("0.000000001")
+THIS_MONTH = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+CLOSED = (THIS_MONTH - timedelta(days=1)).replace(day=1)
+BEFORE = (CLOSED - timedelta(days=1)).replace(day=1)
+OCTOBER = {"start_date": f"{CLOSED:%Y-%m-%d}", "end_date": f"{THIS_MONTH - timedelta(days=1):%Y-%m-%d}"}
+TODAY = {"start_date": f"{THIS_MONTH:%Y-%m-%d}", "end_date": f"{datetime.now(UTC):%Y-%m-%d}"}
+
+
+@pytest.fixture
+async def door(servers: RunningServers, redis_url: str) -> AsyncIterator[Door]:
+    """On a database of its own: a month is closed for everybody."""
+    with fresh_database(servers) as url:
+        async with admin_door_of(url, redis_url) as opened:
+            yield opened
+
+
+async def book(door: Door, at: datetime, cost: int, **changes: Any) -> None:
+    await Books(door.engine, NO_LEDGER).book_directly([replace(make_receipt(new_id("req"), cost, at=at), **changes)])
+
+
+async def report(door: Door, days: dict[str, str], **further: str) -> str:
+    query = {**days, "group_by": "team,model,kind", "interval": "day", **further}
+    answer = await door.get("/spend/report", query=query)
+    assert answer.status == 200, answer.text
+    return answer.text
+
+
+async def close(door: Door, month: datetime) -> list[dict[str, Any]]:
+    answer = await door.post("/spend/close", {"month": f"{month:%Y-%m}"})
+    assert answer.status == 200, answer.text
+    closed: list[dict[str, Any]] = answer.fields["closed"]
+    return closed
+
+
+async def test_a_closed_month_reads_the_same_whatever_happens_afterwards(door: Door) -> None:
+    async with door.engine.begin() as connection:
+        team = {"team_id": "team_alpha", "team_alias": "research", "created_by": "x", "updated_by": "x"}
+        await connection.execute(insert(tables.teams).values(**team))
+    await book(door, BEFORE + timedelta(days=3), 100)
+    await book(door, CLOSED + timedelta(days=3), 5)
+    await book(door, CLOSED + timedelta(days=4), 7, tags=(), team_id=None)
+    both = await close(door, CLOSED)
+    assert [(one["month"], one["spend"], one["requests"]) for one in both] == [
+        (f"{BEFORE:%Y-%m}", 100 * NANO, 1),
+        (f"{CLOSED:%Y-%m}", 12 * NANO, 2),
+    ]
+    assert await close(door, CLOSED) == []
+    forms: list[dict[str, str]] = [
+        {}, {"format": "csv"}, {"limit": "1"}, {"group_by": "tag"}, {"interval": "month", "group_by": "session"},
+        {"timezone": "Europe/Berlin", "end_date": f"{THIS_MONTH - timedelta(days=2):%Y-%m-%d}"},
+    ]  # fmt: skip
+    before = [await report(door, OCTOBER, **form) for form in forms]
+    assert '"team_alias":"research"' in before[0]
+
+    await book(door, CLOSED + timedelta(days=3), 1_000)
+    await book(door, BEFORE, 2_000)
+    await book(door, CLOSED + timedelta(days=5), -3, kind="adjustment")
+    async with door.engine.begin() as connection:
+        await connection.execute(update(tables.teams).values(team_alias="renamed"))
+    rebuilt = await door.post("/spend/aggregates/rebuild", OCTOBER)
+    assert (rebuilt.status, rebuilt.fields["days"]) == (200, [])
+
+    assert [await report(door, OCTOBER, **form) for form in forms] == before
+    verdict = (await door.get(f"/spend/closes/{CLOSED:%Y-%m}")).fields
+    assert (verdict["is_unchanged"], verdict["digest_now"]) == (True, both[1]["digest"])
+    answer = await door.get("/spend/report", query={**TODAY, "group_by": "team,kind"})
+    (corrections,) = answer.fields["data"]
+    assert (corrections["kind"], corrections["cost"], corrections["requests"]) == ("adjustment", 2_997 * NANO, 2)
+    assert corrections["team_alias"] == "renamed"
+    for day in (CLOSED + timedelta(days=3), datetime.now(UTC)):
+        one_day = {"start_date": f"{day:%Y-%m-%d}", "end_date": f"{day:%Y-%m-%d}"}
+        (checked,) = (await door.get("/spend/aggregates/check", query=one_day)).fields["days"]
+        assert checked["agrees"]
+    rebuilt = await door.post("/spend/aggregates/rebuild", TODAY)
+    assert rebuilt.fields["days"][-1]["agrees"]
+    assert (await door.get("/spend/report", query={**TODAY, "group_by": "team,kind"})).fields == answer.fields
+
+
+async def test_a_budget_counts_a_late_call_when_it_began(door: Door) -> None:
+    await book(door, CLOSED + timedelta(days=3), 5)
+    await close(door, CLOSED)
+    late = THIS_MONTH - timedelta(minutes=7, seconds=1)
+    await book(door, late, 1_000)
+    await book(door, datetime.now(UTC), 7)
+    starts = {
+        THIS_MONTH: 7, late: 1_007, late + timedelta(seconds=1): 7, CLOSED: 1_012,
+        datetime(1970, 1, 1, tzinfo=UTC): 1_012,
+    }  # fmt: skip
+    async with door.engine.connect() as connection:
+        for start, expected in starts.items():
+            found = await spend_of_owners(connection, ("key_id",), [(("key_alpha",), start)])
+            assert found["key_alpha",].window_nanousd == expected, start
+            assert found["key_alpha",].total_nanousd == 1_012
+
+
+async def test_a_close_leaves_a_line_in_the_audit_and_in_the_list(door: Door) -> None:
+    await book(door, CLOSED + timedelta(days=3), 5)
+    (closed,) = await close(door, CLOSED)
+    assert (await door.get("/spend/closes")).fields["closes"] == [closed]
+    (row,) = (await door.get("/audit", query={"object_type": "spend_month"})).fields["audit_logs"]
+    assert (row["action"], row["object_id"]) == ("close", f"{CLOSED:%Y-%m}")
+
+
+async def test_sums_that_are_not_those_of_the_receipts_are_not_closed(door: Door) -> None:
+    await book(door, CLOSED + timedelta(days=3), 5)
+    async with door.engine.begin() as connection:
+        await connection.execute(text("UPDATE spend_days SET cost_nanousd = 6"))
+    answer = await door.post("/spend/close", {"month": f"{CLOSED:%Y-%m}"})
+    assert (answer.status, answer.error["param"]) == (422, "month")
+    assert f"{CLOSED + timedelta(days=3):%Y-%m-%d}" in answer.error["message"]
+    assert (await door.get("/spend/closes")).fields["closes"] == []
+
+
+async def test_a_closed_month_that_somebody_changed_is_told(door: Door) -> None:
+    await book(door, CLOSED + timedelta(days=3), 5)
+    await close(door, CLOSED)
+    async with door.engine.begin() as connection:
+        await connection.execute(text("UPDATE spend_tag_days SET cost_nanousd = 6 WHERE tag = 'blue'"))
+    assert (await door.get(f"/spend/closes/{CLOSED:%Y-%m}")).fields["is_unchanged"] is False
+
+
+async def test_what_cannot_be_closed_is_named(door: Door) -> None:
+    for body in ({}, {"month": "2026-13"}, {"month": "soon"}, {"month": f"{THIS_MONTH:%Y-%m}"}, {"month": "2999-01"}):
+        answer = await door.post("/spend/close", body)
+        assert (answer.status, answer.error["param"]) == (422, "month"), body
+    assert (await door.get("/spend/closes/2026-01")).status == 404
+    assert (await door.get("/spend/closes/never")).status == 422

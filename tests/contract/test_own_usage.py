@@ -1,0 +1,91 @@
+"""What a key may ask about its spend, and where a client's telemetry goes: Claude Code's gateway mode."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fakes.gateway_process import Admin, GatewayProcess
+from tests.fakes.script import Script
+from tests.fakes.upstream import RecordingUpstream
+
+pytestmark = [pytest.mark.services, pytest.mark.contract]
+
+
+@pytest.fixture
+async def http(gateway: GatewayProcess) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=gateway.base_url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+async def spend_usd_1_50(http: httpx.AsyncClient, upstream: RecordingUpstream, key: str) -> httpx.Response:
+    upstream.script(Script(text=("much",), input_tokens=0, output_tokens=100_000))
+    body = {"model": "claude-sonnet-4-6", "max_tokens": 10, "messages": [{"role": "user", "content": "Hello"}]}
+    answer = await http.post("/v1/messages", json=body, headers={"x-api-key": key})
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def usage_of(http: httpx.AsyncClient, key: str, used_cents: int) -> Any:
+    """As soon as the books have what was spent."""
+    deadline = time.monotonic() + 30
+    while True:
+        answer = await http.get("/api/oauth/usage", headers={"authorization": f"Bearer {key}"})
+        assert answer.status_code == 200, answer.text
+        if answer.json()["extra_usage"]["used_credits"] >= used_cents or time.monotonic() > deadline:
+            return answer.json()
+        await asyncio.sleep(0.05)
+
+
+async def test_the_budgets_of_a_key_and_of_its_team_are_told_with_their_reset(
+    http: httpx.AsyncClient, admin: Admin, upstream: RecordingUpstream
+) -> None:
+    team = (await admin.post("/team/new", max_budget=100, budget_duration="7d")).json()["team_id"]
+    key = await admin.generate(team_id=team, max_budget=2, budget_duration="1mo")
+    await spend_usd_1_50(http, upstream, key)
+    told = await usage_of(http, key, 150)
+    assert told["extra_usage"] | {"monthly_limit": 200, "used_credits": 150, "utilization": 75} == told["extra_usage"]
+    assert [(limit["group"], limit["percent"], limit["severity"]) for limit in told["limits"]] == [
+        ("monthly", 75, "warning"),
+        ("weekly", 1, "normal"),
+    ]
+    headers = (await spend_usd_1_50(http, upstream, key)).headers
+    assert headers["anthropic-ratelimit-unified-overage-utilization"] == "0.75"
+    assert headers["anthropic-ratelimit-unified-overage-surpassed-threshold"] == "0.75"
+    assert "anthropic-ratelimit-requests-limit" not in headers, "the provider's own are not the caller's"
+    ends_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(headers["anthropic-ratelimit-unified-reset"])))
+    assert told["limits"][0]["resets_at"] == ends_at
+
+
+async def test_a_key_without_a_budget_is_told_what_it_has_spent(
+    http: httpx.AsyncClient, admin: Admin, upstream: RecordingUpstream
+) -> None:
+    key = await admin.generate()
+    await spend_usd_1_50(http, upstream, key)
+    told = await usage_of(http, key, 150)
+    assert told["limits"] == []
+    assert told["extra_usage"]["monthly_limit"] is None
+    assert told["daily"] == told["weekly"] == {"limit": None, "used_credits": 150, "utilization": None}
+
+
+async def test_telemetry_is_taken_from_keys_alone(http: httpx.AsyncClient, admin: Admin) -> None:
+    key = await admin.generate()
+    for path in ("/v1/metrics", "/v1/logs", "/v1/traces"):
+        taken = await http.post(path, json={"resourceMetrics": []}, headers={"authorization": f"Bearer {key}"})
+        assert (taken.status_code, taken.json()) == (200, {})
+        binary = {"content-type": "application/x-protobuf", "x-api-key": key}
+        taken = await http.post(path, content=b"\x0a\x00", headers=binary)
+        assert (taken.status_code, taken.content) == (200, b"")
+        assert taken.headers["content-type"] == "application/x-protobuf"
+        assert (await http.post(path, json={})).status_code == 401
+        assert (await http.get(path, headers={"x-api-key": key})).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/api/oauth/usage", "/v1/logs"])
+async def test_a_refusal_there_has_anthropics_shape(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.request("PUT", path)
+    assert answer.status_code == 405
+    assert answer.json()["error"]["type"] == "invalid_request_error"

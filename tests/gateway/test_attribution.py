@@ -1,0 +1,78 @@
+"""What a call was for, whose project it is and who made it, as its headers and body say."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.domain.access import Principal
+from app.gateway.attribution import class_of, client_of, project_of, tags_of
+from app.gateway.call import Call
+from app.protocols.codec import Envelope
+from tests.domain.records import team, virtual_key
+from tests.gateway.test_pipeline import call
+
+SESSION = (b"x-claude-code-session-id", b"0a1b")
+AGENT = (b"x-claude-code-agent-id", b"ag_1")
+
+
+def envelope(max_output_tokens: int | None = 32_000, **fields: Any) -> Envelope:
+    raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()}
+    return Envelope(b"", raw, "claude", True, max_output_tokens, None, None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        ([SESSION], {"tools": [{"name": "Bash"}]}, "main"),
+        ([SESSION, AGENT], {"tools": [{"name": "Bash"}]}, "subagent"),
+        ([SESSION], {"output_config": {"format": {}}}, "auxiliary"),
+        ([SESSION], {"tools": []}, "auxiliary"),
+        ([SESSION], {"max_output_tokens": 1}, "probe"),
+        ([], {"max_output_tokens": 1}, "probe"),
+        ([], {"tools": [{"name": "Bash"}]}, "unknown"),
+        ([SESSION, (b"x-claude-code-request-class", b"compaction")], {}, "compaction"),
+        ([SESSION, AGENT, (b"x-claude-code-request-class", b"workflow")], {}, "workflow"),
+        ([SESSION, (b"x-claude-code-request-class", b"of tomorrow")], {"tools": [1]}, "main"),
+        ([(b"x-claude-code-request-class", b"batch")], {}, "unknown"),
+    ],
+)
+def test_a_call_is_classed_by_the_hint_it_brings_or_by_what_it_looks_like(
+    headers: list[tuple[bytes, bytes]], body: dict[str, Any], expected: str
+) -> None:
+    assert class_of(dict(headers), envelope(**body)) == expected
+
+
+def sent(*headers: tuple[bytes, bytes]) -> Call:
+    return call(headers=list(headers))
+
+
+async def test_the_project_is_the_nearest_one_named() -> None:
+    body = msgspec.structs.replace(envelope(), tags=("project:of the body",))
+    header = (b"x-keyhouse-tag-project", b"of%20the%20header")
+    bare, tagged = Principal(virtual_key(), None), Principal(virtual_key(tags=("project:of the key",)), None)
+    of_team = Principal(virtual_key(), team(metadata={"project": "of the team"}))
+    of_key = Principal(virtual_key(metadata={"project": "of the metadata"}), team(metadata={"project": "of the team"}))
+    found = [
+        project_of(tags_of(sent(header), tagged, body), of_key),
+        project_of(tags_of(sent(), tagged, body), of_key),
+        project_of(tags_of(sent(), tagged, envelope()), of_key),
+        project_of((), of_key),
+        project_of(("project:",), of_team),
+        project_of((), bare),
+        project_of((), Principal(virtual_key(metadata={"project": 7}), None)),
+    ]
+    assert found == ["of the header", "of the body", "of the key", "of the metadata", "of the team", None, None]
+
+
+async def test_a_header_that_repeats_a_tag_of_the_key_names_the_project_all_the_same() -> None:
+    principal = Principal(virtual_key(tags=("project:a", "project:b")), None)
+    tags = tags_of(sent((b"x-keyhouse-tag-project", b"a")), principal, envelope())
+    assert (tags, project_of(tags, principal)) == (("project:b", "project:a"), "a")
+
+
+def test_the_program_is_told_with_its_version() -> None:
+    agent = b"claude-cli/2.1.329 (external, sdk-cli)"
+    assert client_of({b"user-agent": agent}) == "claude-cli/2.1.329"
+    assert client_of({}) is None
+    assert client_of({b"user-agent": b""}) is None
