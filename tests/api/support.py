@@ -136,7 +136,7 @@ async def _resolve(host: str, port: int) -> Sequence[str]:
     return ["10.0.0.7"] if host.endswith(".internal.example") else ["93.184.215.14"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def admin_door(database_url: str, redis_url: str) -> AsyncIterator[Door]:
     async with admin_door_of(database_url, redis_url) as door:
         yield door

@@ -1,14 +1,23 @@
 """Wrong keys on the admin routes: an address that tries many is made to wait; what is in use goes on working."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from app.api.security import WrongKeys
 from app.base.clock import now
 from app.domain.keys import mint_key
 from app.gateway.authenticate import WRONG_KEYS_PER_MINUTE
-from tests.api.support import Door
+from tests.api.support import Door, admin_door_of
 
 pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+async def admin_door(database_url: str, redis_url: str) -> AsyncIterator[Door]:
+    """Of its own: on the one that the tests share, others would be made to wait too."""
+    async with admin_door_of(database_url, redis_url) as door:
+        yield door
 
 
 async def test_the_sixty_first_unknown_key_of_a_minute_is_refused_unread(admin_door: Door) -> None:

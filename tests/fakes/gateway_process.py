@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,21 @@ class Admin:
 
     async def receipts(self, key: str, count: int, timeout_s: float = 10.0) -> list[dict[str, Any]]:
         """The key's rows of /spend/logs, newest first, as soon as there are ``count``."""
+        return await self._rows(key, timeout_s, lambda rows: len(rows) >= count)
+
+    async def receipts_until(self, key: str, request_id: str, timeout_s: float = 10.0) -> list[dict[str, Any]]:
+        """The key's rows of /spend/logs, newest first, as soon as that request is among them."""
+        return await self._rows(key, timeout_s, lambda rows: any(row["request_id"] == request_id for row in rows))
+
+    async def _rows(
+        self, key: str, timeout_s: float, enough: Callable[[list[dict[str, Any]]], bool]
+    ) -> list[dict[str, Any]]:
         deadline = time.monotonic() + timeout_s
         while True:
             answer = await self.client.get("/spend/logs", params={"api_key": key, "summarize": "false"})
             # 503 is right while a killed Postgres comes back.
             assert answer.status_code == 200 or (answer.status_code == 503 and time.monotonic() < deadline), answer.text
             rows: list[dict[str, Any]] = answer.json() if answer.status_code == 200 else []
-            if len(rows) >= count or time.monotonic() > deadline:
+            if enough(rows) or time.monotonic() > deadline:
                 return rows
             await asyncio.sleep(0.05)
