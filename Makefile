@@ -35,7 +35,7 @@ run: install ## start Keyhouse on embedded Postgres and Valkey
 	$(BIN)/keyhouse serve $(ARGS)
 
 test: install-test ## the whole suite on its own embedded servers and ports
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-clients: install-test ## real Claude Code, Codex, Gemini CLI and opencode from npm, cut off from the network
 	$(BIN)/python -m tests.clients $(ARGS)

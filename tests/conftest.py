@@ -24,15 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files of translations anew")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file that needs servers stays on one worker, which starts its gateway once and runs its tests in their order.
-
-    Such files come first, so that the many short tests fill what is left at the end.
-    """
-    for item in items:
-        if item.get_closest_marker("services") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """Files that need servers come first, so that the short ones fill what is left of a worker's time at the end."""
     items.sort(key=lambda item: item.get_closest_marker("services") is None)
 
 

@@ -1,4 +1,4 @@
-"""Alerts of a running gateway, set up as LiteLLM's are: four processes, one message for each thing that happens."""
+"""Alerts of a running gateway, set up as LiteLLM's are: two processes, one message for each thing that happens."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.fakes.gateway_process import Admin, GatewayProcess
 from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream
 
-pytestmark = [pytest.mark.services, pytest.mark.contract, pytest.mark.xdist_group("alerts")]
+pytestmark = [pytest.mark.services, pytest.mark.contract]
 
 ALERTING = """
 general_settings:
@@ -27,7 +27,7 @@ alert_check_s: 1
 
 
 @pytest.mark.timeout(180)
-async def test_four_processes_tell_of_a_budget_and_of_an_empty_account_once(
+async def test_two_processes_tell_of_a_budget_and_of_an_empty_account_once(
     upstream: RecordingUpstream, make_home: Callable[[], Path]
 ) -> None:
     folder = make_home()
@@ -37,7 +37,7 @@ async def test_four_processes_tell_of_a_budget_and_of_an_empty_account_once(
         process = GatewayProcess(
             folder / "home",
             {"ANTHROPIC_API_KEY": PROVIDER_KEY, "ANTHROPIC_API_BASE": upstream.base_url, "OPENAI_API_KEY": "sk-none"},
-            "--workers", "4", "--config", str(folder / "config.yaml"),
+            "--workers", "2", "--config", str(folder / "config.yaml"),
         )  # fmt: skip
         await asyncio.to_thread(process.start)
         admin = Admin(process.base_url)

@@ -19,7 +19,7 @@ from tests.fakes.gateway_process import Admin, GatewayProcess
 from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream
 
-pytestmark = [pytest.mark.services, pytest.mark.contract, pytest.mark.timeout(600), pytest.mark.xdist_group("crashes")]
+pytestmark = [pytest.mark.services, pytest.mark.contract, pytest.mark.timeout(600)]
 
 CRASH_POINTS = int(os.environ.get("KEYHOUSE_TEST_CRASH_POINTS", "1"))
 LEASE_S = 5

@@ -19,7 +19,7 @@ from app.storage.postgres.partitions import create_partitions
 from app.storage.postgres.tables import receipts
 from tests.conftest import RunningServers
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("migrations")]
+pytestmark = pytest.mark.services
 
 
 @pytest.fixture
