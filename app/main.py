@@ -27,6 +27,7 @@ from app.api.errors import error_handler
 from app.api.llm.claude_code import ClaudeCodeRoutes
 from app.api.llm.door import Door
 from app.api.llm.front import Front
+from app.api.llm.gateway_protocol import protocol
 from app.api.llm.routes import ModelRoutes, WireRules
 from app.api.ops.probes import StoreChecks, probe_routes
 from app.base import clock
@@ -263,6 +264,7 @@ def create_app(settings: Settings) -> ASGIApp:
     handlers: list[ControllerRouterHandler] = [
         *model_handlers,
         *claude_code.handlers(),
+        protocol,
         *probe_routes(VERSION, checks, house.metrics_registry, lambda: len(house.catalog.current().models)),
         *admin_routes(),
     ]

@@ -131,7 +131,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/audit", "audit.read"),
     Rule("GET", "/audit/*", "audit.read"),
 )
-PUBLIC_PATHS = ("/", "/api/hello", "/health", "/health/*", "/metrics", "/docs", "/docs/*")
+PUBLIC_PATHS = ("/", "/api/hello", "/protocol", "/health", "/health/*", "/metrics", "/docs", "/docs/*")
 """Whoever asks is answered, without a key."""
 
 

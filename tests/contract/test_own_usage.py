@@ -89,3 +89,18 @@ async def test_a_refusal_there_has_anthropics_shape(http: httpx.AsyncClient, pat
     answer = await http.request("PUT", path)
     assert answer.status_code == 405
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+async def test_the_protocol_page_tells_without_a_key_what_is_there(http: httpx.AsyncClient) -> None:
+    page = await http.get("/protocol")
+    assert page.headers["content-type"].startswith("text/markdown")
+    assert "gateway_protocol_version: 1" in page.text
+    told = (await http.get("/protocol", headers={"accept": "application/json"})).json()
+    assert told["gateway_protocol_version"] == 1
+    for part in told["parts"]:
+        answer = await http.request(part["method"], part["path"])
+        assert (answer.status_code != 404) == part["served"], part
+        assert (answer.status_code == 401) == (part["served"] and part["needs_key"]), part
+    assert {"/v1/messages", "/v1/models", "/v1/metrics", "/protocol"} <= {
+        part["path"] for part in told["parts"] if part["served"]
+    }
