@@ -1,8 +1,11 @@
 """What a call says of itself, for the books: session, agent, prompt, program, project, tags, and what it was for."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import get_args
 from urllib.parse import unquote
+
+import msgspec
 
 from app.domain.access import Principal
 from app.domain.spend import RequestClass
@@ -19,6 +22,15 @@ _CLASSES: Mapping[bytes, RequestClass] = {
     name.encode(): name for name in get_args(RequestClass) if name not in ("probe", "batch", "unknown")
 }
 _PROJECT = "project:"
+_LISTED_TAGS = b"x-litellm-tags"
+# Kong's and Helicone's beside our own: the rest of the header's name is the tag's.
+_NAMED_TAGS = (b"x-keyhouse-tag-", b"helicone-property-", b"ai-cost-")
+# Portkey's and Cloudflare's: a JSON object of names and values.
+_METADATA_TAGS = frozenset({b"x-portkey-metadata", b"cf-aig-metadata"})
+_MOST_ENTRIES = 16
+# Nearly no header of a plain call begins like one of these, so one look at the beginning tells.
+_BEGINNING_BYTES = 8
+_BEGINNINGS = frozenset(name[:_BEGINNING_BYTES] for name in (_LISTED_TAGS, *_NAMED_TAGS, *_METADATA_TAGS))
 _NO_TOOLS = (b"[]", b"null")
 
 
@@ -41,16 +53,43 @@ def class_of(headers: Mapping[bytes, bytes], envelope: Envelope) -> RequestClass
 
 
 def tags_of(call: Call, principal: Principal, envelope: Envelope) -> tuple[str, ...]:
-    """Each once: those of the key, of the body, of the headers."""
+    """Each once: those of the key, of the body, of the headers: ours, LiteLLM's and those of other gateways."""
     tags = dict.fromkeys((*principal.key.tags, *envelope.tags))
     for name, value in call.headers:
-        if name == b"x-litellm-tags":
-            tags.update(dict.fromkeys(tag for part in header_text(value).split(",") if (tag := part.strip())))
-        elif name.startswith(b"x-keyhouse-tag-"):
-            tag = f"{header_text(name[15:])}:{header_text(value)}"
-            tags.pop(tag, None)
-            tags[tag] = None
+        if name[:_BEGINNING_BYTES] in _BEGINNINGS:
+            for tag in _tags_in(name, value):
+                # The last one named stands last, as it names the project.
+                tags.pop(tag, None)
+                tags[tag] = None
     return tuple(tags)
+
+
+def _tags_in(name: bytes, value: bytes) -> list[str]:
+    if name == _LISTED_TAGS:
+        return [tag for part in header_text(value).split(",") if (tag := part.strip())]
+    if name in _METADATA_TAGS:
+        return _metadata_tags(value)
+    for prefix in _NAMED_TAGS:
+        if name.startswith(prefix) and len(name) > len(prefix):
+            return [f"{header_text(name[len(prefix) :])}:{header_text(value)}"]
+    return []
+
+
+def _metadata_tags(value: bytes) -> list[str]:
+    """Of an object of texts, numbers and booleans. What cannot be read is no tag, and no reason to refuse a call."""
+    try:
+        entries = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+        texts = {name: _scalar_text(bytes(raw)) for name, raw in islice(entries.items(), _MOST_ENTRIES)}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return [f"{_bounded(name)}:{_bounded(text)}" for name, text in texts.items() if name and text]
+
+
+def _scalar_text(raw: bytes) -> str:
+    """A number as it is written; nothing for null, an array or an object."""
+    if raw[:1] == b'"':
+        return msgspec.json.decode(raw, type=str)
+    return "" if raw[:1] in (b"n", b"[", b"{") else raw.decode()
 
 
 def project_of(tags: tuple[str, ...], principal: Principal) -> str | None:
@@ -73,6 +112,9 @@ def header_text(value: bytes | None) -> str:
     """A header's value as text that Postgres can store: percent-decoded, without NUL, at most 256 characters."""
     if value is None:
         return ""
-    if b"%" not in value:
-        return value.decode("latin-1").replace("\x00", "")[:256]
-    return unquote(value.decode("latin-1")).replace("\x00", "")[:256]
+    text = value.decode("latin-1")
+    return _bounded(text if b"%" not in value else unquote(text))
+
+
+def _bounded(text: str) -> str:
+    return text.replace("\x00", "")[:256]

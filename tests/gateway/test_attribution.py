@@ -71,6 +71,40 @@ async def test_a_header_that_repeats_a_tag_of_the_key_names_the_project_all_the_
     assert (tags, project_of(tags, principal)) == (("project:b", "project:a"), "a")
 
 
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ((b"ai-cost-team", b"search"), ("team:search",)),
+        ((b"helicone-property-project", b"of%20before"), ("project:of before",)),
+        (
+            (
+                b"cf-aig-metadata",
+                b'{"project": "caf\xc3\xa9", "user": 12345, "test": true, "none": null, "in": {"a": 1}}',
+            ),
+            ("project:café", "user:12345", "test:true"),
+        ),
+        ((b"x-portkey-metadata", b'{"_user": "u\\u0000-1", "": "x", "empty": ""}'), ("_user:u-1",)),
+        ((b"x-portkey-metadata", b'{"long": "' + b"y" * 300 + b'"}'), ("long:" + "y" * 256,)),
+        (
+            (b"cf-aig-metadata", msgspec.json.encode({str(number): number for number in range(20)})),
+            tuple(f"{number}:{number}" for number in range(16)),
+        ),
+        ((b"x-portkey-metadata", b'{"project": "cut'), ()),
+        ((b"x-portkey-metadata", b'{"surrogate": "\\ud800"}'), ()),
+        ((b"x-portkey-metadata", b'{"latin": "caf\xe9"}'), ()),
+        ((b"x-portkey-metadata", b'{"deep": ' + b"[" * 60_000), ()),
+        ((b"x-portkey-metadata", b"_user=u-1"), ()),
+        ((b"x-portkey-api-key", b"pk"), ()),
+        ((b"ai-cost-", b"nameless"), ()),
+    ],
+)
+async def test_the_tag_headers_of_other_gateways_are_read_and_never_refused(
+    header: tuple[bytes, bytes], expected: tuple[str, ...]
+) -> None:
+    principal = Principal(virtual_key(), None)
+    assert tags_of(sent((b"accept", b"*/*"), header), principal, envelope()) == expected
+
+
 def test_the_program_is_told_with_its_version() -> None:
     agent = b"claude-cli/2.1.329 (external, sdk-cli)"
     assert client_of({b"user-agent": agent}) == "claude-cli/2.1.329"
