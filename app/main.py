@@ -30,6 +30,7 @@ from app.api.llm.front import Front
 from app.api.llm.gateway_protocol import protocol
 from app.api.llm.routes import ModelRoutes, WireRules
 from app.api.ops.probes import StoreChecks, probe_routes
+from app.api.ui.routes import page_routes
 from app.base import clock
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
@@ -267,6 +268,7 @@ def create_app(settings: Settings) -> ASGIApp:
         protocol,
         *probe_routes(VERSION, checks, house.metrics_registry, lambda: len(house.catalog.current().models)),
         *admin_routes(),
+        page_routes(house.engine, house.principals.pepper, master_key.reveal()),
     ]
     app = Litestar(
         route_handlers=handlers,

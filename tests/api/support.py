@@ -20,6 +20,7 @@ from app.admin.live_catalog import CHANNEL, LiveCatalog
 from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
 from app.api.admin.routes import Shared, admin_dependencies, admin_routes
 from app.api.errors import error_handler
+from app.api.ui.routes import page_routes
 from app.base.ids import new_id
 from app.base.secret import Secret
 from app.domain.catalog import ModelEntry, ModelInfo
@@ -156,7 +157,7 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     keeper = PriceKeeper(LivePrices(), engine, Announcements(redis, PRICE_CHANNEL))
     await keeper.refresh()
     app = Litestar(
-        route_handlers=admin_routes(),
+        route_handlers=[*admin_routes(), page_routes(engine, PEPPER, MASTER_KEY)],
         dependencies=admin_dependencies(engine, principals, MASTER_KEY, Shared(catalog, keeper, books), egress),
         exception_handlers={Exception: error_handler(all_codecs())},
         logging_config=None,

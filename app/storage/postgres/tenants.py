@@ -31,8 +31,8 @@ def _nothing(table: FromClause) -> ColumnElement[bool]:
     return first.in_([])
 
 
-async def find_standing(connection: AsyncConnection, key_id: str, user_id: str | None) -> Standing:
-    """The roles of the key's user as they stand now."""
+async def find_standing(connection: AsyncConnection, key_id: str | None, user_id: str | None) -> Standing:
+    """The roles of the key's user as they stand now; ``key_id`` None is of somebody who signed in without a key."""
     if user_id is None:
         return Standing(key_id)
     found = await connection.execute(

@@ -1,0 +1,272 @@
+"""People at the pages: who has signed in, and how one signs in, is invited, changes a password and leaves."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.admin.actor import Actor, Change, record_change
+from app.admin.memberships import hold_address
+from app.admin.passwords import Passwords, check_new_password
+from app.admin.standings import snapshot
+from app.base.clock import now
+from app.base.errors import Forbidden, NotFound, RateLimited, Unauthenticated, Unprocessable
+from app.base.ids import new_id
+from app.base.logs import get_logger
+from app.domain.roles import Standing, Tenant, roles_that_may, tenant_of
+from app.storage.postgres import people as rows
+from app.storage.postgres.engine import reading, transaction
+from app.storage.postgres.tenants import find_standing
+from app.storage.postgres.users import find_user, find_user_by_email, insert_user, update_user
+
+IDLE = timedelta(hours=12)
+"""A session ends when it was not used for so long."""
+LONGEST_SESSION = timedelta(days=30)
+MOST_ATTEMPTS = 10
+"""Of one account, and of one network address, in ``ATTEMPT_WINDOW``."""
+ATTEMPT_WINDOW = timedelta(minutes=15)
+INVITATION_LIFE = timedelta(days=7)
+LONGEST_EMAIL = 254
+_TOUCH_EVERY = timedelta(minutes=1)
+_LONGEST_BROWSER = 300
+_TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """From where somebody comes: the network address and what the browser calls itself."""
+
+    address: str
+    browser: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who has signed in, with the roles that hold now: the same as those of the person's keys."""
+
+    user_id: str
+    email: str | None
+    alias: str | None
+    standing: Standing
+    session_id: str
+    address: str
+
+    @property
+    def name(self) -> str:
+        return self.alias or self.email or self.user_id
+
+    def tenant(self, action: str) -> Tenant | None:
+        """Whose rows this person reaches with an action of ``app.domain.roles``; None for nothing."""
+        return tenant_of(self.standing, action)
+
+    def actor(self, action: str) -> Actor:
+        """For the services, as whoever makes the change. Raises Forbidden."""
+        tenant = self.tenant(action)
+        if tenant is None:
+            raise Forbidden(
+                f"your role {' and '.join(self.standing.roles)} may not do this: "
+                f"it needs one of {', '.join(roles_that_may(action))}"
+            )
+        return Actor(self.user_id, self.address, tenant=tenant, standing=self.standing)
+
+
+class People:
+    """``master_key`` is the admin key, which makes an owner."""
+
+    def __init__(self, engine: AsyncEngine, pepper: bytes, master_key: str) -> None:
+        self._engine = engine
+        self._pepper = pepper
+        self._master_digest = self._digest("admin key", master_key)
+        self._passwords = Passwords()
+        self._log = get_logger()
+
+    async def is_any_owner(self) -> bool:
+        """Whether somebody who may do everything can sign in."""
+        async with reading(self._engine) as connection:
+            return await rows.is_any_owner(connection)
+
+    async def find_person(self, token: str, address: str) -> Person | None:
+        """Who holds this session, seen now; None where it has ended, or was never."""
+        at = now()
+        async with reading(self._engine) as connection:
+            digest = self._digest("session", token)
+            found = await rows.find_session(connection, digest, at - IDLE, at - LONGEST_SESSION)
+            if found is None:
+                return None
+            if at - found.seen_at > _TOUCH_EVERY:
+                await rows.touch_session(connection, found.session_id, at)
+            standing = await find_standing(connection, None, found.user_id)
+        return Person(found.user_id, found.user_email, found.user_alias, standing, found.session_id, address)
+
+    async def sign_in(self, email: str, password: str, visit: Visit) -> str:
+        """The token of a new session. Raises Unauthenticated, and RateLimited after too many attempts.
+
+        Nothing tells whether it was the address or the password that is wrong.
+        """
+        account = await self._count_attempt(email, visit)
+        async with reading(self._engine) as connection:
+            user = await find_user_by_email(connection, email) if _may_be_email(email) else None
+            stored = None if user is None else await rows.find_password(connection, user.user_id)
+        if not await self._passwords.matches(stored, password) or user is None or user.blocked:
+            self._log.warning("sign-in refused", client_address=visit.address)
+            raise Unauthenticated("this e-mail address and this password do not belong together")
+        async with transaction(self._engine) as connection:
+            await rows.forgive_attempt(connection, account, _of_address(visit.address))
+            token = await self._open(connection, user.user_id, visit)
+            actor = Actor(user.user_id, visit.address)
+            await record_change(connection, actor, Change("user.sign_in", "user", user.user_id, None, None))
+        return token
+
+    async def make_owner(self, admin_key: str, email: str, password: str, visit: Visit) -> str:
+        """Whoever has the admin key makes the person with this address an owner, with this password; the token of a
+        session. Raises Unauthenticated for another key, RateLimited, Unprocessable."""
+        account = await self._count_attempt(f"admin key from {visit.address}", visit)
+        if not hmac.compare_digest(self._digest("admin key", admin_key), self._master_digest):
+            raise Unauthenticated("this is not the admin key; it lies in the file admin-key of Keyhouse's home")
+        check_email(email)
+        check_new_password(password, email)
+        hashed = await self._passwords.hash(password)
+        actor = Actor(client_address=visit.address)
+        async with transaction(self._engine) as connection:
+            await rows.forgive_attempt(connection, account, _of_address(visit.address))
+            before = await hold_address(connection, email)
+            user_id = new_id("user") if before is None else str(before.user_id)
+            values = {"user_role": "proxy_admin", "blocked": False, "updated_at": now(), "updated_by": actor.name}
+            if before is None:
+                made = {"user_id": user_id, "user_email": email, "created_by": actor.name}
+                await insert_user(connection, values | made)
+            else:
+                await update_user(connection, user_id, values)
+            token = await self._renew(connection, user_id, hashed, visit)
+            after = await find_user(connection, user_id)
+            assert after is not None
+            earlier = None if before is None else snapshot(before)
+            await record_change(connection, actor, Change("user.owner", "user", user_id, earlier, snapshot(after)))
+        return token
+
+    async def change_password(self, person: Person, present: str, new: str, visit: Visit) -> str:
+        """Every session of the person ends, and a new one begins: its token. Raises Unauthenticated, RateLimited,
+        Unprocessable."""
+        account = await self._count_attempt(person.user_id, visit)
+        async with reading(self._engine) as connection:
+            stored = await rows.find_password(connection, person.user_id)
+        if not await self._passwords.matches(stored, present):
+            raise Unauthenticated("the present password is not this one")
+        check_new_password(new, person.email)
+        hashed = await self._passwords.hash(new)
+        async with transaction(self._engine) as connection:
+            await rows.forgive_attempt(connection, account, _of_address(visit.address))
+            token = await self._renew(connection, person.user_id, hashed, visit)
+            change = Change("user.password", "user", person.user_id, None, None)
+            await record_change(connection, Actor(person.user_id, visit.address), change)
+        return token
+
+    async def invite(self, user_id: str, actor: Actor) -> tuple[str, datetime]:
+        """The token of an invitation to choose a password, and until when it holds; an earlier one ends.
+
+        Raises NotFound. For those who reach everything.
+        """
+        token, expires_at = secrets.token_urlsafe(_TOKEN_BYTES), now() + INVITATION_LIFE
+        async with transaction(self._engine) as connection:
+            user = await find_user(connection, user_id, lock=True)
+            if user is None:
+                raise NotFound(f'no such user: "{user_id}"', param="user_id")
+            if user.user_email is None:
+                raise Unprocessable(
+                    f'the user "{user_id}" has no e-mail address to sign in with; set one first', param="user_email"
+                )
+            values = {"user_id": user_id, "digest": self._digest("invitation", token), "created_at": now()}
+            await rows.write_invitation(connection, values | {"created_by": actor.name, "expires_at": expires_at})
+            await record_change(connection, actor, Change("user.invite", "user", user_id, None, None))
+        return token, expires_at
+
+    async def find_invited(self, token: str) -> str | None:
+        """The e-mail address of whom the invitation is for; None where it holds no more."""
+        async with reading(self._engine) as connection:
+            user_id = await rows.find_invited(connection, self._digest("invitation", token), now())
+            user = None if user_id is None else await find_user(connection, user_id)
+        return None if user is None else user.user_email
+
+    async def accept_invitation(self, token: str, password: str, visit: Visit) -> str:
+        """The token of a session. Raises NotFound for an invitation that holds no more, Unprocessable."""
+        check_new_password(password, await self.find_invited(token))
+        hashed = await self._passwords.hash(password)
+        async with transaction(self._engine) as connection:
+            user_id = await rows.find_invited(connection, self._digest("invitation", token), now(), lock=True)
+            if user_id is None:
+                raise NotFound("this invitation was used, or has expired; ask for another")
+            opened = await self._renew(connection, user_id, hashed, visit)
+            change = Change("user.password", "user", user_id, None, None)
+            await record_change(connection, Actor(user_id, visit.address), change)
+        return opened
+
+    async def sign_out(self, token: str) -> None:
+        async with transaction(self._engine) as connection:
+            await rows.delete_session(connection, self._digest("session", token))
+
+    async def sign_out_everywhere(self, person: Person) -> None:
+        async with transaction(self._engine) as connection:
+            ended = await rows.delete_sessions_of(connection, person.user_id)
+            change = Change("user.sign_out_everywhere", "user", person.user_id, {"sessions": ended}, None)
+            await record_change(connection, Actor(person.user_id, person.address), change)
+
+    def form_token(self, cookie: str) -> str:
+        """What a form must carry when it comes with this cookie: another site can send the one, and not know the
+        other."""
+        return self._digest("form", cookie).hex()
+
+    async def _count_attempt(self, account: str, visit: Visit) -> str:
+        """Counted before it is looked at, so that many at once are counted too. Raises RateLimited."""
+        subject = "account:" + self._digest("account", account.lower()).hex()
+        at = now()
+        async with transaction(self._engine) as connection:
+            await rows.delete_old_attempts(connection, at - ATTEMPT_WINDOW)
+            subjects = (subject, _of_address(visit.address))
+            attempts, since = await rows.count_attempts(connection, subjects, at, at - ATTEMPT_WINDOW)
+        if attempts > MOST_ATTEMPTS:
+            wait_s = max(1, int((since + ATTEMPT_WINDOW - at).total_seconds()))
+            self._log.warning("sign-in throttled", client_address=visit.address)
+            raise RateLimited(f"too many attempts; try again in {-(-wait_s // 60)} minutes", retry_after_s=wait_s)
+        return subject
+
+    async def _renew(self, connection: AsyncConnection, user_id: str, hashed: str, visit: Visit) -> str:
+        """A new password ends every session, and every invitation to set one."""
+        await rows.write_password(connection, user_id, hashed, now())
+        await rows.delete_invitation(connection, user_id)
+        await rows.delete_sessions_of(connection, user_id)
+        return await self._open(connection, user_id, visit)
+
+    async def _open(self, connection: AsyncConnection, user_id: str, visit: Visit) -> str:
+        at = now()
+        await rows.delete_ended_sessions(connection, at - IDLE, at - LONGEST_SESSION)
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        browser = None if visit.browser is None else visit.browser[:_LONGEST_BROWSER]
+        values: dict[str, Any] = {"session_id": new_id("ses"), "user_id": user_id}
+        values |= {"digest": self._digest("session", token)}
+        values |= {"started_at": at, "seen_at": at, "client_address": visit.address, "browser": browser}
+        await rows.insert_session(connection, values)
+        return token
+
+    def _digest(self, purpose: str, text: str) -> bytes:
+        """Under the pepper, and of one purpose: what is a session's opens no invitation."""
+        inner = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        return hmac.digest(self._pepper, purpose.encode() + b":" + inner, "sha256")
+
+
+def check_email(email: str) -> None:
+    """Raises Unprocessable."""
+    if not _may_be_email(email):
+        raise Unprocessable(f'"{email[:LONGEST_EMAIL]}" is no address such as "ada@example.com"', param="email")
+
+
+def _may_be_email(email: str) -> bool:
+    local, _, host = email.rpartition("@")
+    return bool(local and host) and len(email) <= LONGEST_EMAIL and email.isprintable() and " " not in email
+
+
+def _of_address(address: str) -> str:
+    return f"address:{address}"

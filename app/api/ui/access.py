@@ -1,0 +1,186 @@
+"""Who is signed in at a page, and the forms that people send. This is what a page is written against:
+
+A handler of ``/ui`` asks for ``pages: NamedDependency[Pages]`` and answers with what ``pages`` makes:
+
+- ``person = await pages.signed_in_person(request)``: whoever is signed in, of any role. Raises ``SignInNeeded``, which
+  leads to the sign-in page and from there back to this page.
+- ``person = await pages.require_page(request, "key.read")``: the same, for one who may do this action of
+  ``app.domain.roles.ACTIONS``. Raises Forbidden too, which is shown as a page.
+- ``person.tenant("key.read")`` is whose rows a service may show, ``person.actor("key.change")`` who makes a change:
+  both are what the admin API passes on for a key of the same person. ``person.user_id`` is the user's id.
+- ``form = await pages.read_form(request)``: the fields of a POST, after their CSRF token was checked. Raises Forbidden
+  without one. Every POST begins with it. ``form.text("name")`` is stripped, and empty where there is none.
+- ``pages.show(request, "name.html", person, field=…)`` renders a template of ``templates/``. A template that extends
+  ``layout.html`` has the sidebar for a person, and ``plain.html`` is a card in the middle for anybody. A form of a
+  template holds ``{{ form_token() }}``.
+- ``pages.go("/ui/keys")`` leads on after a POST.
+
+Errors (``app.base.errors``) may be raised anywhere and become pages; a form that is to be shown again with what was
+typed catches CallerError itself.
+"""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+
+from app.admin.people import LONGEST_SESSION, People, Person, Visit
+from app.api.ui.rendering import Templates, page_response
+from app.base.errors import Forbidden, GatewayError, InvalidRequest, TooLarge
+
+SESSION_COOKIE = "keyhouse_session"
+VISIT_COOKIE = "keyhouse_visit"
+"""Of who has not signed in: only that a form comes from the page that was shown to this browser."""
+HOME = "/ui"
+SIGN_IN = "/ui/sign-in"
+FORM_FIELD = "form_token"
+_MOST_FORM_BYTES = 64 * 1024
+_MOST_FIELDS = 500
+_LONGEST_NEXT = 1_000
+AnyRequest = Request[Any, Any, Any]
+
+
+class SignInNeeded(GatewayError):
+    """Leads to the sign-in page; no error that anybody sees."""
+
+    status = 401
+
+
+class Form:
+    """The fields of a POST; a name may come more than once."""
+
+    def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
+        self._fields = fields
+
+    def text(self, name: str) -> str:
+        return self.raw(name).strip()
+
+    def raw(self, name: str) -> str:
+        """As it was typed: for passwords."""
+        return next((value for field, value in self._fields if field == name), "")
+
+    def texts(self, name: str) -> list[str]:
+        return [value.strip() for field, value in self._fields if field == name and value.strip()]
+
+
+class Pages:
+    """See the top of this file."""
+
+    def __init__(self, people: People, templates: Templates) -> None:
+        self.people = people
+        self._templates = templates
+
+    async def signed_in_person(self, request: AnyRequest) -> Person:
+        person = await self.find_person(request)
+        if person is None:
+            raise SignInNeeded("sign in first")
+        return person
+
+    async def require_page(self, request: AnyRequest, action: str) -> Person:
+        person = await self.signed_in_person(request)
+        person.actor(action)
+        return person
+
+    async def find_person(self, request: AnyRequest) -> Person | None:
+        """None for who has not signed in."""
+        token = request.cookies.get(SESSION_COOKIE)
+        return None if not token else await self.people.find_person(token, visit_of(request).address)
+
+    async def read_form(self, request: AnyRequest) -> Form:
+        """Raises Forbidden for a form of another site, InvalidRequest, TooLarge."""
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            raise Forbidden("this form was sent by another site")
+        if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            raise InvalidRequest("a form is sent as application/x-www-form-urlencoded")
+        body = await _read_body(request)
+        try:
+            fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+        except (ValueError, UnicodeDecodeError) as error:
+            raise InvalidRequest("the form cannot be read") from error
+        if any("\0" in value for _, value in fields):
+            raise InvalidRequest("the form holds a character that cannot be kept: NUL")
+        form = Form(fields)
+        cookie = _form_cookie(request)
+        if cookie is None or not secrets.compare_digest(
+            self.people.form_token(cookie).encode(), form.raw(FORM_FIELD).encode()
+        ):
+            raise Forbidden("this form is no longer valid: go back, load the page again, and send it once more")
+        return form
+
+    def show(
+        self,
+        request: AnyRequest,
+        template: str,
+        person: Person | None,
+        *,
+        status: int = 200,
+        **values: Any,  # noqa: ANN401  whatever the template needs
+    ) -> Response[bytes]:
+        cookie = _form_cookie(request)
+        cookies: list[Cookie] = []
+        if cookie is None:
+            cookie = secrets.token_urlsafe(32)
+            cookies.append(_cookie(request, VISIT_COOKIE, cookie))
+        values |= {"person": person, "token": self.people.form_token(cookie), "path": request.scope["path"]}
+        return page_response(self._templates.render(template, values), status=status, cookies=cookies)
+
+    def go(self, path: str) -> Response[bytes]:
+        return page_response(b"", status=303, headers={"location": path})
+
+    def go_signed_in(self, request: AnyRequest, token: str, path: str) -> Response[bytes]:
+        """With the cookie of a session that was just opened."""
+        cookies = [
+            _cookie(request, SESSION_COOKIE, token, int(LONGEST_SESSION.total_seconds())),
+            _cookie(request, VISIT_COOKIE, "", 0),
+        ]
+        return page_response(b"", status=303, headers={"location": path}, cookies=cookies)
+
+    def go_signed_out(self, request: AnyRequest, path: str = SIGN_IN) -> Response[bytes]:
+        cookies = [_cookie(request, SESSION_COOKIE, "", 0)]
+        return page_response(b"", status=303, headers={"location": path}, cookies=cookies)
+
+
+def visit_of(request: AnyRequest) -> Visit:
+    address = request.client.host if request.client is not None else ""
+    return Visit(address, request.headers.get("user-agent"))
+
+
+def sign_in_address(request: AnyRequest) -> str:
+    """The sign-in page, which leads back to the page that was asked for."""
+    if request.method != "GET":
+        return SIGN_IN
+    query = request.scope["query_string"].decode("latin-1")
+    wanted = request.scope["path"] + (f"?{query}" if query else "")
+    return SIGN_IN if wanted == HOME else f"{SIGN_IN}?next={quote(wanted, safe='')}"
+
+
+def safe_next(wanted: str) -> str:
+    """Where to go after sign-in: a page of ours, whatever the address says."""
+    if len(wanted) > _LONGEST_NEXT or not wanted.isprintable() or "\\" in wanted:
+        return HOME
+    parts = urlsplit(wanted)
+    inside = parts.path == HOME or parts.path.startswith(HOME + "/")
+    return wanted if inside and not parts.scheme and not parts.netloc else HOME
+
+
+async def _read_body(request: AnyRequest) -> bytes:
+    found = bytearray()
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > _MOST_FORM_BYTES:
+            raise TooLarge(f"the form is larger than {_MOST_FORM_BYTES // 1024} KiB")
+    return bytes(found)
+
+
+def _form_cookie(request: AnyRequest) -> str | None:
+    return request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE) or None
+
+
+def _cookie(request: AnyRequest, name: str, value: str, max_age_s: int | None = None) -> Cookie:
+    return Cookie(
+        name, value=value, path="/ui", max_age=max_age_s, httponly=True, samesite="lax",
+        secure=request.url.scheme == "https",
+    )  # fmt: skip

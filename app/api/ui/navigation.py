@@ -1,0 +1,34 @@
+"""The sidebar, as data: which page is there for whom."""
+
+from dataclasses import dataclass
+
+from app.admin.people import Person
+from app.domain.roles import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the sidebar. ``icon`` is a symbol of ``icons.html``; it is shown to who may do ``action``, and
+    where ``for_others`` is set, only to who reaches more than what is the person's own."""
+
+    path: str
+    title: str
+    icon: str
+    action: str
+    for_others: bool = False
+
+
+ENTRIES: tuple[Entry, ...] = ()
+
+
+def navigation_for(person: Person) -> list[Entry]:
+    return [entry for entry in ENTRIES if _is_for(person, entry)]
+
+
+def reaches_others(tenant: Tenant) -> bool:
+    return tenant.everything or bool(tenant.organization_ids or tenant.team_ids)
+
+
+def _is_for(person: Person, entry: Entry) -> bool:
+    tenant = person.tenant(entry.action)
+    return tenant is not None and (not entry.for_others or reaches_others(tenant))

@@ -1,0 +1,118 @@
+"""Templates and what they need: escaping, money and times as people read them, and the headers of every page."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from litestar import Response
+from litestar.datastructures import Cookie
+from markupsafe import Markup
+
+from app.api.ui.assets import asset_address
+from app.api.ui.navigation import navigation_for
+from app.base.clock import now
+from app.base.money import NANO_PER_USD, NanoUSD
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+PAGE_HEADERS: Mapping[str, str] = {
+    "content-security-policy": _POLICY,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+
+
+class Templates:
+    """Of the folder ``templates``; every value is escaped."""
+
+    def __init__(self) -> None:
+        environment = Environment(
+            loader=PackageLoader("app.api.ui", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters |= {"usd": usd, "count": count, "ago": ago, "day": day, "moment": moment}
+        environment.globals |= {"asset": asset_address, "navigation_for": navigation_for, "form_token": _form_token}
+        environment.globals["icon"] = getattr(environment.get_template("icons.html").module, "icon")  # noqa: B009
+        self._environment = environment
+
+    def render(self, template: str, values: Mapping[str, Any]) -> bytes:
+        return self._environment.get_template(template).render(values).encode()
+
+
+def page_response(
+    body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None, cookies: Iterable[Cookie] = ()
+) -> Response[bytes]:
+    return Response(
+        body,
+        status_code=status,
+        media_type="text/html",
+        headers={**PAGE_HEADERS, **(headers or {})},
+        cookies=list(cookies),
+    )
+
+
+@pass_context
+def _form_token(context: Context) -> Markup:
+    """The field that every form of a page holds."""
+    return Markup('<input type="hidden" name="form_token" value="{}">').format(context["token"])
+
+
+def usd(amount: NanoUSD | None) -> str:
+    """To the cent from a dollar on, else as exact as it needs to be seen: $1,204.56, $0.0042."""
+    if amount is None:
+        return "–"
+    sign, rest = ("−" if amount < 0 else ""), abs(amount)
+    digits = 2 if rest >= NANO_PER_USD or rest == 0 else 4
+    unit = 10 ** (9 - digits)
+    rounded = (rest + unit // 2) // unit
+    if rest and not rounded:
+        return f"< {sign}$0.0001"
+    whole, part = divmod(rounded, 10**digits)
+    return f"{sign}${whole:,}.{part:0{digits}d}"
+
+
+def count(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
+
+
+def moment(at: datetime | None) -> Markup:
+    """With the instant itself, which a script shows in the reader's zone."""
+    if at is None:
+        return Markup("–")
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}">{} UTC</time>').format(utc.isoformat(), f"{utc:%d %b %Y, %H:%M}")
+
+
+def day(at: datetime | None) -> Markup:
+    if at is None:
+        return Markup("–")
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        utc.isoformat(), f"{utc:%d %b %Y, %H:%M}", f"{utc:%d %b %Y}"
+    )
+
+
+def ago(at: datetime | None) -> Markup:
+    """How long ago, in one unit; the instant is its title."""
+    if at is None:
+        return Markup('<span class="quiet">never</span>')
+    seconds = int((now() - at).total_seconds())
+    units = ((_DAY_S, "day"), (_HOUR_S, "hour"), (_MINUTE_S, "minute"))
+    size, name = next(((size, name) for size, name in units if seconds >= size), (0, ""))
+    number = seconds // size if size else 0
+    words = f"{number} {name}{'s' if number > 1 else ''} ago" if size else "just now"
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        utc.isoformat(), f"{utc:%d %b %Y, %H:%M}", words
+    )

@@ -1,0 +1,159 @@
+"""The pages before and after everything else: first run, sign-in, invitations, one's own account, sign-out."""
+
+from typing import Any
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from app.admin.passwords import SHORTEST_PASSWORD
+from app.api.ui.access import HOME, SESSION_COOKIE, Pages, safe_next, visit_of
+from app.base.errors import CallerError, NotFound, Unprocessable
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class SignInPages(Controller):
+    """Open to anybody; the account's own pages to whoever is signed in."""
+
+    include_in_schema = False
+
+    @get("/ui")
+    async def first_page(self, pages: NamedDependency[Pages]) -> Response[bytes]:
+        return pages.go("/ui/account")
+
+    @get("/ui/sign-in")
+    async def sign_in_page(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        wanted = safe_next(request.query_params.get("next", HOME))
+        if await pages.find_person(request) is not None:
+            return pages.go(wanted)
+        if not await pages.people.is_any_owner():
+            return pages.go("/ui/owner")
+        return _show_sign_in(request, pages, wanted, "")
+
+    @post("/ui/sign-in", status_code=200)
+    async def sign_in(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        form = await pages.read_form(request)
+        wanted, email = safe_next(form.text("next") or HOME), form.text("email")
+        try:
+            token = await pages.people.sign_in(email, form.raw("password"), visit_of(request))
+        except CallerError as error:
+            return _show_sign_in(request, pages, wanted, email, error)
+        return await _enter(request, pages, token, wanted)
+
+    @get("/ui/owner")
+    async def owner_page(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        return await _show_owner(request, pages, "")
+
+    @post("/ui/owner", status_code=200)
+    async def make_owner(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        form = await pages.read_form(request)
+        email = form.text("email")
+        try:
+            password = _new_password(form.raw("password"), form.raw("again"))
+            token = await pages.people.make_owner(form.text("admin_key"), email, password, visit_of(request))
+        except CallerError as error:
+            return await _show_owner(request, pages, email, error)
+        return await _enter(request, pages, token, HOME)
+
+    @get("/ui/invitation/{token:str}")
+    async def invitation_page(
+        self, request: AnyRequest, token: FromPath[str], pages: NamedDependency[Pages]
+    ) -> Response[bytes]:
+        return await _show_invitation(request, pages, token)
+
+    @post("/ui/invitation/{token:str}", status_code=200)
+    async def accept_invitation(
+        self, request: AnyRequest, token: FromPath[str], pages: NamedDependency[Pages]
+    ) -> Response[bytes]:
+        form = await pages.read_form(request)
+        try:
+            password = _new_password(form.raw("password"), form.raw("again"))
+            opened = await pages.people.accept_invitation(token, password, visit_of(request))
+        except Unprocessable as error:
+            return await _show_invitation(request, pages, token, error)
+        return await _enter(request, pages, opened, HOME)
+
+    @get("/ui/account")
+    async def account_page(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        return await _show_account(request, pages)
+
+    @post("/ui/account/password", status_code=200)
+    async def change_password(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        person = await pages.signed_in_person(request)
+        form = await pages.read_form(request)
+        try:
+            new = _new_password(form.raw("password"), form.raw("again"))
+            token = await pages.people.change_password(person, form.raw("present"), new, visit_of(request))
+        except CallerError as error:
+            return await _show_account(request, pages, error)
+        return pages.go_signed_in(request, token, "/ui/account?done=password")
+
+    @post("/ui/sign-out", status_code=200)
+    async def sign_out(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        await pages.read_form(request)
+        await pages.people.sign_out(request.cookies.get(SESSION_COOKIE, ""))
+        return pages.go_signed_out(request)
+
+    @post("/ui/sign-out-everywhere", status_code=200)
+    async def sign_out_everywhere(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        person = await pages.signed_in_person(request)
+        await pages.read_form(request)
+        await pages.people.sign_out_everywhere(person)
+        return pages.go_signed_out(request)
+
+
+async def _enter(request: AnyRequest, pages: Pages, token: str, path: str) -> Response[bytes]:
+    """A session that this browser had before ends here: nobody goes on in one that somebody else may know."""
+    earlier = request.cookies.get(SESSION_COOKIE)
+    if earlier:
+        await pages.people.sign_out(earlier)
+    return pages.go_signed_in(request, token, path)
+
+
+def _show_sign_in(
+    request: AnyRequest, pages: Pages, wanted: str, email: str, error: CallerError | None = None
+) -> Response[bytes]:
+    return _shown(request, pages, "sign_in.html", error, next=wanted, email=email)
+
+
+async def _show_owner(
+    request: AnyRequest, pages: Pages, email: str, error: CallerError | None = None
+) -> Response[bytes]:
+    first = not await pages.people.is_any_owner()
+    return _shown(request, pages, "owner.html", error, email=email, first=first)
+
+
+async def _show_invitation(
+    request: AnyRequest, pages: Pages, token: str, error: CallerError | None = None
+) -> Response[bytes]:
+    email = await pages.people.find_invited(token)
+    if email is None:
+        raise NotFound("This invitation was used, or has expired. Ask whoever sent it for another.")
+    return _shown(request, pages, "invitation.html", error, email=email)
+
+
+async def _show_account(request: AnyRequest, pages: Pages, error: CallerError | None = None) -> Response[bytes]:
+    person = await pages.signed_in_person(request)
+    values = {"error": error, "shortest": SHORTEST_PASSWORD, "done": request.query_params.get("done")}
+    return pages.show(request, "account.html", person, status=error.status if error else 200, **values)
+
+
+def _shown(
+    request: AnyRequest,
+    pages: Pages,
+    template: str,
+    error: CallerError | None,
+    **values: Any,  # noqa: ANN401
+) -> Response[bytes]:
+    status = 200 if error is None else error.status
+    response = pages.show(request, template, None, status=status, error=error, shortest=SHORTEST_PASSWORD, **values)
+    if error is not None and error.retry_after_s is not None:
+        response.headers["retry-after"] = str(error.retry_after_s)
+    return response
+
+
+def _new_password(password: str, again: str) -> str:
+    if password != again:
+        raise Unprocessable("the two new passwords differ; type the same one twice", param="again")
+    return password

@@ -1,0 +1,55 @@
+"""How people sign in at the pages: passwords, sessions of browsers, invitations, and attempts that were made."""
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, PrimaryKeyConstraint, Table, Text
+
+from app.storage.postgres.columns import id_column, metadata, reference_column, time_column
+
+# Of users who sign in with one; whoever has none is a user all the same.
+passwords = Table(
+    "passwords",
+    metadata,
+    reference_column("user_id", "users.user_id", required=True, on_delete="CASCADE"),
+    # Argon2id in its own text form, which names its costs.
+    Column("password_hash", Text, nullable=False),
+    time_column("changed_at"),
+    PrimaryKeyConstraint("user_id"),
+)
+
+browser_sessions = Table(
+    "browser_sessions",
+    metadata,
+    id_column("session_id"),
+    reference_column("user_id", "users.user_id", required=True, on_delete="CASCADE"),
+    # Of the cookie, under the pepper: the table alone opens no session.
+    Column("digest", LargeBinary, nullable=False),
+    time_column("started_at"),
+    time_column("seen_at"),
+    Column("client_address", Text),
+    Column("browser", Text),
+    Index("uq_browser_sessions_digest", "digest", unique=True),
+    Index("ix_browser_sessions_user_id", "user_id"),
+    Index("ix_browser_sessions_seen_at", "seen_at"),
+)
+
+# At most one for each user; whoever opens its link chooses a password.
+invitations = Table(
+    "invitations",
+    metadata,
+    reference_column("user_id", "users.user_id", required=True, on_delete="CASCADE"),
+    Column("digest", LargeBinary, nullable=False),
+    time_column("created_at"),
+    Column("created_by", Text, nullable=False),
+    time_column("expires_at"),
+    PrimaryKeyConstraint("user_id"),
+    Index("uq_invitations_digest", "digest", unique=True),
+)
+
+# Attempts at secrets in a window of time: by account (a digest of its address) and by network address.
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    id_column("subject"),
+    Column("attempts", BigInteger, nullable=False),
+    time_column("counting_since"),
+    Index("ix_sign_in_attempts_counting_since", "counting_since"),
+)
