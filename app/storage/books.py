@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 import asyncpg
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -87,14 +88,8 @@ COLUMNS = (
 _LISTS = ("tags", "scopes")
 _NAMES = ", ".join(name for name, _ in COLUMNS)
 _VALUES = ", ".join(f"{name}::text[]" if name in _LISTS else name for name, _ in COLUMNS)
-# The driver asks of every element of an array whether it is an array too, in Python, and twice of what is no text. So
-# numbers, which need no quotes, travel as the text of an array, and a column of nulls alone as an array of none, which
-# unnest() fills up with nulls.
-_NUMBERS = tuple(kind in ("bigint", "smallint") for _, kind in COLUMNS)
-_ARRAYS = ", ".join(
-    f"${number}::{'text::' if as_text else ''}{kind}[]"
-    for number, ((_, kind), as_text) in enumerate(zip(COLUMNS, _NUMBERS, strict=True), 1)
-)
+# Each column travels as the text of an array, see _array_literal.
+_ARRAYS = ", ".join(f"${number}::text::{kind}[]" for number, (_, kind) in enumerate(COLUMNS, 1))
 # A key's own sums and those of the reports move with the receipts that were really new, in the same statement.
 _INSERT = f"""
 WITH inserted AS (
@@ -293,11 +288,7 @@ async def _sum(connection: AsyncConnection, claim: BudgetClaim) -> int:
 async def insert_receipts(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:
     """Of somebody who holds the book. Returns which were not in it before, by request, attempt and start."""
     columns = zip(*map(_row, receipts), strict=True)
-    arrays = tuple(
-        _numbers_literal(column) if as_text else [] if column.count(None) == len(column) else list(column)
-        for column, as_text in zip(columns, _NUMBERS, strict=True)
-    )
-    inserted = await connection.exec_driver_sql(_INSERT, arrays)
+    inserted = await connection.exec_driver_sql(_INSERT, tuple(map(_array_literal, columns)))
     return {tuple(row) for row in inserted.all()}
 
 
@@ -359,13 +350,21 @@ def _row(receipt: Receipt) -> tuple[Any, ...]:
     )
 
 
-def _numbers_literal(numbers: Sequence[int | None]) -> str:
-    return "{" + ",".join(["NULL" if number is None else str(number) for number in numbers]) + "}"
+def _array_literal(values: Sequence[object]) -> str:
+    """As Postgres reads an array. The driver would look at each element of a list several times, in Python.
+
+    JSON says it the same way but for the brackets, as long as no text needs a backslash.
+    """
+    said = msgspec.json.encode(values).decode()
+    if "\\" in said:
+        return "{" + ",".join([_quoted(value) for value in values]) + "}"
+    return "{" + said[1:-1] + "}"
 
 
-def _array_literal(texts: tuple[str, ...]) -> str:
-    quoted = ('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts)
-    return "{" + ",".join(quoted) + "}"
+def _quoted(value: object) -> str:
+    if not isinstance(value, str):
+        return msgspec.json.encode(value).decode()
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _sqlstate(error: DBAPIError) -> str:
