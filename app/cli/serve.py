@@ -107,7 +107,7 @@ def _run(settings: Settings, servers: EmbeddedServers | None) -> None:
         "host": settings.host,
         "port": settings.port,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": "app.api.server:HttpProtocol",
         "lifespan": "on",
         "access_log": False,
         "log_config": None,

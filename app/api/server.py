@@ -1,0 +1,52 @@
+"""uvicorn's HTTP/1.1 with a cheaper head of an answer: it is in every call, and has some twenty headers."""
+
+from typing import Any, cast
+
+from uvicorn._types import ASGI3Application, ASGISendEvent, HTTPResponseStartEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+# What ends a header or a head before its time, and what else may stand in neither (RFC 9110 5.5).
+_FORBIDDEN = bytes({*range(0x20), 0x7F} - {0x09})
+_NO_BODY = (204, 304)
+
+
+class _Cycle(RequestResponseCycle):
+    """uvicorn looks at each header with two regular expressions; here one look is for all."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        plain = not (self.response_started or self.disconnected or self.flow.write_paused or self.access_log)
+        if not plain or message["type"] != "http.response.start" or not self._send_head(message):
+            await super().send(message)
+
+    def _send_head(self, start: HTTPResponseStartEvent) -> bool:
+        """False, and nothing is sent, for a head with more to it than a length: that is left to uvicorn."""
+        status = start["status"]
+        headers = [*self.default_headers, *start.get("headers", ())]
+        name, length = headers[-1]
+        sized = name == b"content-length" and length.isdigit()
+        if not self.keep_alive or self.scope["method"] == "HEAD" or status in _NO_BODY:
+            return False
+        if not _FRAMING.isdisjoint([name for name, _ in (headers[:-1] if sized else headers)]):
+            return False
+        lines = [name + b": " + value for name, value in headers]
+        head = b"\r\n".join(lines)
+        if len(head.translate(None, _FORBIDDEN)) != len(head) - 2 * (len(lines) - 1):
+            return False
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self.chunked_encoding = not sized
+        if sized:
+            self.expected_content_length = int(length)
+        end = b"\r\n\r\n" if sized else b"\r\ntransfer-encoding: chunked\r\n\r\n"
+        self.transport.write(STATUS_LINE[status] + head + end)
+        return True
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """For uvicorn's setting ``http``."""
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        # uvicorn names the class of its cycles in the middle of a long method.
+        cast(Any, cycle).__class__ = _Cycle
+        super()._start_asgi_task(cycle, app)

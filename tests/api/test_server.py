@@ -1,0 +1,67 @@
+"""The head of an answer as our server writes it: what uvicorn writes, byte for byte, or what uvicorn refuses."""
+
+from typing import Any
+
+import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from app.api.server import _Cycle
+
+Header = tuple[bytes, bytes]
+
+
+class Transport:
+    def __init__(self) -> None:
+        self.written = b""
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def close(self) -> None: ...
+
+
+class Flow:
+    write_paused = False
+
+
+async def answered(
+    kind: type[RequestResponseCycle], status: int, headers: list[Header], method: str, *, keep_alive: bool
+) -> bytes:
+    transport: Any = Transport()
+    unused: Any = None
+    scope: Any = {"method": method}
+    flow: Any = Flow()
+    date = [(b"date", b"Sat, 21 Nov 2026 12:00:00 GMT")]
+    cycle = kind(scope, transport, flow, unused, unused, False, date, unused, False, keep_alive, unused)
+    await cycle.send({"type": "http.response.start", "status": status, "headers": headers})
+    written: bytes = transport.written
+    return written
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
+@pytest.mark.parametrize("keep_alive", [True, False])
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (200, [(b"content-type", b"application/json"), (b"request-id", b"req_1"), (b"content-length", b"12")]),
+        (200, [(b"content-length", b"12"), (b"content-type", b"application/json")]),
+        (200, [(b"content-type", b"text/event-stream")]),
+        (200, [(b"transfer-encoding", b"chunked"), (b"content-type", b"text/event-stream")]),
+        (429, [(b"connection", b"close"), (b"content-length", b"0")]),
+        (204, [(b"x-empty", b"")]),
+        (200, [(b"x-latin", b"caf\xe9\tau lait"), (b"content-length", b"1")]),
+        (200, []),
+    ],
+)
+async def test_a_head_is_the_one_that_uvicorn_writes(
+    status: int, headers: list[Header], method: str, keep_alive: bool
+) -> None:
+    theirs = await answered(RequestResponseCycle, status, headers, method, keep_alive=keep_alive)
+    assert await answered(_Cycle, status, headers, method, keep_alive=keep_alive) == theirs
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: x", b"a\nb", b"a\rb", b"\x00", b"\x7f"])
+async def test_a_value_that_would_end_its_header_is_never_sent(value: bytes) -> None:
+    for headers in ([(b"x-of-the-provider", value), (b"content-length", b"1")], [(b"x" + value, b"1")]):
+        with pytest.raises(RuntimeError, match="Invalid HTTP header"):
+            await answered(_Cycle, 200, headers, "POST", keep_alive=True)
