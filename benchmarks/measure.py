@@ -11,8 +11,8 @@ from benchmarks.processes import CpuTime, House, cpu_s_of
 CONNECTIONS = 16
 # Whole calls are measured in rounds, one API after the other: a neighbour on the machine makes one round dearer by a
 # fifth, and seldom all of them.
-CALL_ROUNDS = 7
-CALLS_S = 2.0
+CALL_ROUNDS = 5
+CALLS_S = 5.0
 DIRECT_CALLS_S = 0.7
 DIRECT_S = 3.0
 STREAMS = 20
