@@ -49,6 +49,7 @@ from app.gateway.objects import Custody, Files
 from app.gateway.own_usage import OwnUsage
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
+from app.gateway.response_cache import CacheRules, ResponseCache
 from app.gateway.settle import Settlement
 from app.notify.sender import Sender
 from app.protocols.registry import all_codecs, client_codecs
@@ -74,6 +75,7 @@ from app.storage.principals import Principals
 from app.storage.redis import client as redis_client
 from app.storage.redis.announcements import Announcements
 from app.storage.redis.ledger import RedisLedger
+from app.storage.redis.stored_answers import RedisAnswers
 from app.storage.redis.turns import Turns
 from app.storage.spending import SpendingReader
 from app.worker import Alerting, Pace, Worker
@@ -158,6 +160,7 @@ class House:
             RelayRules(ping_after_s=settings.ping_after_s),
             {"batches": Batches(custody, kept, admission, upstreams, self.settlement), "files": Files(custody)},
         )
+        self.gateway.cache = self._response_cache(settings)
         anyone = anyone_here(settings.claude_code_owner, clock.now()) if settings.open_mode else None
         master_key = settings.master_key.reveal()
         self.authenticator = Authenticator(self.principals, pepper, master_key, clock.now(), anyone)
@@ -168,6 +171,18 @@ class House:
         pace = Pace(settings.lease_s, settings.alert_check_s)
         caches = (self.principals, self.catalog, self.price_keeper)
         self.worker = Worker(self.books, self.settlement, caches, self.metrics, duties, pace)
+
+    def _response_cache(self, settings: Settings) -> ResponseCache | None:
+        if settings.response_cache == "off":
+            return None
+        rules = CacheRules(
+            mode=settings.response_cache,
+            ttl_s=settings.response_cache_ttl_s,
+            most_answer_bytes=settings.response_cache_answer_bytes,
+            call_types=frozenset(settings.response_cache_call_types),
+        )
+        answers = RedisAnswers(self.scripts, settings.response_cache_total_bytes)
+        return ResponseCache(answers, self.settlement, self.metrics, rules)
 
     def _alerting(self, settings: Settings) -> Alerting:
         assert settings.secret is not None

@@ -47,6 +47,14 @@ class Metrics:
             "keyhouse_cost_nanousd", "Cost in nano-dollars", ("model", "provider", "price_source"), registry=registry
         )
         self.refusals = Counter("keyhouse_refusals", "Requests that we refused", ("code",), registry=registry)
+        self.cache = Counter(
+            "keyhouse_response_cache", "Calls that asked the response cache", ("outcome",), registry=registry
+        )
+        self.cache_saved = Counter(
+            "keyhouse_response_cache_saved_nanousd",
+            "What the answers out of the response cache had cost, in nano-dollars",
+            registry=registry,
+        )
         self.losses = Counter(
             "keyhouse_translation_losses",
             "What a translation left out or said in other words",

@@ -28,7 +28,8 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
     ``status``: ok; error = the provider broke off; hung_up = the client left; cut = our process died, or a budget
     ended the stream.
-    ``usage_source`` says who counted: the provider, we while the bytes passed, or an estimate.
+    ``usage_source`` says who counted: the provider, we while the bytes passed, or an estimate; ``cache``: nobody, as
+    the answer was a stored one, and ``saved_nanousd`` is what that had cost.
     ``request_class`` is a RequestClass, or one of a newer process. ``client`` is the program that called, with
     its version. ``kind`` adjustment corrects what was booked before: it is no request, and may be below zero.
     ``scopes`` are those that it counts on and its owners do not tell: pools, and budgets of one model.
@@ -70,6 +71,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     client: str | None = None
     kind: ReceiptKind = "usage"
     scopes: tuple[str, ...] = ()
+    saved_nanousd: NanoUSD = 0
 
 
 class BudgetClaim(msgspec.Struct, frozen=True):

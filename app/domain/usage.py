@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-UsageSource = Literal["provider", "counted", "estimated", "demo", "taken_over"]
+UsageSource = Literal["provider", "counted", "estimated", "demo", "taken_over", "cache"]
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):

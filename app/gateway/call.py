@@ -170,11 +170,12 @@ class StreamBody(Protocol):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What goes back to the client."""
+    """What goes back to the client. ``receipt`` is what was booked for a whole answer."""
 
     status: int
     headers: Sequence[Header]
     body: bytes | StreamBody
+    receipt: Receipt | None = None
 
 
 class Service(Protocol):

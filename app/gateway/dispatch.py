@@ -11,7 +11,7 @@ from app.providers.hosts import endpoint_url
 from app.providers.provider import Upstream, UpstreamReply, UpstreamRequest
 
 # Everything else passes, known or not: an open list (Anthropic's contract for gateways asks for that).
-_NOT_FORWARDED = frozenset(
+NOT_FORWARDED = frozenset(
     {
         b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key", b"cookie",
         b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
@@ -52,7 +52,7 @@ async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamRepl
 
 def _headers_out(call: Call, deployment: Deployment, outbound: Outbound) -> list[Header]:
     host = HOSTS[deployment.provider]
-    own = [header for header in outbound.headers if header[0] not in _NOT_FORWARDED]
+    own = [header for header in outbound.headers if header[0] not in NOT_FORWARDED]
     own += [(name.lower().encode(), value.encode()) for name, value in deployment.headers.items()]
     if deployment.api_key is not None:
         own += host.credential_headers(deployment.api_key.reveal())
@@ -63,7 +63,7 @@ def _headers_out(call: Call, deployment: Deployment, outbound: Outbound) -> list
         headers = [
             (name, value)
             for name, value in call.headers
-            if name not in _NOT_FORWARDED
+            if name not in NOT_FORWARDED
             and not name.startswith(_NOT_FORWARDED_PREFIXES)
             and name not in replaced
             and name not in named_by_connection
@@ -84,11 +84,7 @@ def _connection_headers(headers: Sequence[Header]) -> set[bytes]:
 def headers_back(call: Call, grant: Grant, reply: UpstreamReply, content_type: bytes | None = None) -> list[Header]:
     """Towards the client. With the provider's own bytes (``content_type`` None) go its headers but for those of one
     hop; its request id stands beside ours, and our limits replace its own."""
-    ours: list[Header] = [(b"request-id", call.request_id.encode())]
-    if grant.admitted is not None and reply.status < 400:
-        ours += call.codec.limit_headers(grant.admitted, int(call.started_at.timestamp()))
-    if grant.exchange is not None and grant.exchange.losses:
-        ours.append((b"x-keyhouse-losses", losses_header(grant.exchange.losses)))
+    ours = own_headers(call, grant, refused=reply.status >= 400)
     if content_type is not None:
         upstream_id = [(_UPSTREAM_ID, value) for name, value in reply.headers if name.lower() in _REQUEST_IDS]
         return [(b"content-type", content_type), *upstream_id[:1], *ours]
@@ -105,3 +101,13 @@ def headers_back(call: Call, grant: Grant, reply: UpstreamReply, content_type: b
             continue
         headers.append((name, value))
     return headers + ours
+
+
+def own_headers(call: Call, grant: Grant, *, refused: bool = False) -> list[Header]:
+    """What we say ourselves: the request's name, where its limits stand, what a translation left out."""
+    ours: list[Header] = [(b"request-id", call.request_id.encode())]
+    if grant.admitted is not None and not refused:
+        ours += call.codec.limit_headers(grant.admitted, int(call.started_at.timestamp()))
+    if grant.exchange is not None and grant.exchange.losses:
+        ours.append((b"x-keyhouse-losses", losses_header(grant.exchange.losses)))
+    return ours

@@ -16,6 +16,7 @@ from app.gateway.dispatch import dispatch, headers_back
 from app.gateway.estimate import input_tokens
 from app.gateway.exchange import is_stream
 from app.gateway.relay import NOTHING_SEEN, RelayRules, StreamRelay, read_whole
+from app.gateway.response_cache import ResponseCache
 from app.gateway.settle import Settlement
 from app.providers.provider import Upstream, UpstreamReply
 
@@ -42,6 +43,7 @@ class Gateway:
         self._services = services or {}
         self.on_refusal: Callable[[Deployment, int, bytes], None] | None = None
         """Told of each refusal of a provider, with its status and body; it returns at once."""
+        self.cache: ResponseCache | None = None
         self._log = get_logger()
 
     async def serve(self, call: Call, principal: Principal) -> Reply:
@@ -54,6 +56,9 @@ class Gateway:
             return await service.serve(call, principal)
         if call.operation == "opaque":
             return await self._forward(call, self._admission.admit_opaque(call, principal))
+        asked = None
+        if self.cache is not None:
+            call, asked = self.cache.ask(call, principal)
         grant = await self._admission.admit(call, principal)
         self._metrics.overhead.observe(time.monotonic() - call.started_s)
         exchange = grant.exchange
@@ -61,6 +66,15 @@ class Gateway:
             return _counted_here(call)
         if not grant.metered:
             return await self._forward(call, grant)
+        if self.cache is None or asked is None:
+            return await self._send_out(call, grant, exchange)
+        found = await self.cache.find(asked, grant)
+        if isinstance(found, Reply):
+            return found
+        reply = await self._send_out(call, grant, exchange)
+        return reply if found is None else self.cache.keep(found, reply)
+
+    async def _send_out(self, call: Call, grant: Grant, exchange: Exchange) -> Reply:
         for loss in exchange.losses:
             self._metrics.note_loss(call.codec.name, exchange.protocol_out, loss.field, loss.severity)
         self._settlement.watch(grant)
@@ -95,7 +109,7 @@ class Gateway:
             receipt = await self._settlement.settle(call, grant, report, status, first_byte_ms)
         cost = format_usd(receipt.cost.total).encode()
         headers = [*headers_back(call, grant, reply, whole.content_type), (_COST, cost), (_LITELLM_COST, cost)]
-        return Reply(reply.status, headers, whole.body)
+        return Reply(reply.status, headers, whole.body, receipt)
 
     async def _refused_upstream(self, call: Call, grant: Grant, reply: UpstreamReply) -> Reply:
         """The provider's own error: unchanged where the client speaks its protocol, as clients act on its wording."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from app.base.money import NanoUSD
 from app.domain.access import Principal
+from app.domain.caching import StoredAnswer
 from app.domain.catalog import Catalog
 from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject
 from app.domain.spend import Admitted, BudgetStanding, Claim, Growth, Receipt, Refused
@@ -64,6 +65,15 @@ class Ledger(Protocol):
 
     async def renew(self, holds: Sequence[tuple[str, Receipt | None]]) -> list[str]:
         """Keep these holds for another lease, each with the receipt to book should we die; returns those gone."""
+
+
+class StoredAnswers(Protocol):
+    """What the response cache keeps. Every method raises StorageUnavailable."""
+
+    async def find(self, digest: bytes) -> StoredAnswer | None: ...
+
+    async def keep(self, digest: bytes, answer: StoredAnswer, ttl_s: int) -> None:
+        """Keep it for so long, or not at all where there is no room."""
 
 
 class Spending(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.base.errors import BudgetExhausted, GatewayError, StorageUnavailable, UpstreamBroken, UpstreamTimeout
 from app.domain.catalog import Deployment
-from app.domain.spend import BudgetStanding, Growth, ReceiptStatus
+from app.domain.spend import BudgetStanding, Growth, Receipt, ReceiptStatus
 from app.gateway.admit import answer_stopped
 from app.gateway.call import Call, Grant, StreamCut
 from app.gateway.growth import NEVER, growing_hold, is_strict
@@ -66,6 +66,8 @@ class StreamRelay:
         self._silent_since = self._spoken_s = self._progressed_s = time.monotonic()
         self._ends_at = call.started_s + grant.deployment.timeouts.total_s
         self._translated = grant.exchange is not None and grant.exchange.stream_type is not None
+        self.receipt: Receipt | None = None
+        """What was booked, once it is."""
         self._chunks = self._run()
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -183,4 +185,6 @@ class StreamRelay:
     async def _settle(self, status: ReceiptStatus) -> None:
         if not self._settled:
             self._settled = True
-            await self._settlement.settle(self._call, self._grant, self._scanner.report(), status, self._first_byte_ms)
+            self.receipt = await self._settlement.settle(
+                self._call, self._grant, self._scanner.report(), status, self._first_byte_ms
+            )

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
-from app.domain.pricing import OPERATORS_OWN, Cost, PriceSheet, at_service, cost_of, reported_cost
+from app.domain.caching import StoredAnswer
+from app.domain.pricing import NO_COST, OPERATORS_OWN, Cost, PriceSheet, at_service, cost_of, reported_cost
 from app.domain.spend import BudgetStanding, Growth, Receipt, ReceiptStatus
 from app.domain.usage import Usage, UsageSource
 from app.gateway.call import Call, Grant
@@ -67,9 +68,29 @@ class Settlement:
         """
         receipt = _receipt(call, grant, report, status, first_byte_ms)
         self._running.pop(call.request_id, None)
-        self._observe(receipt)
         if grant.hold is not None:
             learn(grant.hold, receipt, report.output_bytes)
+        return await self._send(receipt)
+
+    async def settle_stored(self, call: Call, grant: Grant, answer: StoredAnswer) -> Receipt:
+        """Book a call that was answered out of the response cache: nothing was spent, and nothing is learned of it."""
+        assert grant.if_orphaned is not None
+        spent_ms = round((time.monotonic() - call.started_s) * 1000)
+        receipt = replace(
+            grant.if_orphaned,
+            duration_ms=spent_ms,
+            first_byte_ms=spent_ms,
+            usage=Usage(),
+            cost=NO_COST,
+            usage_source="cache",
+            status="ok",
+            finish_reason=answer.finish_reason,
+            saved_nanousd=answer.cost_nanousd,
+        )
+        return await self._send(receipt)
+
+    async def _send(self, receipt: Receipt) -> Receipt:
+        self._observe(receipt)
         self._unbooked[receipt.request_id] = receipt
         answer = self._ledger.start_settling(receipt, receipt.usage.rate_tokens(self._cached_token_percent))
         self._under_way.add(answer)

@@ -91,7 +91,7 @@ LITELLM_SETTINGS = frozenset(
     _turn_on_debug add_function_to_prompt add_user_information_to_llm_headers aiohttp_trust_env allowed_fails
     anthropic_beta_headers_url api_base api_key argilla_dataset_name argilla_transformation_object
     audit_log_callbacks aws_sqs_callback_params azure_key block_requests_for_models_without_pricing budget_alert_ttl
-    budget_reset_time cache cache_params cached_endpoints callbacks check_provider_endpoint
+    budget_reset_time cached_endpoints callbacks check_provider_endpoint
     client_session content_policy_fallbacks context_window_fallbacks
     custom_prometheus_metadata_labels custom_prometheus_tags custom_provider_map datadog_llm_observability_params
     datadog_params default_fallbacks default_in_memory_ttl default_internal_user_params default_key_generate_params
@@ -124,6 +124,19 @@ LITELLM_SETTINGS = frozenset(
     upperbound_key_generate_params use_aiohttp_transport use_chat_completions_url_for_anthropic_messages use_client
     user_url_allowed_hosts user_url_validation vector_store_registry vertex_location vertex_project
     websearch_interception_params
+    """.split()  # noqa: SIM905
+)
+
+CACHE_PARAMS = frozenset(
+    """
+    azure_account_url azure_blob_container default_in_memory_ttl default_in_redis_ttl disk_cache_dir
+    enable_redis_gcp_iam_auth gcp_service_account gcp_ssl_ca_certs gcs_bucket_name gcs_path gcs_path_service_account
+    host max_connections namespace password port qdrant_api_base qdrant_api_key qdrant_collection_name
+    qdrant_quantization_config qdrant_semantic_cache_embedding_model redis_flush_size
+    redis_semantic_cache_embedding_model redis_semantic_cache_index_name redis_startup_nodes s3_api_version
+    s3_aws_access_key_id s3_aws_secret_access_key s3_aws_session_token s3_bucket_name s3_config s3_endpoint_url s3_path
+    s3_region_name s3_use_ssl s3_verify sentinel_nodes sentinel_password service_name similarity_threshold
+    socket_timeout ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile url username
     """.split()  # noqa: SIM905
 )
 

@@ -14,6 +14,7 @@ from app.providers.host_table import HOSTS, family_of
 from app.providers.hosts import Credential
 from app.settings import litellm_names
 from app.settings.alerting import check_alerting
+from app.settings.caching import CACHE_NAMES, check_call_types, read_cache
 from app.settings.errors import SettingsError
 from app.settings.model_list import checked_base, read_entry, with_suffix_rule
 from app.settings.parsing import is_loopback, is_network, nearest_names, parse_boolean, parse_integer
@@ -36,7 +37,7 @@ _GENERAL_NAMES = frozenset({"master_key", "database_url", "alerting", "alert_typ
 _LITELLM_NAMES = frozenset(
     {
         "budget_exceeded_status_code", "cost_discount_config", "cost_margin_config", "request_timeout", "json_logs",
-        *LIMIT_NAMES,
+        *LIMIT_NAMES, *CACHE_NAMES,
     }
 )  # fmt: skip
 _DEEPEST_INCLUDE = 8
@@ -238,6 +239,7 @@ def _litellm_settings(reader: Reader, items: dict[str, Item]) -> dict[str, Any]:
         seconds = reader.seconds(items["request_timeout"])
         values |= {} if seconds is None else {"total_timeout_s": seconds}
     values |= read_limits(reader, items)
+    values |= read_cache(reader, items)
     terms = read_terms(reader, items.get("cost_discount_config"), items.get("cost_margin_config"))
     values |= {"price_terms": terms} if terms else {}
     return values
@@ -312,6 +314,7 @@ def _check(problems: Problems, values: Mapping[str, Any]) -> None:
             problems.errors.append(f"KEYHOUSE_RECEIPTS_RETENTION: {error}")
     _check_open_mode(problems, values)
     check_alerting(problems, values)
+    check_call_types(problems, values)
     model = values.get("model")
     if model is None:
         return

@@ -8,6 +8,7 @@ from typing import Literal
 from app.base.money import NanoUSD
 from app.base.secret import Secret
 from app.domain.budgets import OnExceed
+from app.domain.caching import LONGEST_TTL_S, CacheMode
 from app.domain.catalog import ModelEntry
 from app.domain.pricing import Terms
 from app.providers.hosts import Credential
@@ -87,6 +88,11 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     receipts_retention: str | None = None
     retention_export: Literal["required", "off"] = "required"
+    response_cache: CacheMode = "off"
+    response_cache_ttl_s: int = 600
+    response_cache_answer_bytes: int = MEBIBYTE
+    response_cache_total_bytes: int = 256 * MEBIBYTE
+    response_cache_call_types: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     notices: tuple[str, ...] = ()
@@ -162,6 +168,11 @@ NAMES: dict[str, Name] = {
         Name("trusted_proxies", "texts"),
         Name("receipts_retention", "text"),
         Name("retention_export", "text", choices=("required", "off")),
+        Name("response_cache", "text", choices=("off", "opt_in", "on")),
+        Name("response_cache_ttl_s", "integer", least=1, most=LONGEST_TTL_S),
+        Name("response_cache_answer_bytes", "integer", least=1024, most=64 * MEBIBYTE),
+        Name("response_cache_total_bytes", "integer", least=MEBIBYTE),
+        Name("response_cache_call_types", "texts"),
         Name("log_level", "text", choices=("debug", "info", "warning", "error")),
         Name("log_format", "text", choices=("json", "text")),
     )

@@ -84,6 +84,7 @@ COLUMNS = (
     ("kind", "text"),
     ("scopes", "text"),
     ("service_tier", "text"),
+    ("saved_nanousd", "bigint"),
 )
 _LISTS = ("tags", "scopes")
 _NAMES = ", ".join(name for name, _ in COLUMNS)
@@ -347,6 +348,7 @@ def _row(receipt: Receipt) -> tuple[Any, ...]:
         receipt.kind,
         _array_literal(receipt.scopes),
         usage.service,
+        receipt.saved_nanousd,
     )
 
 

@@ -85,6 +85,7 @@ def make_gateway(
             **{f"{host}_API_KEY": PROVIDER_KEY for host in ("OPENAI", "GEMINI", "DEEPSEEK", "OPENROUTER")},
             "OPENAI_API_BASE": f"{upstream.base_url}/v1",
             "KEYHOUSE_ALLOWED_UPSTREAMS": "127.0.0.1/32",
+            "KEYHOUSE_RESPONSE_CACHE": "opt_in",
             **environment,
         },
         "--config",

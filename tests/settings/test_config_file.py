@@ -476,3 +476,19 @@ def test_budgets_of_the_whole_platform_and_of_customers_are_read(load: Load) -> 
 )
 def test_a_budget_of_the_file_that_cannot_be_is_named(load: Load, text: str, said: str) -> None:
     assert said in problems(load, text)[0]
+
+
+def test_the_cache_of_litellm_is_the_response_cache(load: Load) -> None:
+    settings = load(
+        "litellm_settings:\n  cache: true\n  cache_params:\n    type: redis\n    host: localhost\n    ttl: 120\n"
+        "    mode: default_off\n    supported_call_types: [acompletion, aembedding, atranscription]"
+    )
+
+    assert (settings.response_cache, settings.response_cache_ttl_s) == ("opt_in", 120)
+    assert settings.response_cache_call_types == ("acompletion", "aembedding")
+    assert any("cache_params.host is LiteLLM's" in notice for notice in settings.notices)
+    assert load("litellm_settings: {cache: true}").response_cache == "on"
+    assert load("litellm_settings: {cache: false, cache_params: {ttl: 5}}").response_cache == "off"
+    assert problems(load, "response_cache_call_types: [chatter]")[0].startswith(
+        'response_cache_call_types: "chatter" is no kind of call; known are: '
+    )

@@ -11,6 +11,7 @@ from litestar import Request
 from app.base.errors import InvalidRequest, Unprocessable
 from app.base.money import NanoUSD, parse_usd
 from app.domain.budgets import Duration, OnExceed, parse_duration
+from app.domain.caching import parse_wish
 
 LONGEST_TEXT = 256
 MOST_ENTRIES = 1_000
@@ -142,6 +143,17 @@ def read_metadata(name: str, raw: bytes) -> dict[str, Any]:
         raise Unprocessable(f'"{name}" has {len(raw)} bytes; at most {MOST_METADATA_BYTES}', param=name)
     metadata = _decode(name, raw, dict[str, Any], "an object")
     _check_tree(name, metadata, DEEPEST_METADATA)
+    return metadata
+
+
+def read_owner_metadata(name: str, raw: bytes) -> dict[str, Any]:
+    """Of a key or team: what the gateway itself reads in it must make sense."""
+    metadata = read_metadata(name, raw)
+    if metadata.get("cache") is not None:
+        try:
+            parse_wish(metadata["cache"])
+        except ValueError as error:
+            raise Unprocessable(f'"cache" in "{name}" cannot be read: {error}', param=name) from error
     return metadata
 
 

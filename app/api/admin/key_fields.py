@@ -33,7 +33,7 @@ _TERMS: dict[str, tuple[str, Reader, Any]] = {
     "duration": ("duration", fields.read_duration, None),
     "blocked": ("blocked", fields.read_flag, UNSET),
     "allowed_routes": ("allowed_routes", fields.read_texts, ()),
-    "metadata": ("metadata", fields.read_metadata, {}),
+    "metadata": ("metadata", fields.read_owner_metadata, {}),
     "tags": ("tags", fields.read_texts, ()),
     "user_id": ("user_id", fields.read_text, None),
     "team_id": ("team_id", fields.read_text, None),

@@ -22,7 +22,7 @@ _COLUMNS: Readers = {
     "organization_id": ("organization_id", fields.read_text, None),
     "models": ("models", fields.read_texts, ()),
     "blocked": ("blocked", fields.read_flag, UNSET),
-    "metadata": ("metadata", fields.read_metadata, {}),
+    "metadata": ("metadata", fields.read_owner_metadata, {}),
     **LIMITS,
 }
 _MEMBER_BUDGET: Readers = {

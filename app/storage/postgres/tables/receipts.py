@@ -80,6 +80,8 @@ receipts = Table(
     optional_time_column("posted_at"),
     # What it counted on that its owners do not tell: shared pools, and budgets of one model.
     texts_column("scopes"),
+    # What an answer out of the response cache had cost when the provider gave it.
+    count_column("saved_nanousd"),
     # Unique per attempt; a partitioned table needs the partition key in it.
     PrimaryKeyConstraint("request_id", "attempt", "started_at"),
     Index("ix_receipts_key_id_started_at", "key_id", "started_at"),
