@@ -60,7 +60,7 @@ class Gateway:
         if self.cache is not None:
             call, asked = self.cache.ask(call, principal)
         grant = await self._admission.admit(call, principal)
-        self._metrics.overhead.observe(time.monotonic() - call.started_s)
+        self._settlement.observations.add_overhead(time.monotonic() - call.started_s)
         exchange = grant.exchange
         if exchange is None:
             return _counted_here(call)

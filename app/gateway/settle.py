@@ -20,6 +20,7 @@ from app.domain.usage import Usage, UsageSource
 from app.gateway.call import Call, Grant
 from app.gateway.estimate import tokens_of_bytes
 from app.gateway.holds import learn
+from app.gateway.observations import Observations
 from app.gateway.ports import Ledger
 from app.protocols.codec import UsageReport
 from app.providers.host_table import HOSTS
@@ -40,6 +41,7 @@ class Settlement:
         self._cached_token_percent = cached_token_percent
         self._ledger = ledger
         self._metrics = metrics
+        self.observations = Observations(metrics)
         self._running: dict[str, Receipt] = {}
         self._under_way: set[asyncio.Future[Any]] = set()
         self._unbooked: dict[str, Receipt] = {}
@@ -90,7 +92,7 @@ class Settlement:
         return await self._send(receipt)
 
     async def _send(self, receipt: Receipt) -> Receipt:
-        self._observe(receipt)
+        self.observations.add(receipt)
         self._unbooked[receipt.request_id] = receipt
         answer = self._ledger.start_settling(receipt, receipt.usage.rate_tokens(self._cached_token_percent))
         self._under_way.add(answer)
@@ -111,7 +113,7 @@ class Settlement:
             )
         )
         for receipt in receipts:
-            self._observe(receipt)
+            self.observations.add(receipt)
 
     async def grow_strictly(self, call: Call, growths: Sequence[Growth]) -> tuple[int, ...] | BudgetStanding | None:
         """Hold more on budgets of which some may not be exceeded, and wait for the answer (``Ledger.grow``).
@@ -139,6 +141,7 @@ class Settlement:
         ends_at = time.monotonic() + timeout_s
         while self._under_way and (left_s := ends_at - time.monotonic()) > 0:
             await asyncio.wait(self._under_way, timeout=left_s)
+        self.observations.flush()
         unbooked = list(self._unbooked.values())
         self._given_up = True
         for work in self._under_way:
@@ -188,38 +191,6 @@ class Settlement:
                 await asyncio.sleep(_RETRY_S)
             else:
                 return
-
-    def _observe(self, receipt: Receipt) -> None:
-        metrics, usage = self._metrics, receipt.usage
-        model, provider = receipt.model_served, receipt.provider
-        meter = metrics.meter(model, provider, receipt.status, receipt.price_source)
-        meter.requests.inc()
-        meter.duration.observe(receipt.duration_ms / 1000)
-        if receipt.first_byte_ms is not None:
-            meter.first_byte.observe(receipt.first_byte_ms / 1000)
-        meter.input_tokens.inc(usage.input)
-        meter.output_tokens.inc(usage.output)
-        meter.cost.inc(receipt.cost.total)
-        if usage.cache_read:
-            metrics.child(metrics.tokens, model, provider, "cache_read").inc(usage.cache_read)
-        if cache_write := usage.cache_write_5m + usage.cache_write_1h:
-            metrics.child(metrics.tokens, model, provider, "cache_write").inc(cache_write)
-        self._log.info(
-            "request",
-            request_id=receipt.request_id,
-            route=receipt.route,
-            key_id=receipt.key_id,
-            team_id=receipt.team_id,
-            model=receipt.model_asked,
-            provider=provider,
-            status=receipt.status,
-            duration_ms=receipt.duration_ms,
-            first_byte_ms=receipt.first_byte_ms,
-            prompt_tokens=usage.prompt_tokens,
-            output_tokens=usage.output,
-            cost_nanousd=receipt.cost.total,
-            usage_source=receipt.usage_source,
-        )
 
 
 def _receipt(

@@ -1,0 +1,86 @@
+"""What a finished call leaves in the metrics and in the log."""
+
+import asyncio
+
+from app.base.logs import get_logger
+from app.base.metrics import Metrics
+from app.domain.spend import Receipt
+
+_GATHER_S = 0.1
+
+
+class Observations:
+    """Those of a tenth of a second are noted together.
+
+    One after the other in warm caches they cost about half of what they do between two calls, where it is 5 % of a
+    whole call. The time of a line in the log is late by as much.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._receipts: list[Receipt] = []
+        self._overheads_s: list[float] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._log = get_logger()
+
+    def add(self, receipt: Receipt) -> None:
+        """A call has ended; called in the event loop."""
+        self._receipts.append(receipt)
+        self._soon()
+
+    def add_overhead(self, seconds: float) -> None:
+        """What a call took of our own time before it went to the provider; called in the event loop."""
+        self._overheads_s.append(seconds)
+        self._soon()
+
+    def flush(self) -> None:
+        """Note what has gathered now; said before the process ends."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        receipts, self._receipts = self._receipts, []
+        overheads_s, self._overheads_s = self._overheads_s, []
+        for seconds in overheads_s:
+            self._metrics.overhead.observe(seconds)
+        for receipt in receipts:
+            self._count(receipt)
+        for receipt in receipts:
+            self._write(receipt)
+
+    def _soon(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self.flush)
+
+    def _count(self, receipt: Receipt) -> None:
+        metrics, usage = self._metrics, receipt.usage
+        model, provider = receipt.model_served, receipt.provider
+        meter = metrics.meter(model, provider, receipt.status, receipt.price_source)
+        meter.requests.inc()
+        meter.duration.observe(receipt.duration_ms / 1000)
+        if receipt.first_byte_ms is not None:
+            meter.first_byte.observe(receipt.first_byte_ms / 1000)
+        meter.input_tokens.inc(usage.input)
+        meter.output_tokens.inc(usage.output)
+        meter.cost.inc(receipt.cost.total)
+        if usage.cache_read:
+            metrics.child(metrics.tokens, model, provider, "cache_read").inc(usage.cache_read)
+        if cache_write := usage.cache_write_5m + usage.cache_write_1h:
+            metrics.child(metrics.tokens, model, provider, "cache_write").inc(cache_write)
+
+    def _write(self, receipt: Receipt) -> None:
+        self._log.info(
+            "request",
+            request_id=receipt.request_id,
+            route=receipt.route,
+            key_id=receipt.key_id,
+            team_id=receipt.team_id,
+            model=receipt.model_asked,
+            provider=receipt.provider,
+            status=receipt.status,
+            duration_ms=receipt.duration_ms,
+            first_byte_ms=receipt.first_byte_ms,
+            prompt_tokens=receipt.usage.prompt_tokens,
+            output_tokens=receipt.usage.output,
+            cost_nanousd=receipt.cost.total,
+            usage_source=receipt.usage_source,
+        )
