@@ -18,6 +18,8 @@ from sqlalchemy import text
 from app.admin.alert_delivery import AlertDelivery
 from app.admin.alert_watch import AlertWatch
 from app.admin.billing_alarms import BillingAlarms
+from app.admin.device_sign_in import DeviceSignIn
+from app.admin.keys import Keys
 from app.admin.live_catalog import CHANNEL, LiveCatalog
 from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
 from app.admin.retention import ReceiptRetention
@@ -30,6 +32,7 @@ from app.api.llm.front import Front
 from app.api.llm.gateway_protocol import protocol
 from app.api.llm.routes import ModelRoutes, WireRules
 from app.api.ops.probes import StoreChecks, probe_routes
+from app.api.sign_in.oauth import OAuthRoutes
 from app.api.ui.routes import page_routes
 from app.base import clock
 from app.base.errors import StorageUnavailable
@@ -167,7 +170,9 @@ class House:
         self.discovery = Discovery(self.catalog)
         self.own_usage = OwnUsage(SpendingReader(self.engine))
         self.retention = retention_of(settings)
-        duties = (self._alerting(settings), ReceiptRetention(self.engine, self.retention))
+        keys = Keys(self.engine, self.principals, pepper, self.catalog.current)
+        sign_in = DeviceSignIn(self.engine, self.principals, keys)
+        duties = (self._alerting(settings), ReceiptRetention(self.engine, self.retention), sign_in)
         pace = Pace(settings.lease_s, settings.alert_check_s)
         caches = (self.principals, self.catalog, self.price_keeper)
         self.worker = Worker(self.books, self.settlement, caches, self.metrics, duties, pace)
@@ -284,6 +289,7 @@ def create_app(settings: Settings) -> ASGIApp:
         *probe_routes(VERSION, checks, house.metrics_registry, lambda: len(house.catalog.current().models)),
         *admin_routes(),
         page_routes(house.engine, house.principals.pepper, master_key.reveal()),
+        *((OAuthRoutes,) if settings.claude_code_sign_in else ()),
     ]
     app = Litestar(
         route_handlers=handlers,
@@ -293,7 +299,7 @@ def create_app(settings: Settings) -> ASGIApp:
             master_key.reveal(),
             Shared(house.catalog, house.price_keeper, house.books),
             house.egress,
-            AdminRules(alert_channels(settings), house.retention),
+            AdminRules(alert_channels(settings), house.retention, settings.claude_code_sign_in),
         ),
         lifespan=[lifespan],
         exception_handlers={Exception: error_handler(house.codecs)},

@@ -1,7 +1,8 @@
 """The background loops of one process.
 
 They renew holds, drain receipts, sweep orphans, make partitions, watch keys and models, compare the sums of reports
-with their receipts, drop receipts after their time, and look for what people are to be told, and tell them.
+with their receipts, drop receipts after their time, end sign-ins that have lapsed, and look for what people are to be
+told, and tell them.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from datetime import timedelta
 from app.admin.alert_delivery import AlertDelivery
 from app.admin.alert_watch import AlertWatch
 from app.admin.billing_alarms import BillingAlarms
+from app.admin.device_sign_in import DeviceSignIn
 from app.admin.live_catalog import REREAD_S, LiveCatalog
 from app.admin.live_prices import PriceKeeper
 from app.admin.retention import ReceiptRetention
@@ -31,6 +33,7 @@ _SWEEP_EVERY_S = 5.0
 _PARTITIONS_EVERY_S = 6 * 3600.0
 _COMPARE_EVERY_S = 3600.0
 _RETENTION_EVERY_S = 6 * 3600.0
+_LAPSED_EVERY_S = 3600.0
 _TURN_SHARE = 0.9  # a little less than the pause, or each process would wait for two
 _DELIVER_EVERY_S = 1.0
 _LONGEST_PAUSE_S = 5.0
@@ -66,14 +69,14 @@ class Worker:
         settlement: Settlement,
         caches: tuple[Principals, LiveCatalog, PriceKeeper],
         metrics: Metrics,
-        duties: tuple[Alerting, ReceiptRetention],
+        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn],
         pace: Pace,
     ) -> None:
         self._books = books
         self._settlement = settlement
         self._principals, self._catalog, self._prices = caches
         self._metrics = metrics
-        self._alerting, self._retention = duties
+        self._alerting, self._retention, self._sign_in = duties
         self._pace = pace
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger()
@@ -86,6 +89,7 @@ class Worker:
             "partitions": _forever("partitions", self._make_partitions, _PARTITIONS_EVERY_S),
             "compare": _forever("compare", self._compare, _COMPARE_EVERY_S),
             "retention": _forever("retention", self._drop_old, _RETENTION_EVERY_S),
+            "sign-ins": _forever("sign-ins", self._sign_in.clean, _LAPSED_EVERY_S),
             "alerts": _forever("alerts", self._look, self._pace.look_s),
             "refusals": _forever("refusals", self._note_refusals, _DELIVER_EVERY_S),
             "deliver": _forever("deliver", self._alerting.delivery.start_due, _DELIVER_EVERY_S),

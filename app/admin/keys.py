@@ -87,24 +87,38 @@ class Keys:
 
         Raises NotFound, and Unprocessable as ``generate``.
         """
+        async with transaction(self._engine) as connection:
+            issued = await self.reissue(connection, reference, terms, actor, supplied=supplied, grace=grace)
+        await self._principals.announce(issued.view.key.key_id)
+        return issued
+
+    async def reissue(
+        self,
+        connection: AsyncConnection,
+        reference: str,
+        terms: KeyTerms,
+        actor: Actor,
+        *,
+        supplied: str | None = None,
+        grace: Duration | None,
+    ) -> IssuedKey:
+        """``regenerate`` in the transaction of the caller, who announces the key."""
         at = now()
         secret, digest = self._secret(supplied, "new_key")
-        async with transaction(self._engine) as connection:
-            before = await self._get(connection, actor, reference)
-            check_secret(before, actor)
-            check_change(before, terms, actor)
-            await self._check_digest(connection, digest, supplied, "new_key")
-            if grace is None:
-                await rows.end_retired_digests(connection, before.key_id, at)
-            await rows.retire_digest(connection, before.key_id, at if grace is None else after(grace, at))
-            renewal = {
-                "digest": digest,
-                "last_four": secret[-4:],
-                "rotation_count": before.rotation_count + 1,
-                "last_rotation_at": at,
-            }
-            view = await self._apply(connection, before, terms, actor, "key.regenerate", renewal)
-        await self._principals.announce(before.key_id)
+        before = await self._get(connection, actor, reference)
+        check_secret(before, actor)
+        check_change(before, terms, actor)
+        await self._check_digest(connection, digest, supplied, "new_key")
+        if grace is None:
+            await rows.end_retired_digests(connection, before.key_id, at)
+        await rows.retire_digest(connection, before.key_id, at if grace is None else after(grace, at))
+        renewal = {
+            "digest": digest,
+            "last_four": secret[-4:],
+            "rotation_count": before.rotation_count + 1,
+            "last_rotation_at": at,
+        }
+        view = await self._apply(connection, before, terms, actor, "key.regenerate", renewal)
         return IssuedKey(secret, view)
 
     async def block(self, reference: str, actor: Actor, *, blocked: bool) -> KeyView:
@@ -151,6 +165,10 @@ class Keys:
         for key_id in deleted:
             await self._principals.announce(key_id)
         return list(deleted.values())
+
+    async def remove(self, connection: AsyncConnection, reference: str, actor: Actor) -> None:
+        """``delete`` of one key in the transaction of the caller, who announces it; nothing where it is gone."""
+        await self._delete_one(connection, await self._find(connection, actor, reference), reference, {}, actor)
 
     async def _delete_one(
         self, connection: AsyncConnection, key: StoredKey | None, name: str, deleted: dict[KeyId, str], actor: Actor

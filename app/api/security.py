@@ -67,12 +67,13 @@ class Caller:
 class WrongKeys:
     """How many unknown keys each address has sent in this minute."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_per_minute: int = WRONG_KEYS_PER_MINUTE) -> None:
+        self._most_per_minute = most_per_minute
         self._counts: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def too_many(self, address: str, at: datetime) -> bool:
         minute, count = self._counts.get(address, (0, 0))
-        return count >= WRONG_KEYS_PER_MINUTE and minute == int(at.timestamp()) // 60
+        return count >= self._most_per_minute and minute == int(at.timestamp()) // 60
 
     def note(self, address: str, at: datetime) -> None:
         this_minute = int(at.timestamp()) // 60

@@ -6,6 +6,7 @@ GatewayError
 │  ├─ Unauthenticated 401 · Forbidden 403 · ModelNotAllowed 403
 │  ├─ NotFound 404 · ModelNotFound 404 · MethodNotAllowed 405
 │  ├─ RequestTimeout 408 · TooLarge 413
+│  ├─ GrantRefused 400 401 (signing a program in)
 │  └─ RateLimited 429 (try again soon) · BudgetExhausted 402 (do not try again)
 ├─ UpstreamError           the provider said no, or nothing
 │  └─ UpstreamUnreachable 502 · UpstreamTimeout 504 · UpstreamRejected 4xx 5xx · UpstreamUnreadable 502
@@ -98,6 +99,17 @@ class RequestTimeout(CallerError):
 class TooLarge(CallerError):
     status = 413
     code = "request_too_large"
+
+
+class GrantRefused(CallerError):
+    """``code`` is one of OAuth's words: authorization_pending, slow_down, access_denied, expired_token, invalid_grant,
+    invalid_request, unsupported_grant_type."""
+
+    code = "invalid_grant"
+
+    def __init__(self, message: str, *, code: str, status: int = 400) -> None:
+        super().__init__(message, code=code)
+        self.status = status
 
 
 class RateLimited(CallerError):

@@ -53,6 +53,7 @@ ACTIONS: Mapping[str, Mapping[Role, Reach]] = {
     "spend.calculate":     _row("all",     "all",     "all",          "all",     "all",     "all"),
     "alert.read":           _row("all",     "all",     "organization", "team",    "nothing", "nothing"),
     "alert.change":         _row("nothing", "nothing", "organization", "team",    "nothing", "nothing"),
+    "device.approve":      _row("own",     "own",     "own",          "own",     "own",     "own"),
     "audit.read":          _row("all",     "all",     "nothing",      "nothing", "nothing", "nothing"),
 }
 # fmt: on
@@ -128,10 +129,15 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/global/*", "spend.reports"),
     Rule("GET", "/alert/*", "alert.read", _TEAM),
     *(Rule(method, "/alert/*", "alert.change", _TEAM) for method in _CHANGES),
+    Rule("GET", "/device/info", "device.approve"),
+    Rule("POST", "/device/*", "device.approve"),
     Rule("GET", "/audit", "audit.read"),
     Rule("GET", "/audit/*", "audit.read"),
 )
-PUBLIC_PATHS = ("/", "/api/hello", "/protocol", "/health", "/health/*", "/metrics", "/docs", "/docs/*")
+PUBLIC_PATHS = (
+    "/", "/api/hello", "/protocol", "/health", "/health/*", "/metrics", "/docs", "/docs/*",
+    "/.well-known/oauth-authorization-server", "/oauth/*",
+)  # fmt: skip
 """Whoever asks is answered, without a key."""
 
 

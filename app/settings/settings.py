@@ -30,9 +30,10 @@ class Settings:
     ``price_terms`` are discounts and margins by provider, ``*`` is any; ``allowed_upstreams`` are hosts and networks in
     CIDR form;
     ``claude_code_native_enabled``: entries of that provider are served, each to the keys of one user: its own, or
-    ``claude_code_owner``. ``open_mode``: on this machine, models are called without a key. ``trusted_proxies`` are
-    addresses and networks whose ``x-forwarded-for`` is believed, or ``*`` for all. ``alerting`` are the channels that
-    alerts take, ``alert_types`` what of them, by LiteLLM's names or ours; none is all.
+    ``claude_code_owner``; ``claude_code_sign_in``: people sign in by Claude Code's /login. ``open_mode``: on this
+    machine, models are called without a key. ``trusted_proxies`` are addresses and networks whose ``x-forwarded-for``
+    is believed, or ``*`` for all. ``alerting`` are the channels that alerts take, ``alert_types`` what of them, by
+    LiteLLM's names or ours; none is all.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +52,7 @@ class Settings:
     demo_models: bool | None = None
     claude_code_native_enabled: bool = False
     claude_code_owner: str | None = None
+    claude_code_sign_in: bool = False
     open_mode: bool = False
     model_list_format: Literal["auto", "anthropic"] = "auto"
     unpriced_models: Literal["charge", "refuse"] = "charge"
@@ -136,6 +138,7 @@ NAMES: dict[str, Name] = {
         Name("demo_models", "boolean"),
         Name("claude_code_native_enabled", "boolean", in_file=False),
         Name("claude_code_owner", "text", in_file=False),
+        Name("claude_code_sign_in", "boolean"),
         Name("open_mode", "boolean"),
         Name("model_list_format", "text", choices=("auto", "anthropic")),
         Name("unpriced_models", "text", choices=("charge", "refuse")),

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
-from app.storage.postgres.tables import alert_deliveries
+from app.base.clock import now
+from app.base.ids import new_id
+from app.domain.sign_in import mint_user_code
+from app.storage.postgres.tables import alert_deliveries, device_authorizations
 from tests.api.support import ADMIN, Answer, Door
 
 
@@ -15,7 +19,7 @@ from tests.api.support import ADMIN, Answer, Door
 class World:
     """One of each kind, by names of its own; ``key``, ``model`` and the like by the ids that they were given.
 
-    The delivery of ``alert`` to ``destination`` was given up.
+    The delivery of ``alert`` to ``destination`` was given up; under each of the ``codes`` a program waits.
     """
 
     mark: str
@@ -23,6 +27,7 @@ class World:
     model: str
     destination: str
     alert: str
+    codes: tuple[str, str]
 
     def named(self, kind: str) -> str:
         return f"{kind}-{self.mark}"
@@ -131,6 +136,12 @@ _ALERTS: dict[str, Body] = {
     "/alert/test": lambda world: {"destination_id": world.destination},
     "/alert/events/{event_id}/retry": lambda _: {},
 }  # fmt: skip
+_DEVICES: dict[str, Body] = {
+    "/device/approve": lambda world: {
+        "user_code": world.codes[0], "user_id": world.named("user"), "team_id": world.named("team"),
+    },
+    "/device/deny": lambda world: {"user_code": world.codes[1]},
+}  # fmt: skip
 _DELETIONS: dict[str, Body] = {
     "/model/delete": lambda world: {"id": world.model},
     "/end_user/delete": lambda world: {"user_ids": [world.named("new end user")]},
@@ -142,7 +153,7 @@ _DELETIONS: dict[str, Body] = {
 CHANGES: tuple[ChangeRequest, ...] = (
     *(
         ChangeRequest("POST", path, body)
-        for path, body in (_KEYS | _TEAMS | _USERS | _ORGANIZATIONS | _SETTINGS | _PRICES | _ALERTS).items()
+        for path, body in (_KEYS | _TEAMS | _USERS | _ORGANIZATIONS | _SETTINGS | _PRICES | _ALERTS | _DEVICES).items()
     ),
     ChangeRequest("PATCH", "/model/{model_id}/update", lambda _: {"litellm_params": {"tpm": 9}}),
     ChangeRequest("PATCH", "/credentials/{credential_name}", lambda _: {"credential_values": {"api_key": "other"}}),
@@ -191,7 +202,13 @@ async def make_world(door: Door, mark: str) -> World:
     async with door.engine.begin() as connection:
         given_up = update(alert_deliveries).where(alert_deliveries.c.event_id == event["event_id"])
         await connection.execute(given_up.values(state="dead"))
-    return World(mark, key["token"], model["model_id"], alerted["destination_id"], event["event_id"])
+        codes = mint_user_code(), mint_user_code()
+        for code in codes:
+            waiting = {"client_name": "claude-code/2.1.329", "client_address": "198.51.100.7"}
+            waiting |= {"authorization_id": new_id("device"), "user_code": code}
+            waits = insert(device_authorizations).values(**waiting, device_digest=code.encode())
+            await connection.execute(waits.values(expires_at=now() + timedelta(minutes=10)))
+    return World(mark, key["token"], model["model_id"], alerted["destination_id"], event["event_id"], codes)
 
 
 async def send(door: Door, method: str, path: str, body: object) -> Answer:

@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.live_catalog import CHANNEL, LiveCatalog
 from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
-from app.api.admin.routes import Shared, admin_dependencies, admin_routes
+from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
 from app.api.errors import error_handler
+from app.api.sign_in.oauth import OAuthRoutes
 from app.api.ui.routes import page_routes
 from app.base.ids import new_id
 from app.base.secret import Secret
@@ -157,8 +158,10 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     keeper = PriceKeeper(LivePrices(), engine, Announcements(redis, PRICE_CHANNEL))
     await keeper.refresh()
     app = Litestar(
-        route_handlers=[*admin_routes(), page_routes(engine, PEPPER, MASTER_KEY)],
-        dependencies=admin_dependencies(engine, principals, MASTER_KEY, Shared(catalog, keeper, books), egress),
+        route_handlers=[*admin_routes(), OAuthRoutes, page_routes(engine, PEPPER, MASTER_KEY)],
+        dependencies=admin_dependencies(
+            engine, principals, MASTER_KEY, Shared(catalog, keeper, books), egress, AdminRules(programs_sign_in=True)
+        ),
         exception_handlers={Exception: error_handler(all_codecs())},
         logging_config=None,
     )

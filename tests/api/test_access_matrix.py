@@ -62,7 +62,7 @@ KEEP_TO_THE_TENANT_THEMSELVES = (
     "/key/", "/api/v1/key", "/spend/", "/global/",
     *(f"/{kind}/daily/" for kind in ("user", "team", "organization", "customer", "end_user", "tag", "agent")),
     *(f"/{kind}/spend/" for kind in ("user", "team", "organization")),
-    "/model/info", "/v1/model/info", "/v2/model/info", "/model_group/info",
+    "/device/", "/model/info", "/v1/model/info", "/v2/model/info", "/model_group/info",
 )  # fmt: skip
 """Their handlers are told the tenant; of other routes, those who see less than everything must name whose rows."""
 MAY_BE_CALLED_TWICE = ("/team/update", "/team/block", "/team/unblock")

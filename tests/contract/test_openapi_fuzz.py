@@ -67,6 +67,7 @@ def administered(
     folder = tmp_path_factory.mktemp("fuzzed")
     (folder / "config.yaml").write_text(CONFIG)
     stores = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "KEYHOUSE_MASTER_KEY": MASTER_KEY}
+    stores["KEYHOUSE_CLAUDE_CODE_SIGN_IN"] = "true"
     process = GatewayProcess(folder / "home", stores, "--config", str(folder / "config.yaml"))
     process.start()
     yield process

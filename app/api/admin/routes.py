@@ -16,6 +16,7 @@ from app.admin.budgets import SharedBudgets
 from app.admin.closing import Closing
 from app.admin.credentials import Credentials
 from app.admin.customers import Customers
+from app.admin.device_sign_in import DeviceSignIn
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
 from app.admin.litellm.take_over import LiteLLMTakeOver
@@ -41,6 +42,7 @@ from app.api.admin.audit import AuditRoutes
 from app.api.admin.budgets import BudgetRoutes
 from app.api.admin.credentials import CredentialRoutes
 from app.api.admin.customers import CustomerRoutes, EndUserRoutes
+from app.api.admin.device import DeviceRoutes
 from app.api.admin.imports import ImportRoutes
 from app.api.admin.key_more import MoreKeyRoutes
 from app.api.admin.key_self import KeySelfRoutes
@@ -54,6 +56,7 @@ from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
 from app.api.admin.users import UserRoutes
 from app.api.finance.routes import finance_routes
 from app.api.security import Access
+from app.api.sign_in.desk import SignInDesk
 from app.domain.alerts import DestinationKind
 from app.domain.retention import KEEP_FOR_EVER, Retention
 from app.gateway.own_usage import OwnUsage
@@ -92,6 +95,7 @@ def admin_routes() -> list[ControllerRouterHandler]:
         CredentialRoutes,
         AccessGroupRoutes,
         AlertRoutes,
+        DeviceRoutes,
         *finance_routes(),
         PriceRoutes,
         PriceTermRoutes,
@@ -103,10 +107,11 @@ def admin_routes() -> list[ControllerRouterHandler]:
 
 @dataclass(frozen=True, slots=True)
 class AdminRules:
-    """What the settings say: ``channels`` that alerts take, and how long receipts are kept."""
+    """What the settings say: ``channels`` that alerts take, how long receipts are kept, whether programs sign in."""
 
     channels: Mapping[str, DestinationKind] = field(default_factory=dict)
     retention: Retention = KEEP_FOR_EVER
+    programs_sign_in: bool = False
 
 
 def admin_dependencies(
@@ -149,6 +154,7 @@ def admin_dependencies(
         "price_import": _provide(PriceImport(engine, price_keeper, catalog)),
         "price_view": _provide(PriceView(catalog, price_keeper)),
         "closing": _provide(Closing(engine)),
+        "sign_in_desk": _provide(SignInDesk(DeviceSignIn(engine, principals, keys), is_open=rules.programs_sign_in)),
         "litellm_take_over": _provide(LiteLLMTakeOver(engine, principals)),
     }
 

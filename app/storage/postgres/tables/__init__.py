@@ -38,6 +38,11 @@ from app.storage.postgres.tables.receipts import (
     provider_objects,
     receipts,
 )
+from app.storage.postgres.tables.sign_in import (
+    device_authorizations,
+    refresh_tokens,
+    sign_ins,
+)
 from app.storage.postgres.tables.tenancy import (
     budgets,
     customers,
@@ -61,6 +66,7 @@ __all__ = [
     "customers",
     "departed",
     "deployments",
+    "device_authorizations",
     "invitations",
     "keys",
     "memberships",
@@ -72,8 +78,10 @@ __all__ = [
     "provider_credentials",
     "provider_objects",
     "receipts",
+    "refresh_tokens",
     "retired_key_digests",
     "sign_in_attempts",
+    "sign_ins",
     "tags",
     "teams",
     "users",

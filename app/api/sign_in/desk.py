@@ -1,0 +1,66 @@
+"""Where programs are signed in: whether that is on, and how often one address may be wrong."""
+
+from litestar import Request
+
+from app.admin.device_sign_in import DeviceSignIn
+from app.api.security import WrongKeys
+from app.base.clock import now
+from app.base.errors import NotFound, RateLimited
+from app.storage.postgres.sign_ins import StoredAuthorization
+
+WRONG_CODES_PER_MINUTE = 10
+_WRONG_TOKENS_PER_MINUTE = 60
+_LONGEST_NAME = 200
+
+
+class SignInDesk:
+    """``is_open`` is the setting claude_code_sign_in. Counts are of this process."""
+
+    def __init__(self, sign_in: DeviceSignIn, *, is_open: bool) -> None:
+        self._sign_in = sign_in
+        self.is_open = is_open
+        self._wrong_codes = WrongKeys(WRONG_CODES_PER_MINUTE)
+        self._wrong_tokens = WrongKeys(_WRONG_TOKENS_PER_MINUTE)
+
+    @property
+    def sign_in(self) -> DeviceSignIn:
+        """Raises NotFound when programs cannot sign in here."""
+        if not self.is_open:
+            raise NotFound(
+                "programs cannot sign in here: an admin can switch it on with KEYHOUSE_CLAUDE_CODE_SIGN_IN=true; "
+                "until then use a key"
+            )
+        return self._sign_in
+
+    async def find_waiting(self, user_code: str, address: str) -> StoredAuthorization:
+        """Raises as DeviceSignIn does, and RateLimited for an address that tries many wrong codes."""
+        sign_in = self.sign_in
+        if self._wrong_codes.too_many(address, now()):
+            raise _too_many(f"more than {WRONG_CODES_PER_MINUTE} wrong codes in a minute from {address}")
+        try:
+            return await sign_in.find_waiting(user_code)
+        except NotFound:
+            self._wrong_codes.note(address, now())
+            raise
+
+    def check_tokens(self, address: str) -> None:
+        """Raises RateLimited for an address that sends many wrong tokens."""
+        if self._wrong_tokens.too_many(address, now()):
+            raise _too_many(f"more than {_WRONG_TOKENS_PER_MINUTE} wrong tokens in a minute from {address}")
+
+    def note_wrong_token(self, address: str) -> None:
+        self._wrong_tokens.note(address, now())
+
+
+def _too_many(what: str) -> RateLimited:
+    return RateLimited(f"{what}; wait a minute", retry_after_s=60 - int(now().timestamp()) % 60)
+
+
+def address_of(request: Request[object, object, object]) -> str:  # type: ignore[type-var]  # of any state
+    return request.client.host if request.client is not None else ""
+
+
+def name_of(request: Request[object, object, object]) -> str:  # type: ignore[type-var]  # of any state
+    """What the program calls itself: shown to the person who approves, and told by nobody else."""
+    name = "".join(sign for sign in request.headers.get("user-agent", "") if sign.isprintable())
+    return name[:_LONGEST_NAME].strip() or "a program without a name"
