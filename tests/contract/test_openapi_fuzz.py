@@ -40,7 +40,7 @@ pytestmark = [
 ]
 
 EXAMPLES = int(os.environ.get("KEYHOUSE_TEST_FUZZ_EXAMPLES", "3"))
-MOST_S = float(os.environ.get("KEYHOUSE_TEST_FUZZ_S", "12"))
+MOST_S = float(os.environ.get("KEYHOUSE_TEST_FUZZ_S", "6"))
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
