@@ -45,6 +45,7 @@ class KeyTerms:
     tags: tuple[str, ...] | UnsetType = UNSET
     user_id: str | UnsetType | None = UNSET
     team_id: str | UnsetType | None = UNSET
+    project_id: str | UnsetType | None = UNSET
 
 
 # Terms that are columns of the same name.
@@ -55,6 +56,7 @@ _COLUMNS = (
     "metadata",
     "user_id",
     "team_id",
+    "project_id",
 )
 _LISTS = ("models", "allowed_routes", "tags")
 

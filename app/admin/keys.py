@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
 from app.admin.budget_terms import BudgetWords, Life, check_below_parent, write_budget
+from app.admin.key_projects import place_in_project
 from app.admin.key_reading import KeyView, find_referenced, shown, views
 from app.admin.key_rights import check_change, check_secret, terms_of_new
 from app.admin.key_terms import KeyTerms, check_supplied_key, columns_of
@@ -24,6 +25,7 @@ from app.storage.postgres import keys as rows
 from app.storage.postgres.budgets import delete_own_budgets, find_budget
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.keys import StoredKey
+from app.storage.postgres.projects import StoredProject
 from app.storage.postgres.teams import StoredTeam, find_team, hold_team
 from app.storage.postgres.users import ensure_user, find_user
 from app.storage.principals import Principals
@@ -61,6 +63,7 @@ class Keys:
     ) -> IssuedKey:
         """``generate`` in the transaction of the caller, who announces the key."""
         at = now()
+        terms, project = await place_in_project(connection, terms, None, actor)
         terms = terms_of_new(terms, actor)
         secret, digest = self._secret(supplied, "key")
         columns = columns_of(terms, at)
@@ -71,7 +74,7 @@ class Keys:
         columns |= {"updated_at": at, "created_by": actor.name, "updated_by": actor.name}
         life = Life(at, is_new=True)
         columns["budget_id"] = (await write_budget(connection, terms.budget, None, actor, life=life)).budget_id
-        await self._check_narrower(connection, terms, columns, team)
+        await self._check_narrower(connection, terms, columns, (team, project))
         await _write(rows.insert_key(connection, columns), columns)
         view = await self._record(connection, actor, "key.generate", None, key_id)
         return IssuedKey(secret, view)
@@ -107,7 +110,6 @@ class Keys:
         secret, digest = self._secret(supplied, "new_key")
         before = await self._get(connection, actor, reference)
         check_secret(before, actor)
-        check_change(before, terms, actor)
         await self._check_digest(connection, digest, supplied, "new_key")
         if grace is None:
             await rows.end_retired_digests(connection, before.key_id, at)
@@ -183,7 +185,6 @@ class Keys:
     async def _change(self, reference: str, terms: KeyTerms, actor: Actor, action: str) -> KeyView:
         async with transaction(self._engine) as connection:
             before = await self._get(connection, actor, reference)
-            check_change(before, terms, actor)
             view = await self._apply(connection, before, terms, actor, action, {})
         await self._principals.announce(before.key_id)
         return view
@@ -198,13 +199,15 @@ class Keys:
         renewal: Mapping[str, Any],
     ) -> KeyView:
         at = now()
+        terms, project = await place_in_project(connection, terms, before, actor)
+        check_change(before, terms, actor)
         columns = columns_of(terms, at) | dict(renewal)
         team = await self._check_owners(connection, terms, columns, before)
         present = None if before.budget_id is None else await find_budget(connection, before.budget_id)
         written = await write_budget(connection, terms.budget, present, actor, life=Life(before.created_at))
         columns["budget_id"] = written.budget_id
         columns |= {"updated_at": at, "updated_by": actor.name}
-        await self._check_narrower(connection, terms, columns, team)
+        await self._check_narrower(connection, terms, columns, (team, project))
         await _write(rows.update_key(connection, before.key_id, columns), columns)
         await delete_own_budgets(connection, [written.spare_id])
         return await self._record(connection, actor, action, before, before.key_id)
@@ -262,16 +265,32 @@ class Keys:
         return None if kept is None else await find_team(connection, EVERYTHING, kept)
 
     async def _check_narrower(
-        self, connection: AsyncConnection, terms: KeyTerms, columns: Mapping[str, Any], team: StoredTeam | None
+        self,
+        connection: AsyncConnection,
+        terms: KeyTerms,
+        columns: Mapping[str, Any],
+        levels: tuple[StoredTeam | None, StoredProject | None],
     ) -> None:
-        """What is written of a key in a team is held against the team's. Raises Unprocessable."""
-        if team is None:
-            return
-        of = f'the team "{team.team_alias or team.team_id}"'
-        check_narrower(columns, team, of, None if self._catalog is None else self._catalog())
-        if terms.budget.is_set and columns["budget_id"] is not None and team.budget_id is not None:
+        """What is written of a key in a team or project is held against theirs. Raises Unprocessable."""
+        team, project = levels
+        if team is not None:
+            await self._check_below(connection, terms, columns, team, f'the team "{team.team_alias or team.team_id}"')
+        if project is not None:
+            of = f'the project "{project.project_alias or project.project_id}"'
+            await self._check_below(connection, terms, columns, project, of)
+
+    async def _check_below(
+        self,
+        connection: AsyncConnection,
+        terms: KeyTerms,
+        columns: Mapping[str, Any],
+        above: StoredTeam | StoredProject,
+        of: str,
+    ) -> None:
+        check_narrower(columns, above, of, None if self._catalog is None else self._catalog())
+        if terms.budget.is_set and columns["budget_id"] is not None and above.budget_id is not None:
             own = await find_budget(connection, columns["budget_id"])
-            check_below_parent(own, await find_budget(connection, team.budget_id), BudgetWords(), of)
+            check_below_parent(own, await find_budget(connection, above.budget_id), BudgetWords(), of)
 
 
 async def _write(statement: Any, columns: dict[str, Any]) -> None:  # noqa: ANN401  a coroutine of either kind

@@ -13,6 +13,7 @@ from app.admin.key_reading import KeyView, views
 from app.admin.key_removal import remove_keys_of
 from app.admin.memberships import Member, MembershipView, MemberTerms, add_member, membership_views
 from app.admin.narrowing import CurrentCatalog, check_narrower
+from app.admin.projects import remove_project
 from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
@@ -27,6 +28,7 @@ from app.storage.postgres.keys import KeyFilter, Page
 from app.storage.postgres.memberships import StoredMembership, members_of_teams
 from app.storage.postgres.names import hold_name
 from app.storage.postgres.organizations import find_organization, hold_organization, organization_budget
+from app.storage.postgres.projects import lock_projects_of_team
 from app.storage.postgres.teams import StoredTeam, TeamFilter
 from app.storage.principals import Principals
 
@@ -132,7 +134,7 @@ class Teams:
         return view
 
     async def delete(self, team_ids: Sequence[str], actor: Actor) -> list[StoredTeam]:
-        """All of them, with their keys and memberships, or none; receipts stay. Raises NotFound for one unknown."""
+        """All, with their projects, keys and memberships, or none; receipts stay. Raises NotFound for one unknown."""
         async with transaction(self._engine) as connection:
             deleted = [await remove_team(connection, team_id, actor) for team_id in sorted(set(team_ids))]
         for team in deleted:
@@ -218,6 +220,8 @@ async def remove_team(connection: AsyncConnection, team_id: str, actor: Actor) -
     before = await _snapshot(connection, team)
     members = await members_of_teams(connection, [team_id])
     await remove_keys_of(connection, {"team_id": team_id}, actor)
+    for project_id in await lock_projects_of_team(connection, team_id):
+        await remove_project(connection, project_id, actor)
     await forget_owner(connection, "team_id", team_id)
     await rows.delete_team(connection, team_id)
     await delete_own_budgets(

@@ -122,6 +122,9 @@ FIELDS: Mapping[str, Schema] = {
     "price_id": _text("a price"),
     "prices": _map("prices by model, as in LiteLLM's model_prices_and_context_window.json"),
     "allow_large_changes": _flag("take prices that change tenfold, or become nothing"),
+    "project_alias": _text("the project's name, one of it in a team"),
+    "project_id": _text("the project: a part of a team's work"),
+    "project_ids": _texts("projects"),
     "provider": _text("the provider", "anthropic"),
     "input_cost_per_token": _dollars("dollars for a token; the other classes by LiteLLM's names beside it"),
     "output_cost_per_token": _dollars("dollars for a token"),
@@ -176,7 +179,8 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "/customer/new": ("user_id",), "/customer/update": ("user_id",), "/customer/delete": ("user_ids",),
     "/end_user/new": ("user_id",), "/end_user/update": ("user_id",), "/end_user/delete": ("user_ids",),
     "/spend/close": ("month",), "/key/update": ("key",), "/key/block": ("key",), "/key/unblock": ("key",),
-    "/key/regenerate": ("key",),
+    "/key/regenerate": ("key",), "/project/new": ("team_id",), "/project/update": ("project_id",),
+    "/project/delete": ("project_ids",),
 }  # fmt: skip
 """By path: what a body must have. Where one of two will do (user_id or user_email, keys or key_aliases) neither is."""
 
@@ -286,6 +290,11 @@ SUMMARIES: Mapping[str, str] = {
     "/price/list": "Prices that were written",
     "/price/new": "Write a price, from now or from an instant on",
     "/price/withdraw": "Go back to the bundled price, from now or from an instant on",
+    "/project/delete": "Delete projects that have no keys",
+    "/project/info": "A project, and where it stands",
+    "/project/list": "Projects",
+    "/project/new": "Make a project: a part of a team's work, with a budget and limits of its own",
+    "/project/update": "Change a project",
     "/spend/reprice": "Book what other prices would have charged, as adjustments",
     "/spend/calculate": "What a call would cost",
     "/spend/close": "Close a month: its figures stand",

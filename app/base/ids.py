@@ -8,6 +8,7 @@ from typing import NewType
 OrganizationId = NewType("OrganizationId", str)
 TeamId = NewType("TeamId", str)
 UserId = NewType("UserId", str)
+ProjectId = NewType("ProjectId", str)
 KeyId = NewType("KeyId", str)
 BudgetId = NewType("BudgetId", str)
 ModelId = NewType("ModelId", str)

@@ -23,7 +23,7 @@ _COMMANDS = {
     "claude": ("app.cli.connecting.commands", "claude"),
     "connect": ("app.cli.connecting.commands", "connect"),
 }
-_NOUNS = ("keys", "teams", "users", "organizations", "customers", "tags", "budgets", "models")
+_NOUNS = ("keys", "teams", "projects", "users", "organizations", "customers", "tags", "budgets", "models")
 
 
 class Commands(click.Group):

@@ -24,6 +24,7 @@ _FIELDS = {
     "model": "model_served",
     "provider": "provider",
     "project": "project",
+    "project_id": "project_id",
     "model_asked": "model_asked",
     "request_class": "request_class",
     "session": "session_id",
@@ -69,6 +70,7 @@ class _Page(msgspec.Struct):
 @click.option("--tag", help="Only these.")
 @click.option("--model", help="Only these, as they were served.")
 @click.option("--provider", help="Only these.")
+@click.option("--project", help="Only these, of keys or as calls named them.")
 def report(style: str, as_json: bool, **words: Any) -> None:  # noqa: ANN401, FBT001  click gives them
     """What was spent, by whom and on what, with every digit.
 

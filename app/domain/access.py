@@ -36,7 +36,8 @@ ROUTE_GROUPS: dict[str, tuple[str, ...]] = {
 class Principal:
     """A key, the team it belongs to, and what the levels above it set. ``is_admin`` is true of the master key alone.
 
-    ``levels`` are those that set something, the nearest first: member, team, user, organization. ``budget_ids`` are
+    ``levels`` are those that set something, the nearest first: project, member, team, user,
+    organization. ``budget_ids`` are
     of all budgets that any of them or the key names.
     """
 

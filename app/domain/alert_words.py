@@ -20,6 +20,7 @@ _CHANGED_BY = {
     "organization": ("/organization/update", "max_budget"),
     "customer": ("/customer/update", "max_budget"),
     "tag": ("/tag/update", "max_budget"),
+    "project": ("/project/update", "max_budget"),
     "pool": ("/budget/update", "max_budget"),
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from app.base.ids import KeyId, OrganizationId, TeamId, UserId
+from app.base.ids import KeyId, OrganizationId, ProjectId, TeamId, UserId
 from app.domain.budgets import Budget
 from app.domain.limits import RateLimits
 
@@ -47,6 +47,7 @@ class VirtualKey:
     blocked: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    project_id: ProjectId | None = None
 
 
 def mint_key() -> str:

@@ -32,6 +32,8 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     the answer was a stored one, and ``saved_nanousd`` is what that had cost.
     ``request_class`` is a RequestClass, or one of a newer process. ``client`` is the program that called, with
     its version. ``kind`` adjustment corrects what was booked before: it is no request, and may be below zero.
+    ``project`` is what reports call by that name: the key's own project, else what the call says; ``project_id`` is the
+    key's own alone, whose budgets it counts on.
     ``scopes`` are those that it counts on and its owners do not tell: pools, and budgets of one model.
     """
 
@@ -72,6 +74,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     kind: ReceiptKind = "usage"
     scopes: tuple[str, ...] = ()
     saved_nanousd: NanoUSD = 0
+    project_id: str | None = None
 
 
 class BudgetClaim(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The levels beside a key: what its organization, team, membership and user set, the platform, customers and tags."""
+"""The levels beside a key: its organization, team, project, membership and user, the platform, customers and tags."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from app.base.money import NanoUSD
 from app.domain.budgets import SINCE_EVER, Budget, Duration
 from app.domain.limits import RateLimits
 
-LevelKind = Literal["organization", "team", "member", "user", "customer", "tag", "platform"]
+LevelKind = Literal["organization", "team", "project", "member", "user", "customer", "tag", "platform"]
 PLATFORM = "platform"
 """The scope on which every call counts."""
 
@@ -62,18 +62,21 @@ def scope_of_pool(budget_id: str) -> str:
 
 
 @lru_cache(maxsize=10_000)
-def scopes_of(
+def scopes_of(  # noqa: PLR0913  the owners of a receipt
     key_id: str,
     team_id: str | None = None,
     user_id: str | None = None,
     organization_id: str | None = None,
     customer_id: str | None = None,
     tags: tuple[str, ...] = (),
+    project_id: str | None = None,
 ) -> tuple[str, ...]:
     """All scopes on which a receipt with these owners counts, the key's first and the platform's last."""
     scopes = [key_id]
     if team_id is not None and user_id is not None:
         scopes.append(scope_of("member", team_id, user_id))
+    if project_id is not None:
+        scopes.append(scope_of("project", project_id))
     if team_id is not None:
         scopes.append(scope_of("team", team_id))
     if user_id is not None:

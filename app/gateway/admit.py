@@ -277,6 +277,7 @@ def draft_receipt(  # noqa: PLR0913  the parts of a receipt
         agent_type=header_text(headers.get(AGENT_TYPE_HEADER)) or None,
         prompt_id=header_text(headers.get(PROMPT_HEADER)) or None,
         client=client_of(headers),
+        project_id=key.project_id,
     )
 
 

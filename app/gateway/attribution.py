@@ -93,7 +93,10 @@ def _scalar_text(raw: bytes) -> str:
 
 
 def project_of(tags: tuple[str, ...], principal: Principal) -> str | None:
-    """The last tag ``project:NAME`` (so a header's before the key's), else what the key's or team's metadata say."""
+    """The project that the key belongs to; else the last tag ``project:NAME`` (so a header's before the key's), else
+    what the key's or team's metadata say."""
+    if principal.key.project_id is not None:
+        return principal.key.project_id
     for tag in reversed(tags):
         if tag.startswith(_PROJECT) and len(tag) > len(_PROJECT):
             return tag[len(_PROJECT) :]

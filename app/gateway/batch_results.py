@@ -74,6 +74,7 @@ class BatchFacts(msgspec.Struct, frozen=True):
     lot_of: Mapping[str, int]
     project: str | None = None
     client: str | None = None
+    project_id: str | None = None
 
 
 def facts_of(
@@ -105,6 +106,7 @@ def facts_of(
         lot_of={custom_id: ranked[lot] for custom_id, lot in lots.items() if ranked[lot]},
         project=draft.project,
         client=draft.client,
+        project_id=draft.project_id,
     )
 
 
@@ -189,6 +191,7 @@ class Booking:
             project=facts.project,
             client=facts.client,
             scopes=served.scopes,
+            project_id=facts.project_id,
         )
 
 

@@ -85,6 +85,7 @@ COLUMNS = (
     ("scopes", "text"),
     ("service_tier", "text"),
     ("saved_nanousd", "bigint"),
+    ("project_id", "text"),
 )
 _LISTS = ("tags", "scopes")
 _NAMES = ", ".join(name for name, _ in COLUMNS)
@@ -349,6 +350,7 @@ def _row(receipt: Receipt) -> tuple[Any, ...]:
         _array_literal(receipt.scopes),
         usage.service,
         receipt.saved_nanousd,
+        receipt.project_id,
     )
 
 

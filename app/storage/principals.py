@@ -230,6 +230,6 @@ class Principals:
 def _names(principal: Principal) -> tuple[str, ...]:
     """What ``announce`` may call this principal by."""
     key = principal.key
-    owners = {"team": key.team_id, "user": key.user_id, "organization": key.organization_id}
+    owners = {"team": key.team_id, "user": key.user_id, "organization": key.organization_id, "project": key.project_id}
     names = [key.key_id, *(f"{kind}:{name}" for kind, name in owners.items() if name is not None)]
     return (*names, *(f"budget:{name}" for name in principal.budget_ids))

@@ -76,6 +76,10 @@ _TEAMS: dict[str, Body] = {
     },
     "/team/member_delete": lambda world: {"team_id": world.named("team"), "user_id": world.named("second")},
 }  # fmt: skip
+_PROJECTS: dict[str, Body] = {
+    "/project/new": lambda world: {"team_id": world.named("team"), "project_alias": "apollo", "max_budget": 4},
+    "/project/update": lambda world: {"project_id": world.named("project"), "rpm_limit": 5, "models": ["file-claude"]},
+}
 _USERS: dict[str, Body] = {
     "/user/new": lambda world: {"user_email": f"{world.mark}@example.com", "teams": [world.named("team")]},
     "/user/update": lambda world: {"user_id": world.named("user"), "max_budget": 8},
@@ -147,13 +151,16 @@ _DELETIONS: dict[str, Body] = {
     "/end_user/delete": lambda world: {"user_ids": [world.named("new end user")]},
     "/customer/delete": lambda world: {"user_ids": [world.named("customer")]},
     "/user/delete": lambda world: {"user_ids": [world.named("user")]},
+    "/project/delete": lambda world: {"project_ids": [world.named("project")]},
     "/team/delete": lambda world: {"team_ids": [world.named("team")]},
     "/organization/delete": lambda world: {"organization_ids": [world.named("organization")]},
 }
 CHANGES: tuple[ChangeRequest, ...] = (
     *(
         ChangeRequest("POST", path, body)
-        for path, body in (_KEYS | _TEAMS | _USERS | _ORGANIZATIONS | _SETTINGS | _PRICES | _ALERTS | _DEVICES).items()
+        for path, body in (
+            _KEYS | _TEAMS | _PROJECTS | _USERS | _ORGANIZATIONS | _SETTINGS | _PRICES | _ALERTS | _DEVICES
+        ).items()
     ),
     ChangeRequest("PATCH", "/model/{model_id}/update", lambda _: {"litellm_params": {"tpm": 9}}),
     ChangeRequest("PATCH", "/credentials/{credential_name}", lambda _: {"credential_values": {"api_key": "other"}}),
@@ -168,7 +175,7 @@ READ_BY_POST = frozenset({"/budget/info", "/organization/info", "/spend/calculat
 SAME_AS_POST = frozenset(
     {
         ("PATCH", "/organization/update"), ("PATCH", "/organization/member_update"),
-        ("DELETE", "/organization/member_delete"), ("DELETE", "/organization/delete"),
+        ("DELETE", "/organization/member_delete"), ("DELETE", "/organization/delete"), ("DELETE", "/project/delete"),
     }
 )  # fmt: skip
 """The same handlers by another method."""
@@ -189,6 +196,7 @@ async def make_world(door: Door, mark: str) -> World:
     for user in (names["user"], names["second"]):
         await made("/user/new", {"user_id": user, "auto_create_key": False})
     await made("/team/member_add", {"team_id": names["team"], "member": {"user_id": names["user"], "role": "user"}})
+    await made("/project/new", {"project_id": f"project-{mark}", "team_id": names["team"]})
     await made("/customer/new", {"user_id": names["customer"]})
     await made("/budget/new", {"budget_id": names["budget"], "max_budget": 1})
     await made("/tag/new", {"name": f"tag-{mark}"})

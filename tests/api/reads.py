@@ -49,6 +49,8 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
         "/organization/list": {"org_id": organization},
         "/price/info": {"provider": "anthropic", "model": "claude-haiku-4-5"},
         "/price/list": {"page_size": "1"},
+        "/project/info": {"project_id": world.named("project")},
+        "/project/list": {"team_id": team},
         "/spend/aggregates": {},
         "/spend/aggregates/check": _DAYS,
         "/spend/closes": {},

@@ -59,7 +59,7 @@ def test_the_rules_name_actions_that_there_are_and_each_action_says_what_each_ro
 
 NARROW = ("organization", "team", "own")
 KEEP_TO_THE_TENANT_THEMSELVES = (
-    "/key/", "/api/v1/key", "/spend/", "/global/",
+    "/key/", "/api/v1/key", "/project/", "/spend/", "/global/",
     *(f"/{kind}/daily/" for kind in ("user", "team", "organization", "customer", "end_user", "tag", "agent")),
     *(f"/{kind}/spend/" for kind in ("user", "team", "organization")),
     "/device/", "/model/info", "/v1/model/info", "/v2/model/info", "/model_group/info",
@@ -346,6 +346,35 @@ async def test_who_administers_a_team_makes_keys_of_the_team_and_an_internal_use
     assert (made["user_id"], made["team_id"]) == (user_of("internal_user"), None)
     in_team = await world.call("internal_user", "POST", "/key/generate", {}, {"team_id": world.ours.team_id})
     assert in_team.fields["user_id"] == user_of("internal_user")
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("role", ["org_admin", "team_admin"])
+async def test_the_projects_of_a_tenant_are_served_and_those_of_others_do_not_exist(world: World, role: Role) -> None:
+    other = (await world.door.post("/project/new", {"team_id": world.theirs.team_id})).fields["project_id"]
+    named = {"project_id": other}
+    for method, path, query, body in (
+        ("POST", "/project/new", {}, {"team_id": world.theirs.team_id}),
+        ("GET", "/project/info", named, None),
+        ("POST", "/project/update", {}, {**named, "rpm_limit": 1}),
+        ("POST", "/project/delete", {}, {"project_ids": [other]}),
+        ("DELETE", "/project/delete", {}, {"project_ids": [other]}),
+        ("POST", "/key/generate", {}, named),
+        ("POST", "/key/generate", {}, {**named, "team_id": world.ours.team_id}),
+    ):
+        answer = await world.call(role, method, path, query, body)
+        assert (answer.status, world.theirs.team_id in answer.text) == (404, path == "/project/new"), answer.text
+    made = await world.call(role, "POST", "/project/new", {}, {"team_id": world.ours.team_id})
+    own = {"project_id": made.fields["project_id"]}
+    assert (await world.call(role, "POST", "/project/update", {}, {**own, "rpm_limit": 1})).status == 200
+    shared = await world.call(role, "POST", "/project/update", {}, {**own, "budget_id": "bud_of_somebody"})
+    moved = await world.call(role, "POST", "/project/update", {}, {**own, "team_id": world.theirs.team_id})
+    assert (shared.status, moved.status) == (403, 404)
+    listed = await world.call(role, "GET", "/project/list", {}, None)
+    assert own["project_id"] in listed.text
+    assert world.theirs.team_id not in listed.text
+    key = await world.call(role, "POST", "/key/generate", {}, {**own, "team_id": world.ours.team_id})
+    assert key.fields["project_id"] == own["project_id"]
 
 
 @pytest.mark.services

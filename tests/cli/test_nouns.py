@@ -45,7 +45,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, bytes]]:
 
     def call(_settings: object, method: str, path: str, payload: Mapping[str, Any]) -> Answer:
         calls.append((method, path, msgspec.json.encode(payload)))
-        return Answer('{"key": "sk-kh-1", "team_id": "t", "user_id": "u", "model_id": "d"}')
+        return Answer('{"key": "sk-kh-1", "team_id": "t", "user_id": "u", "model_id": "d", "project_id": "p"}')
 
     monkeypatch.setattr("app.cli.nouns.noun.call", call)
     return calls
@@ -64,6 +64,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, bytes]]:
          b'{"member":{"role":"admin","user_id":"ada"},"team_id":"t","max_budget_in_team":9}'),
         ("teams add-member t ada@example.com", "/team/member_add",
          b'{"member":{"role":"user","user_email":"ada@example.com"},"team_id":"t"}'),
+        ("projects create apollo --team t --max-budget 0.1", "/project/new",
+         b'{"project_alias":"apollo","team_id":"t","max_budget":0.1}'),
+        ("projects block p", "/project/update", b'{"project_id":"p","blocked":true}'),
         ("users create --email ada@example.com", "/user/new",
          b'{"auto_create_key":false,"user_email":"ada@example.com"}'),
         ("models create sonnet anthropic/claude-sonnet-4-5 --weight 3 --access-groups a", "/model/new",

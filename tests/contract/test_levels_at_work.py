@@ -59,6 +59,26 @@ async def test_a_tags_budget_counts_the_calls_of_every_key(client: httpx.AsyncCl
     assert (await ask(client, plain)).status_code == 200
 
 
+async def test_a_projects_budget_is_one_for_all_its_keys_and_a_tag_of_its_name_does_not_count_on_it(
+    client: httpx.AsyncClient, admin: Admin
+) -> None:
+    team = (await admin.post("/team/new")).json()["team_id"]
+    project = (await admin.post("/project/new", team_id=team, project_alias="moon", **LITTLE)).json()["project_id"]
+    first, second = await admin.generate(project_id=project), await admin.generate(project_id=project)
+    plain = await admin.generate(team_id=team)
+    assert (await ask(client, plain, headers={"x-keyhouse-tag-project": project})).status_code == 200
+    assert (await ask(client, first, headers={"x-keyhouse-tag-project": "elsewhere"})).status_code == 200
+    assert refused(await ask(client, second), 'project "moon" has spent 0.015030')
+    changed = await admin.post("/project/update", project_id=project, max_budget=1, models=["claude-haiku-4-5"])
+    assert changed.status_code == 200
+    narrowed = await ask(client, second)
+    assert (narrowed.status_code, "is not allowed" in narrowed.text) == (400, True), narrowed.text
+    assert (await ask(client, second, "claude-haiku-4-5")).status_code == 200
+    await admin.post("/project/update", project_id=project, blocked=True)
+    assert (await ask(client, second, "claude-haiku-4-5")).status_code == 401
+    assert (await ask(client, plain)).status_code == 200
+
+
 async def test_a_pool_is_emptied_by_all_who_name_it(client: httpx.AsyncClient, admin: Admin) -> None:
     pool = (await admin.post("/budget/new", pooled=True, budget_duration="month", **LITTLE)).json()["budget_id"]
     seat = (await admin.post("/budget/new", **LITTLE)).json()["budget_id"]

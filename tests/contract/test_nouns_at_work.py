@@ -53,6 +53,10 @@ async def test_a_company_is_set_up_seen_and_taken_apart(gateway: GatewayProcess,
     assert "7.500000" in shown
     assert "Europe/Berlin" in shown
     assert "optics-on-cli" in await said(gateway, "tags list")
+    project = await said(gateway, f"projects create apollo-on-cli --team {team} --max-budget 2.5")
+    assert "2.500000" in await said(gateway, f"projects show {project}")
+    assert "apollo-on-cli" in await said(gateway, f"projects list --team {team}")
+    await said(gateway, f"projects delete {project} --yes")
     for line in (
         "customers delete acme-on-cli",
         "tags delete optics-on-cli",

@@ -14,11 +14,12 @@ ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"
 
 @given(ids, ids)
 def test_a_scope_is_one_word_that_says_whose_it_is(one: str, other: str) -> None:
-    scopes = scopes_of("key_1", one, other, one, customer_id=other, tags=(one, other, one))
+    scopes = scopes_of("key_1", one, other, one, customer_id=other, tags=(one, other, one), project_id=one)
 
     assert [owners_in(scope) for scope in scopes] == [
         {"key_id": "key_1"},
         {"team_id": one, "user_id": other},
+        {"project_id": one},
         {"team_id": one},
         {"user_id": other},
         {"organization_id": one},

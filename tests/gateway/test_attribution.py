@@ -65,6 +65,11 @@ async def test_the_project_is_the_nearest_one_named() -> None:
     assert found == ["of the header", "of the body", "of the key", "of the metadata", "of the team", None, None]
 
 
+def test_a_key_of_a_project_counts_there_whatever_the_call_says() -> None:
+    principal = Principal(virtual_key(project_id="proj_1", metadata={"project": "of the metadata"}), None)
+    assert project_of(("project:of the header",), principal) == "proj_1"
+
+
 async def test_a_header_that_repeats_a_tag_of_the_key_names_the_project_all_the_same() -> None:
     principal = Principal(virtual_key(tags=("project:a", "project:b")), None)
     tags = tags_of(sent((b"x-keyhouse-tag-project", b"a")), principal, envelope())

@@ -136,6 +136,7 @@ def make_receipt(
     team_id: str | None = "team_alpha",
     user_id: str | None = None,
     organization_id: str | None = None,
+    project_id: str | None = None,
 ) -> Receipt:
     return Receipt(
         request_id=request_id,
@@ -166,6 +167,7 @@ def make_receipt(
         usage_source="provider",
         status="ok",
         finish_reason="end_turn",
+        project_id=project_id,
     )
 
 

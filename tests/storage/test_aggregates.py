@@ -164,8 +164,8 @@ async def _rows(connection: AsyncConnection, name: str) -> list[Any]:
 
 
 def _fill_anew(connection: Connection) -> None:
-    """The migrations that fill sums, down and up again, on their own."""
-    files = ("0004_what_receipts_add_up_to.py", "0008_what_calls_were_for.py")
+    """The migrations that make and fill sums, down and up again, on their own."""
+    files = ("0004_what_receipts_add_up_to.py", "0008_what_calls_were_for.py", "0022_projects.py")
     migrations = [_migration(name) for name in files]
     with Operations.context(MigrationContext.configure(connection)):
         for migration in reversed(migrations):

@@ -35,15 +35,16 @@ class House:
         self.books = Books(engine, ledger)
         ledger.on_missing_counter = self.books.rebuild
         mark = new_id("team")
-        people = [("red", "ada l"), ("red", "bob"), ("blue", "ada l"), ("blue", None)]
+        people = [("red", "ada l", "moon"), ("red", "bob", None), ("blue", "ada l", None), ("blue", None, "mars 2")]
         self.owners: list[dict[str, Any]] = [
             {
                 "key_id": new_id("key"),
                 "team_id": f"{team} {mark}",
                 "user_id": user and f"{user} {mark}",
                 "organization_id": f"acme {mark}",
+                "project_id": project and f"{project} {mark}",
             }
-            for team, user in people
+            for team, user, project in people
         ]
         # The platform is everybody's, so also of those that other tests have made.
         self.scopes = sorted({scope for owners in self.owners for scope in scopes_of(**owners)} - {PLATFORM})

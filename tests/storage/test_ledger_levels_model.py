@@ -26,12 +26,12 @@ pytestmark = pytest.mark.services
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_S = 3_600.0
 OWNERS: tuple[dict[str, Any], ...] = (
-    {"key_id": "key_1", "team_id": "red", "user_id": "ada", "organization_id": "acme"},
-    {"key_id": "key_2", "team_id": "red", "user_id": "bob", "organization_id": "acme"},
+    {"key_id": "key_1", "team_id": "red", "user_id": "ada", "organization_id": "acme", "project_id": "moon"},
+    {"key_id": "key_2", "team_id": "red", "user_id": "bob", "organization_id": "acme", "project_id": "moon"},
     {"key_id": "key_3", "team_id": "blue", "user_id": "ada", "organization_id": "acme"},
     {"key_id": "key_4", "team_id": None, "user_id": "ada", "organization_id": None},
 )
-LIMITS = {"key": 60, "member": 70, "team": 100, "user": 110, "organization": 150}
+LIMITS = {"key": 60, "member": 70, "project": 80, "team": 100, "user": 110, "organization": 150}
 SLOTS = {"team": 2, "user": 3, "organization": 4}
 SCOPES = sorted({scope for owners in OWNERS for scope in scopes_of(**owners)})
 

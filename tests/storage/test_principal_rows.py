@@ -12,10 +12,11 @@ from app.base.ids import new_id
 from app.domain.access import Principal
 from app.domain.budgets import BudgetWindow, Duration, window_at
 from app.domain.limits import RateLimits
+from app.domain.tenancy import owners_in
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.principal_rows import find_principal
-from app.storage.postgres.tables import budgets, keys, memberships, organizations, teams, users
+from app.storage.postgres.tables import budgets, keys, memberships, organizations, projects, teams, users
 
 pytestmark = pytest.mark.services
 
@@ -152,6 +153,20 @@ async def test_a_key_of_a_team_belongs_to_the_teams_organization(rows: Rows) -> 
     principal = await rows.find(team_id=rows.team_id, organization_id=other)
     assert principal.key.organization_id == rows.organization_id
     assert [level.models for level in principal.levels] == [("a",)]
+
+
+async def test_a_project_stands_between_the_key_and_its_team(rows: Rows) -> None:
+    await rows.team(models=["b"])
+    project_id = f"moon {rows.team_id}"
+    shared = await rows.budget(2, shared=True)
+    terms = {"budget_id": shared, "budget_since": SINCE, "models": ["a"], "requests_per_minute": 4, "blocked": True}
+    await rows.add(projects, project_id=project_id, team_id=rows.team_id, project_alias="Moon", **AUTHORS, **terms)
+    principal = await rows.find(team_id=rows.team_id, project_id=project_id)
+    project, team = principal.levels
+    assert (project.title, project.models, project.blocked) == ('project "Moon"', ("a",), True)
+    assert (project.limits[0].requests, project.budgets[0].limit_nanousd, team.kind) == (4, 2, "team")
+    assert (principal.key.project_id, since_of(principal)) == (project_id, {"project": SINCE})
+    assert (owners_in(project.scope), principal.budget_ids) == ({"project_id": project_id}, (shared,))
 
 
 async def test_an_owner_has_its_budget_since_it_was_given_it(rows: Rows) -> None:

@@ -52,6 +52,7 @@ def receipts(draw: st.DrawFn) -> Receipt:
         session_id=draw(names),
         agent_id=draw(names),
         project=draw(names),
+        project_id=draw(names),
         request_class=draw(st.sampled_from(("main", "unknown"))),
         organization_id=draw(names),
         team_id=draw(names),
@@ -104,7 +105,7 @@ def _value(receipt: Receipt, dimension: Dimension, tag: str) -> str:
         "key": receipt.key_id, "customer": receipt.customer_id, "tag": tag, "model": receipt.model_served,
         "model_asked": receipt.model_asked, "provider": receipt.provider, "project": receipt.project,
         "request_class": receipt.request_class, "session": receipt.session_id, "agent": receipt.agent_id,
-        "kind": receipt.kind,
+        "kind": receipt.kind, "project_id": receipt.project_id,
     }[dimension]  # fmt: skip
     return value or ""
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "app" / "storage" / "postgres"
-TENANT_DATA = {"keys", "teams", "receipts", "SPEND", "SPEND_BY_TAG", "SPEND_BY_SESSION"}
+TENANT_DATA = {"keys", "projects", "teams", "receipts", "SPEND", "SPEND_BY_TAG", "SPEND_BY_SESSION"}
 """The tables, as modules import them."""
 EXEMPT = {
     "alert_sources.active_hours": "the watch for alerts looks at everybody; who hears of it is decided after",
@@ -46,6 +46,13 @@ EXEMPT = {
     "owner_spend.spend_of_scope": "the sum of a counter, which names the budget that it belongs to",
     "owner_spend.spend_of_keys": "sums for keys that were found before",
     "principal_rows.find_principal": "who is calling is asked before there is a tenant",
+    "projects.count_keys_of_project": "a number for a project that was found before",
+    "projects.delete_project": "writes, for a project that was found before",
+    "projects.find_project_id_by_alias": "a name may be given once in a team",
+    "projects.insert_project": "writes",
+    "projects.lock_projects_of_team": "of a team that was found before, and goes",
+    "projects.update_project": "writes, for a project that was found before",
+    "projects.hold_project": "holds a project that keys are to belong to; who may is asked after",
     "receipts.spend_of_team": "a sum for a team that was found before",
     "reports.find_extent": "two dates, and no rows",
     "reports.find_living_keys": "of ids in cells that were found before",
@@ -143,5 +150,6 @@ def test_the_check_sees_the_queries_there_are() -> None:
     } <= seen
     assert {name for name, node in functions().items() if takes_the_tenant_first(node)} >= {
         "keys.find_key", "keys.find_key_by_alias", "keys.find_key_by_digest", "keys.list_aliases", "keys.list_keys",
+        "projects.find_project", "projects.list_projects",
         "receipts.list_receipts", "reports.list_cells", "teams.find_team", "teams.list_teams", "tenants.belong_to",
     }  # fmt: skip

@@ -26,6 +26,7 @@ TABLE_NAMES = {
     "key": "LiteLLM_VerificationToken",
     "model": "LiteLLM_ProxyModelTable",
     "organization": "LiteLLM_OrganizationTable",
+    "project": "LiteLLM_ProjectTable",
     "tag": "LiteLLM_TagTable",
     "team": "LiteLLM_TeamTable",
     "user": "LiteLLM_UserTable",

@@ -52,12 +52,10 @@ _UNUSED_ON_GENERATE = (
     "allowed_vector_store_indexes",
     "rpm_limit_type",
     "tpm_limit_type",
-    "project_id",
     "litellm_budget_table",
 )
 _UNUSED_IN_INFO = (
     "agent_id",
-    "project_id",
     "policies",
     "object_permission_id",
     "object_permission",
@@ -125,6 +123,7 @@ def _common(key: StoredKey) -> dict[str, Any]:
         "permissions": {},
         "user_id": key.user_id,
         "team_id": key.team_id,
+        "project_id": key.project_id,
         "organization_id": key.organization_id,
         **render_limits(key),
         "max_budget": optional_number(key.limit_nanousd),

@@ -37,6 +37,7 @@ _TERMS: dict[str, tuple[str, Reader, Any]] = {
     "tags": ("tags", fields.read_texts, ()),
     "user_id": ("user_id", fields.read_text, None),
     "team_id": ("team_id", fields.read_text, None),
+    "project_id": ("project_id", fields.read_text, None),
 }
 _CHANGES: dict[str, tuple[str, Reader, Any]] = {**_TERMS, "duration": ("duration", _read_lifetime, UNSET)}
 
@@ -48,7 +49,7 @@ NOT_ENFORCED = frozenset(
         "denied_passthrough_routes", "disable_global_guardrails", "enable_prompt_caching",
         "end_user_budget_id", "enforced_params", "guardrails", "mcp_rpm_limit",
         "object_permission", "organization_id", "permissions", "policies",
-        "project_id", "prompts", "rotation_interval", "router_settings", "rpm_limit_type", "send_invite_email",
+        "prompts", "rotation_interval", "router_settings", "rpm_limit_type", "send_invite_email",
         "tag_rpm_limit", "throttle_on_budget_exceeded", "tpm_limit_type",
     }
 )  # fmt: skip

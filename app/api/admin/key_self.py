@@ -111,6 +111,7 @@ def _own_key(view: KeyView, caller: Caller) -> dict[str, Any]:
         "key_name": f"sk-...{key.last_four}",
         "key_alias": key.key_alias,
         "team_id": key.team_id,
+        "project_id": key.project_id,
         "organization_id": caller.principal.key.organization_id,
         "models": key.models,
         "allowed_routes": key.allowed_routes,

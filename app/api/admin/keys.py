@@ -32,6 +32,7 @@ _LIST_PARAMETERS = (
     "return_full_object",
     "substring_matching",
     "organization_id",
+    "project_id",
     "include_team_keys",
     "include_created_by_keys",
 )
@@ -130,6 +131,7 @@ class KeyRoutes(Controller):
             user_id=query.get("user_id"),
             team_id=query.get("team_id"),
             organization_id=query.get("organization_id"),
+            project_id=query.get("project_id"),
             key_alias=query.get("key_alias"),
             alias_is_substring=read_query_flag(query, "substring_matching", default=False),
             status=read_choice(query, "status", ("active", "blocked", "expired", "deleted")),

@@ -29,6 +29,7 @@ from app.admin.organizations import Organizations
 from app.admin.price_import import PriceImport
 from app.admin.price_view import PriceView
 from app.admin.prices import PriceAdmin
+from app.admin.projects import Projects
 from app.admin.repricing import Repricing
 from app.admin.retention import Exports, ReceiptRetention
 from app.admin.sessions import Sessions
@@ -51,6 +52,7 @@ from app.api.admin.models import ModelAdminRoutes
 from app.api.admin.organizations import OrganizationMemberRoutes, OrganizationRoutes
 from app.api.admin.price_import import PriceImportRoutes
 from app.api.admin.prices import PriceRoutes, PriceTermRoutes
+from app.api.admin.projects import ProjectRoutes
 from app.api.admin.tags import TagRoutes
 from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
 from app.api.admin.users import UserRoutes
@@ -84,6 +86,7 @@ def admin_routes() -> list[ControllerRouterHandler]:
         KeySelfRoutes,
         TeamRoutes,
         TeamMemberRoutes,
+        ProjectRoutes,
         UserRoutes,
         OrganizationRoutes,
         OrganizationMemberRoutes,
@@ -134,6 +137,7 @@ def admin_dependencies(
         "key_reading": _provide(KeyReading(engine, pepper)),
         "own_usage": _provide(OwnUsage(SpendingReader(engine))),
         "teams": _provide(Teams(engine, principals, catalog.current)),
+        "projects": _provide(Projects(engine, principals, catalog.current)),
         "users": _provide(Users(engine, principals, keys)),
         "organizations": _provide(Organizations(engine, principals)),
         "organization_members": _provide(OrganizationMembers(engine, principals)),

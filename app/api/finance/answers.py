@@ -70,6 +70,7 @@ def _metadata(row: Row[Any], prompt: int, completion: int) -> dict[str, Any]:
         "user_api_key_team_id": row.team_id,
         "user_api_key_team_alias": row.team_alias,
         "user_api_key_org_id": row.organization_id,
+        "user_api_key_project_id": row.project_id,
         "user_api_key_user_id": row.user_id,
         "status": row.status,
         "attempt": row.attempt,

@@ -8,11 +8,12 @@ from app.cli.nouns.keys import KEYS
 from app.cli.nouns.models import MODELS
 from app.cli.nouns.noun import build
 from app.cli.nouns.organizations import ORGANIZATIONS
+from app.cli.nouns.projects import PROJECTS
 from app.cli.nouns.tags import TAGS
 from app.cli.nouns.teams import TEAMS
 from app.cli.nouns.users import USERS
 
-NOUNS = (KEYS, TEAMS, USERS, ORGANIZATIONS, CUSTOMERS, TAGS, BUDGETS, MODELS)
+NOUNS = (KEYS, TEAMS, PROJECTS, USERS, ORGANIZATIONS, CUSTOMERS, TAGS, BUDGETS, MODELS)
 
 
 def find_noun(name: str) -> click.Group:

@@ -9,6 +9,7 @@ _KEY_TERMS = (
     Field("alias", "key_alias", "A name for people."),
     MODELS,
     Field("team", "team_id", "The id of its team."),
+    Field("project", "project_id", "The id of its project, which is of its team."),
     Field("user", "user_id", "The id of its owner."),
     *BUDGET,
     *LIMITS,
@@ -48,6 +49,7 @@ KEYS = Noun(
             "GET",
             options=(
                 Field("team", "team_id", "Only keys of this team."),
+                Field("project", "project_id", "Only keys of this project."),
                 Field("user", "user_id", "Only keys of this owner."),
                 Field("alias", "key_alias", "Only the key of this name."),
                 Field("status", "status", "Only in this state.", choices=("active", "blocked", "expired", "deleted")),
@@ -65,6 +67,7 @@ KEYS = Noun(
                     "key_alias",
                     "status",
                     "team_id",
+                    "project_id",
                     "user_id",
                     "organization_id",
                     "models",

@@ -34,6 +34,7 @@ from app.storage.postgres.tables import (
     keys,
     memberships,
     organizations,
+    projects,
     receipts,
     tags,
     teams,
@@ -44,7 +45,7 @@ from app.storage.postgres.terms import TERMS, budgets_of
 
 # One number for the one who looks among all processes on a database: "khalert" in ASCII.
 ALERT_LOCK = 0x6B68616C657274
-WatchedKind = Literal["key", "member", "team", "user", "organization", "customer", "tag"]
+WatchedKind = Literal["key", "member", "team", "user", "organization", "customer", "tag", "project"]
 WATCHED_KINDS: tuple[WatchedKind, ...] = get_args(WatchedKind)
 OWNER_COLUMNS: dict[WatchedKind, tuple[str, ...]] = {
     "key": ("key_id",),
@@ -54,6 +55,7 @@ OWNER_COLUMNS: dict[WatchedKind, tuple[str, ...]] = {
     "organization": ("organization_id",),
     "customer": ("customer_id",),
     "tag": ("tag",),
+    "project": ("project_id",),
 }
 _TERMS = [budgets.c.soft_limit_nanousd, *(budgets.c[name] for name in TERMS)]
 _NO_PARTS: dict[str, Any] = {"windows": [], "model_budgets": {}}
@@ -207,6 +209,14 @@ def _owners(kind: WatchedKind) -> tuple[Select[Any], list[ColumnElement[Any]]]:
         joined = teams.join(budgets, budgets.c.budget_id == teams.c.budget_id)
         words = (*_team_words(), *_TERMS, teams.c.budget_since.label("since"))
         return select(*words).select_from(joined), [teams.c.team_id]
+    if kind == "project":
+        joined = projects.join(teams, teams.c.team_id == projects.c.team_id)
+        joined = joined.join(budgets, budgets.c.budget_id == projects.c.budget_id)
+        words = (
+            projects.c.project_id.label("id"), projects.c.project_alias.label("alias"), *_team_words()[2:],
+            *_TERMS, projects.c.budget_since.label("since"),
+        )  # fmt: skip
+        return select(*words).select_from(joined), [projects.c.project_id]
     table, own_id, alias = _PLAIN[kind]
     organization = own_id if kind == "organization" else literal(None)
     query = select(

@@ -17,6 +17,7 @@ from app.storage.postgres.tables import (
     memberships,
     organization_memberships,
     organizations,
+    projects,
     tags,
     teams,
     users,
@@ -119,6 +120,7 @@ async def count_owners(connection: AsyncConnection, budget_id: str) -> dict[str,
         "members of organizations": organization_memberships.c.budget_id,
         "customers": customers.c.budget_id,
         "tags": tags.c.budget_id,
+        "projects": projects.c.budget_id,
     }
     counts = [
         select(func.count()).where(column == budget_id).scalar_subquery().label(kind.replace(" ", "_"))

@@ -16,6 +16,8 @@ from app.storage.postgres.tables.closing import spend_close_names, spend_closes
 from app.storage.postgres.tables.reports import DIMENSIONS, MEASURES, SPEND, SPEND_BY_TAG
 
 _FIELD, _LINE = b"\x1f", b"\x1e"
+# Months were digested before keys belonged to projects, and their digests stand.
+_DIGESTED = tuple(name for name in DIMENSIONS if name != "project_id")
 
 
 async def closed_until(connection: AsyncConnection) -> datetime | None:
@@ -42,7 +44,7 @@ async def digest_of(connection: AsyncConnection, since: datetime, until: datetim
     """SHA-256, in hex, of the sums of each day: of all calls and by tag, in an order that they give themselves."""
     digest = hashlib.sha256()
     for table, further in ((SPEND[DAY_S], "tagged"), (SPEND_BY_TAG[DAY_S], "tag")):
-        told_apart = [table.c[name] for name in (*DIMENSIONS, further)]
+        told_apart = [table.c[name] for name in (*_DIGESTED, further)]
         amounts = [cast(func.sum(table.c[name]), BigInteger) for name in MEASURES]
         names = [cast(column, TEXT).collate("C") for column in told_apart]
         query = (

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.base.ids import KeyId
 from app.storage.postgres.tables import keys
 
-OwnerColumn = Literal["team_id", "user_id", "organization_id"]
+OwnerColumn = Literal["team_id", "user_id", "organization_id", "project_id"]
 
 
 async def lock_keys_of(connection: AsyncConnection, owners: Mapping[OwnerColumn, str]) -> list[KeyId]:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, func, insert, literal, or_, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.clock import now
-from app.base.ids import BudgetId, KeyId, OrganizationId, TeamId, UserId
+from app.base.ids import BudgetId, KeyId, OrganizationId, ProjectId, TeamId, UserId
 from app.base.money import NanoUSD
 from app.domain.roles import Tenant
 from app.storage.postgres.columns import TIME
@@ -31,6 +31,7 @@ class StoredKey:
     organization_id: OrganizationId | None
     team_id: TeamId | None
     user_id: UserId | None
+    project_id: ProjectId | None
     budget_id: BudgetId | None
     models: list[str]
     aliases: dict[str, str]
@@ -77,6 +78,7 @@ class KeyFilter:
     user_id: str | None = None
     team_id: str | None = None
     organization_id: str | None = None
+    project_id: str | None = None
     key_alias: str | None = None
     alias_is_substring: bool = False
     status: str | None = None
@@ -223,6 +225,8 @@ def _conditions(wanted: KeyFilter, at: datetime) -> list[ColumnElement[bool]]:
         conditions.append(keys.c.team_id == wanted.team_id)
     if wanted.organization_id is not None:
         conditions.append(keys.c.organization_id == wanted.organization_id)
+    if wanted.project_id is not None:
+        conditions.append(keys.c.project_id == wanted.project_id)
     if wanted.key_alias is not None:
         alias = keys.c.key_alias
         like = alias.icontains(wanted.key_alias, autoescape=True)

@@ -12,37 +12,47 @@ from app.domain.budgets import Budget
 from app.domain.keys import VirtualKey
 from app.domain.limits import RateLimits
 from app.domain.teams import Team
-from app.domain.tenancy import Level, scope_of
+from app.domain.tenancy import Level, LevelKind, scope_of
 from app.storage.postgres.columns import LIMIT_COLUMNS, TIME
 from app.storage.postgres.tables import (
     budgets,
     keys,
     memberships,
     organizations,
+    projects,
     retired_key_digests,
     teams,
     users,
 )
 from app.storage.postgres.terms import TERMS, budgets_of, limits_of, paces_of
 
-_OWNERS = {"key": keys, "member": memberships, "user": users, "team": teams, "organization": organizations}
+_OWNERS = {
+    "key": keys,
+    "project": projects,
+    "member": memberships,
+    "user": users,
+    "team": teams,
+    "organization": organizations,
+}
+_WITH_MODELS = ("project", "team", "user", "organization")
 _BUDGET = (*TERMS, *LIMIT_COLUMNS)
 _BUDGETS: dict[str, Any] = {owner: budgets.alias(f"budget_of_{owner}") for owner in _OWNERS}
 # A key of a team belongs to the team's organization.
 _ORGANIZATION_ID = func.coalesce(teams.c.organization_id, keys.c.organization_id)
 
 _COLUMNS = [
-    *(keys.c[name] for name in ("key_id", "key_alias", "team_id", "user_id", "created_at")),
+    *(keys.c[name] for name in ("key_id", "key_alias", "team_id", "user_id", "project_id", "created_at")),
     *(keys.c[name] for name in ("models", "aliases", "allowed_routes", "metadata", "tags", "expires_at", "blocked")),
     _ORGANIZATION_ID.label("organization_id"),
     teams.c.team_alias,
     teams.c.organization_id.label("team_organization_id"),
     teams.c.metadata.label("team_metadata"),
     users.c.user_alias,
+    projects.c.project_alias,
     organizations.c.organization_alias,
-    *(_OWNERS[owner].c.models.label(f"{owner}_models") for owner in ("team", "user", "organization")),
-    *(_OWNERS[owner].c.blocked.label(f"{owner}_blocked") for owner in ("team", "user", "organization")),
-    *(_OWNERS[owner].c.budget_since.label(f"{owner}_since") for owner in ("key", "team", "user", "organization")),
+    *(_OWNERS[owner].c.models.label(f"{owner}_models") for owner in _WITH_MODELS),
+    *(_OWNERS[owner].c.blocked.label(f"{owner}_blocked") for owner in _WITH_MODELS),
+    *(_OWNERS[owner].c.budget_since.label(f"{owner}_since") for owner in ("key", *_WITH_MODELS)),
     # A member without a budget of its own has the team's for members: since either of them changed.
     case(
         (memberships.c.budget_id.is_not(None), memberships.c.budget_since),
@@ -57,10 +67,11 @@ def _joined() -> FromClause:
     joined: FromClause = (
         keys.outerjoin(teams, keys.c.team_id == teams.c.team_id)
         .outerjoin(users, keys.c.user_id == users.c.user_id)
+        .outerjoin(projects, keys.c.project_id == projects.c.project_id)
         .outerjoin(organizations, organizations.c.organization_id == _ORGANIZATION_ID)
         .outerjoin(memberships, and_(memberships.c.team_id == keys.c.team_id, memberships.c.user_id == keys.c.user_id))
     )
-    for owner in ("key", "user", "team", "organization"):
+    for owner in ("key", *_WITH_MODELS):
         joined = joined.outerjoin(_BUDGETS[owner], _BUDGETS[owner].c.budget_id == _OWNERS[owner].c.budget_id)
     of_member = func.coalesce(memberships.c.budget_id, teams.c.member_budget_id)
     return joined.outerjoin(
@@ -115,6 +126,7 @@ def _principal(row: Any) -> Principal:  # noqa: ANN401  a row of a join
         blocked=row.blocked,
         metadata=row.metadata,
         tags=tuple(row.tags),
+        project_id=row.project_id,
     )
     levels = tuple(level for level in _levels(row) if level.sets_something)
     named = (row._mapping[f"{owner}_budget_budget_id"] for owner in _OWNERS)
@@ -139,28 +151,33 @@ def _levels(row: Any) -> list[Level]:  # noqa: ANN401
     """What stands above the key, the nearest first."""
     levels = []
     team, user = row.team_alias or row.team_id, row.user_alias or row.user_id
+    if row.project_id is not None:
+        levels.append(_level(row, "project", row.project_alias or row.project_id, row.project_id))
     if row.team_id is not None and row.user_id is not None:
         scope, title = scope_of("member", row.team_id, row.user_id), f'member "{user}" of team "{team}"'
         levels.append(Level("member", scope, title, limits=_limits(row, "member"), budgets=_budgets(row, "member")))
     organization = row.organization_alias or row.organization_id
-    for kind, name, level_id in (
+    above: tuple[tuple[LevelKind, str | None, str | None], ...] = (
         ("team", team, row.team_id),
         ("user", user, row.user_id),
         ("organization", organization, row.organization_id),
-    ):
+    )
+    for kind, name, level_id in above:
         if level_id is not None:
-            levels.append(
-                Level(
-                    kind,  # type: ignore[arg-type]  # three of its words
-                    scope_of(kind, level_id),  # type: ignore[arg-type]
-                    f'{kind} "{name}"',
-                    tuple(row._mapping[f"{kind}_models"]),
-                    _limits(row, kind),
-                    _budgets(row, kind),
-                    blocked=row._mapping[f"{kind}_blocked"],
-                )
-            )
+            levels.append(_level(row, kind, name, level_id))
     return levels
+
+
+def _level(row: Any, kind: LevelKind, name: str | None, level_id: str) -> Level:  # noqa: ANN401
+    return Level(
+        kind,
+        scope_of(kind, level_id),
+        f'{kind} "{name}"',
+        tuple(row._mapping[f"{kind}_models"]),
+        _limits(row, kind),
+        _budgets(row, kind),
+        blocked=row._mapping[f"{kind}_blocked"],
+    )
 
 
 def _limits(row: Any, owner: str) -> tuple[RateLimits, ...]:  # noqa: ANN401

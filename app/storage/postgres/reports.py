@@ -31,13 +31,13 @@ from app.base.money import NanoUSD
 from app.domain.report_periods import DAY_S, Period, Piece, nearest_midnight, pieces_of
 from app.domain.roles import Tenant
 from app.storage.postgres.columns import TIME
-from app.storage.postgres.tables import customers, departed, keys, organizations, teams, users
+from app.storage.postgres.tables import customers, departed, keys, organizations, projects, teams, users
 from app.storage.postgres.tables.reports import MEASURES, SPEND, SPEND_BY_SESSION, SPEND_BY_TAG
 from app.storage.postgres.tenants import within
 
 Dimension = Literal[
     "organization", "team", "user", "key", "customer", "project", "tag", "model", "model_asked", "provider",
-    "request_class", "session", "agent", "kind",
+    "request_class", "session", "agent", "kind", "project_id",
 ]  # fmt: skip
 COLUMN_NAMES: Mapping[Dimension, str] = {
     "organization": "organization_id",
@@ -54,6 +54,7 @@ COLUMN_NAMES: Mapping[Dimension, str] = {
     "session": "session_id",
     "agent": "agent_id",
     "kind": "kind",
+    "project_id": "project_id",
 }
 OF_SESSIONS: frozenset[Dimension] = frozenset({"session", "agent"})
 """Known for as long as receipts are kept."""
@@ -249,6 +250,7 @@ _NAMES: Mapping[Dimension, tuple[ColumnElement[str], ColumnElement[str | None]]]
     "user": (users.c.user_id, func.coalesce(users.c.user_alias, users.c.user_email)),
     "key": (keys.c.key_id, keys.c.key_alias),
     "customer": (customers.c.customer_id, customers.c.customer_alias),
+    "project": (projects.c.project_id, projects.c.project_alias),
 }
 
 

@@ -1,4 +1,4 @@
-"""What teams, users, organizations, customers and members have spent."""
+"""What teams, projects, users, organizations, customers and members have spent."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from app.storage.postgres.owner_spend import Owner, spend_of_owners
 from app.storage.postgres.receipts import KeySpend
 
 __all__ = ["Level", "Owner", "spend_of"]
-Level = Literal["organization", "team", "user", "member", "customer", "tag"]
+Level = Literal["organization", "team", "user", "member", "customer", "tag", "project"]
 _COLUMNS: dict[Level, tuple[str, ...]] = {
     "organization": ("organization_id",),
     "team": ("team_id",),
@@ -18,6 +18,7 @@ _COLUMNS: dict[Level, tuple[str, ...]] = {
     "member": ("team_id", "user_id"),
     "customer": ("customer_id",),
     "tag": ("tag",),
+    "project": ("project_id",),
 }
 
 

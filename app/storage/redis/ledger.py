@@ -274,7 +274,7 @@ class RedisLedger:
 def scopes_of_receipt(receipt: Receipt) -> tuple[str, ...]:
     """Whose counters a receipt moves, the key's first."""
     owners = (receipt.key_id, receipt.team_id, receipt.user_id, receipt.organization_id)
-    scopes = scopes_of(*owners, receipt.customer_id, receipt.tags)
+    scopes = scopes_of(*owners, receipt.customer_id, receipt.tags, receipt.project_id)
     return (*scopes, *receipt.scopes) if receipt.scopes else scopes
 
 

@@ -399,7 +399,7 @@ async def test_the_list_pages_filters_and_sorts(admin_door: Door) -> None:
     [("page", "0"), ("page", "-1"), ("page", "x"), ("page", "²"),
      ("size", "101"), ("size", "1e2"), ("sort_by", "digest"),
      ("sort_order", "up"), ("status", "gone"), ("return_full_object", "perhaps"),
-     ("project_id", "p"), ("user_id", "\0")],
+     ("agent_id", "a"), ("user_id", "\0")],
 )  # fmt: skip
 async def test_a_bad_parameter_of_the_list_is_named(admin_door: Door, name: str, value: str) -> None:
     answer = await admin_door.get("/key/list", query={name: value})

@@ -27,6 +27,7 @@ keys = Table(
     reference_column("organization_id", "organizations.organization_id"),
     reference_column("team_id", "teams.team_id"),
     reference_column("user_id", "users.user_id"),
+    reference_column("project_id", "projects.project_id"),
     reference_column("budget_id", "budgets.budget_id"),
     since_column("budget_since"),
     texts_column("models"),
@@ -57,6 +58,7 @@ keys = Table(
     ),
     Index("ix_keys_team_id", "team_id"),
     Index("ix_keys_user_id", "user_id"),
+    Index("ix_keys_project_id", "project_id"),
     Index("ix_keys_created_at", "created_at"),
 )
 

@@ -82,6 +82,8 @@ receipts = Table(
     texts_column("scopes"),
     # What an answer out of the response cache had cost when the provider gave it.
     count_column("saved_nanousd"),
+    # Of the key; ``project`` is what reports say, which may be what the call said.
+    Column("project_id", Text),
     # Unique per attempt; a partitioned table needs the partition key in it.
     PrimaryKeyConstraint("request_id", "attempt", "started_at"),
     Index("ix_receipts_key_id_started_at", "key_id", "started_at"),

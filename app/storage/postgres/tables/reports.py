@@ -21,10 +21,11 @@ DIMENSIONS = (
     "project",
     "request_class",
     "kind",
+    "project_id",
 )
 # What the tables did not tell apart when they were made first.
-_ABSENT = {"project": "", "request_class": "unknown", "kind": "usage"}
-OWNERS = ("organization_id", "team_id", "user_id", "customer_id")
+_ABSENT = {"project": "", "request_class": "unknown", "kind": "usage", "project_id": ""}
+OWNERS = ("organization_id", "team_id", "user_id", "customer_id", "project_id")
 COUNTED = ("requests", "failures")
 # Columns of receipts by the same names, added up.
 SUMMED = (

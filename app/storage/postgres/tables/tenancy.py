@@ -1,4 +1,4 @@
-"""Organizations, teams, users, their memberships, customers, tags, and the budgets that all of them may have."""
+"""Organizations, teams, projects, users, their memberships, customers, tags, and the budgets of all of them."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, PrimaryKeyConstraint, Table, Text, text
 
@@ -53,6 +53,27 @@ teams = Table(
     reference_column("member_budget_id", "budgets.budget_id"),
     since_column("member_budget_since"),
     Index("ix_teams_organization_id", "organization_id"),
+)
+
+# A part of a team's work, which keys of the team may belong to.
+projects = Table(
+    "projects",
+    metadata,
+    id_column("project_id"),
+    Column("project_alias", Text),
+    Column("description", Text),
+    reference_column("team_id", "teams.team_id", required=True),
+    texts_column("models"),
+    flag_column("blocked"),
+    map_column("metadata"),
+    time_column("created_at"),
+    Column("created_by", Text, nullable=False),
+    time_column("updated_at"),
+    Column("updated_by", Text, nullable=False),
+    reference_column("budget_id", "budgets.budget_id"),
+    since_column("budget_since"),
+    *limit_columns(),
+    Index("ix_projects_team_id", "team_id"),
 )
 
 users = Table(
