@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import AsyncIterator
 from importlib.metadata import version
+from typing import Any
 
 import msgspec
 from litestar import Litestar
@@ -53,6 +54,7 @@ from app.gateway.own_usage import OwnUsage
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.response_cache import CacheRules, ResponseCache
+from app.gateway.router import Router
 from app.gateway.settle import Settlement
 from app.notify.sender import Sender
 from app.protocols.registry import all_codecs, client_codecs
@@ -151,7 +153,9 @@ class House:
         self.codecs = all_codecs(settings.budget_exceeded_status)
         self.prices = LivePrices(settings.price_terms)
         self.price_keeper = PriceKeeper(self.prices, self.engine, Announcements(self.redis, PRICE_CHANNEL))
-        admission = Admission(self.catalog, self.ledger, Exchanges(self.codecs), rules, self.prices, named)
+        self.router = Router(settings.routing, self.metrics)
+        exchanges = Exchanges(self.codecs)
+        admission = Admission(self.catalog, self.ledger, exchanges, rules, self.prices, self.router, named)
         upstreams = Upstreams(self.http_upstream, _special_upstreams(self.http_upstream))
         kept = ProviderObjectStore(self.engine)
         custody = Custody(kept, self.catalog, admission, upstreams)
@@ -243,6 +247,9 @@ class House:
         async with asyncio.timeout(3):
             await self.redis.ping()
 
+    def health_facts(self) -> dict[str, Any]:
+        return {"models": len(self.catalog.current().models), "deployments": self.router.report()}
+
     def metrics_registry(self) -> CollectorRegistry:
         """With several workers each writes its figures to files, and any of them reads them all."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # noqa: TID251  prometheus-client reads only this
@@ -286,7 +293,7 @@ def create_app(settings: Settings) -> ASGIApp:
         *model_handlers,
         *claude_code.handlers(),
         protocol,
-        *probe_routes(VERSION, checks, house.metrics_registry, lambda: len(house.catalog.current().models)),
+        *probe_routes(VERSION, checks, house.metrics_registry, house.health_facts),
         *admin_routes(),
         page_routes(house.engine, house.principals.pepper, master_key.reveal()),
         *((OAuthRoutes,) if settings.claude_code_sign_in else ()),

@@ -58,6 +58,12 @@ def build_catalog(
     builder.add_all(managed)
     models = tuple(builder.models(managed.groups))
     aliases = {model.claude_code_name: model.name for model in models if model.claude_code_name is not None}
+    names = {model.name for model in models}
+    for alias, name in settings.model_aliases.items():
+        if name in names and "*" not in name:
+            aliases[alias] = name
+        else:
+            builder.notices.append(f'model_group_alias "{alias}" is left out: there is no model "{name}"')
     return Catalog(models, aliases, price_of=builder.book.schedule), builder.notices
 
 
@@ -301,6 +307,11 @@ class _Builder:
             # Credentials may name the address at which to exchange them.
             guarded=entry.managed and (entry.api_base is not None or bool(own_secrets)),
             base_model=entry.info.base_model,
+            requests_per_minute=entry.requests_per_minute,
+            tokens_per_minute=entry.tokens_per_minute,
+            order=entry.order,
+            retries=entry.retries,
+            cooldown_s=entry.cooldown_s,
         )
 
     def _owner(self, host: Host, written: Secret | None) -> str | None:

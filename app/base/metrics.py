@@ -61,6 +61,21 @@ class Metrics:
             ("protocol_in", "protocol_out", "field", "severity"),
             registry=registry,
         )
+        self.failed_attempts = Counter(
+            "keyhouse_failed_attempts",
+            "Attempts that came to nothing, by what was wrong",
+            ("deployment", "provider", "kind"),
+            registry=registry,
+        )
+        self.deployment_changes = Counter(
+            "keyhouse_deployment_changes",
+            "How often a deployment was put aside (ejected) or came back (healthy)",
+            ("deployment", "provider", "to"),
+            registry=registry,
+        )
+        self.fallbacks = Counter(
+            "keyhouse_fallbacks", "Calls served by another model", ("model", "served"), registry=registry
+        )
         self.running = Gauge(
             "keyhouse_running_requests", "Requests under way", registry=registry, multiprocess_mode="livesum"
         )

@@ -42,7 +42,9 @@ class Deployment:
     ``owner_user_id`` is whose keys alone it serves: its credential is one person's. ``native_tools`` is whether the
     model calls tools by itself, None where nobody has said. ``guarded``: it was made at run time, and only public
     addresses are called for it. ``prices`` are the operator's own or the bundled ones; ``base_model`` is whose they are
-    where the host's name for the model says nothing.
+    where the host's name for the model says nothing. Of several deployments those of the lowest ``order`` come first,
+    and each takes so many requests and tokens in a minute. ``retries`` is how often a failed call is tried again,
+    ``cooldown_s`` for how long a failing deployment is put aside, where the router's own rules are not to hold.
     """
 
     deployment_id: DeploymentId
@@ -61,6 +63,11 @@ class Deployment:
     native_tools: bool | None = None
     guarded: bool = False
     base_model: str | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    order: int | None = None
+    retries: int | None = None
+    cooldown_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,9 @@ class ModelEntry:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     weight: int | None = None
+    order: int | None = None
+    retries: int | None = None
+    cooldown_s: int | None = None
     info: ModelInfo = field(default_factory=ModelInfo)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     options: Mapping[str, Secret] = field(default_factory=dict)

@@ -110,11 +110,13 @@ class Growth(msgspec.Struct, frozen=True):
 class RateClaim(msgspec.Struct, frozen=True):
     """Rate limits under which a request counts; ``scope`` says whose they are (app.domain.tenancy).
 
-    Of limits in other windows than a minute, the window's seconds end the scope: ``team:red@3600``.
+    Of limits in other windows than a minute, the window's seconds end the scope: ``team:red@3600``. ``counted``: an
+    earlier attempt of the same request was counted among its requests already.
     """
 
     scope: str
     limits: RateLimits
+    counted: bool = False
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -10,21 +10,21 @@ from msgspec import structs
 
 from app.base.errors import (
     BudgetExhausted,
+    CallerError,
     Forbidden,
-    GatewayError,
     InvalidRequest,
     ModelNotAllowed,
-    ModelNotFound,
     NotFound,
     RateLimited,
 )
-from app.base.money import format_usd
+from app.base.logs import get_logger
 from app.domain.access import Principal, is_allowed, lists, may_use_model, usable_deployments, visible_models
 from app.domain.budgets import OnExceed
-from app.domain.catalog import Catalog, Deployment, Model
+from app.domain.catalog import Deployment, Model
+from app.domain.failures import Failure
 from app.domain.picker import plain_name
 from app.domain.pricing import PriceSheet, at_service, cost_of
-from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, Claim, RateClaim, Receipt, Refused
+from app.domain.spend import Admitted, BudgetClaim, Claim, Receipt
 from app.domain.tenancy import Level
 from app.domain.usage import Usage
 from app.gateway.attribution import (
@@ -40,18 +40,21 @@ from app.gateway.attribution import (
     tags_of,
 )
 from app.gateway.call import Call, Grant, Hold
-from app.gateway.claims import budget_claims, further_scopes, rate_claims, whose
+from app.gateway.claims import budget_claims, further_scopes, rate_claims
 from app.gateway.estimate import Estimate
 from app.gateway.exchange import Exchanges, Verbatim
 from app.gateway.holds import Holds, strict_hold
+from app.gateway.own_fallbacks import take_fallbacks
 from app.gateway.ports import CatalogSource, Ledger, NamedLevels
+from app.gateway.refusals import enumerate_models, not_found, refusal
+from app.gateway.route import Asked, Route
+from app.gateway.router import Router
 from app.protocols.codec import Envelope
 from app.protocols.service_tiers import asked_service
 from app.providers.prices import Prices
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.25
-_MODELS_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +70,18 @@ class AdmissionRules:
 
 
 class Admission:
-    def __init__(
+    def __init__(  # noqa: PLR0913  its ports
         self,
         catalog: CatalogSource,
         ledger: Ledger,
         exchanges: Exchanges,
         rules: AdmissionRules,
         prices: Prices,
+        router: Router,
         named: NamedLevels | None = None,
     ) -> None:
         """``named`` knows customers and tags."""
+        self.router = router
         self._named = named
         self._platform = rules.platform
         self._catalog = catalog
@@ -85,6 +90,7 @@ class Admission:
         self._holds = Holds()
         self._ledger = ledger
         self._rules = rules
+        self._log = get_logger()
 
     async def admit(self, call: Call, principal: Principal) -> Grant:
         """Raises InvalidRequest, ModelNotFound, ModelNotAllowed, RateLimited, BudgetExhausted, StorageUnavailable."""
@@ -94,18 +100,79 @@ class Admission:
         if customers or tags or self._platform is not None:
             principal = await self.beside(principal, customers, tags)
         model = self.find_model(principal, self._meant(principal, envelope.model))
-        deployment = _choose(model)
+        named: tuple[str, ...] = ()
+        if self.router.rules.client_fallbacks:
+            envelope, named = take_fallbacks(envelope)
+        asked = Asked(principal, envelope, tags)
+        route = self.router.begin(call, asked, model, named)
+        if route is None:
+            return await self._grant(call, asked, model, model.deployments[0], None)
+        return await self._first(call, route)
+
+    async def next(self, call: Call, route: Route, failure: Failure) -> Grant | None:
+        """Admit the next attempt, which may be of another model; None where there is none that may be made.
+
+        Whatever was reserved for the attempt before it is given back in the same step. Raises StorageUnavailable.
+        """
+        while (wait_s := self.router.again(route, failure)) is not None:
+            if wait_s:
+                await asyncio.sleep(wait_s)
+            try:
+                return await self._grant(call, route.asked, route.model, route.deployment, route)
+            except InvalidRequest:
+                continue  # it cannot be said to this host
+            except (RateLimited, BudgetExhausted):
+                break  # the same model again is refused again
+        return await self._fallback(call, route, failure)
+
+    async def _first(self, call: Call, route: Route) -> Grant:
+        """Where everything of the model is put aside, what may serve instead; before nothing does, the model all the
+        same."""
+        refused: InvalidRequest | None = None
+        while self.router.choose(route):
+            try:
+                return await self._grant(call, route.asked, route.model, route.deployment, route)
+            except InvalidRequest as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
+        model, group = route.model, route.group
+        if (grant := await self._fallback(call, route, None)) is not None:
+            return grant
+        route.model, route.group = model, group
+        self.router.last_resort(route)
+        return await self._grant(call, route.asked, model, route.deployment, route)
+
+    async def _fallback(self, call: Call, route: Route, failure: Failure | None) -> Grant | None:
+        """Each is checked as if it had been asked for: allow-lists, price, limits and budgets."""
+        failed = route.model.name
+        while (name := self.router.fallback(route, failure)) is not None:
+            try:
+                model = self.find_model(route.asked.principal, name)
+                if self.router.enter(route, model):
+                    grant = await self._grant(call, route.asked, model, route.deployment, route)
+                    self.router.fell_back(failed, model.name)
+                    return grant
+            except CallerError as error:
+                self._log.info("fallback refused", request_id=call.request_id, model=name, reason=error.message)
+        return None
+
+    async def _grant(
+        self, call: Call, asked: Asked, model: Model, deployment: Deployment, route: Route | None
+    ) -> Grant:
+        principal, envelope, tags = asked
         exchange = self._exchanges.choose(call, envelope, deployment)
         if exchange is None or call.operation == "count_tokens":
-            return Grant(principal, envelope, model, deployment, exchange)
+            return Grant(principal, envelope, model, deployment, exchange, route=route)
         price = self.price(call, principal, envelope.model, deployment)
         allowed = envelope.max_output_tokens if exchange.max_output_tokens is None else exchange.max_output_tokens
         dearest = at_service(price, asked_service(envelope.fields))
         hold = self._holds.hold_for(call, envelope, allowed, deployment, dearest)
         most = hold.most
         draft = draft_receipt(call, principal, envelope, deployment, most, exchange.protocol_out, tags)
-        if (asked := plain_name(model, envelope.model)) != envelope.model:
-            draft = structs.replace(draft, model_asked=asked)
+        named = plain_name(model if route is None else route.model_asked, envelope.model)
+        if named != envelope.model:
+            draft = structs.replace(draft, model_asked=named)
         budgets = budget_claims(principal, (model,), most.hold_nanousd, call.started_at)
         if any(self._is_strict(one) for one in budgets):
             longest = model.max_output_tokens if allowed is None else allowed
@@ -113,15 +180,20 @@ class Admission:
             budgets = tuple(self._held_strictly(one, hold) for one in budgets)
         if scopes := further_scopes(budgets):
             draft = structs.replace(draft, scopes=scopes)
+        rates = rate_claims(principal, (model,))
+        if route is not None:
+            rates = route.counted_once(rates)
+            if route.attempt:
+                draft = structs.replace(draft, attempt=route.attempt + 1)
         claim = Claim(
             request_id=call.request_id,
-            rates=rate_claims(principal, (model,)),
+            rates=rates,
             tokens=most.usage.input + most.usage.output,
             budgets=budgets,
             if_orphaned=draft,
         )
         admitted = await self.reserve(call, principal, claim)
-        return Grant(principal, envelope, model, deployment, exchange, admitted, draft, price, hold)
+        return Grant(principal, envelope, model, deployment, exchange, admitted, draft, price, hold, route)
 
     async def beside(self, principal: Principal, customers: Sequence[str], tags: Sequence[str]) -> Principal:
         """The principal with what is set for the customers and tags of its call, and for the platform.
@@ -170,12 +242,12 @@ class Admission:
         catalog = self._catalog.current()
         model = catalog.resolve(principal.key.aliases.get(asked, asked))
         if model is None:
-            raise _not_found(principal, catalog, asked)
+            raise not_found(principal, catalog, asked)
         if not is_allowed(principal, model):
             names = [visible.name for visible in visible_models(principal, catalog)]
             raise ModelNotAllowed(
                 f'model "{asked}" is not allowed for key "…{principal.key.last_four}"; it may use: '
-                f"{_enumerate(names)}. Ask an admin to allow more, or see GET /v1/models",
+                f"{enumerate_models(names)}. Ask an admin to allow more, or see GET /v1/models",
                 param="model",
             )
         deployments = usable_deployments(principal, model)
@@ -215,17 +287,10 @@ class Admission:
             if isinstance(outcome, Admitted):
                 return outcome
             if outcome.reason != "budget_held" or time.monotonic() + pause_s > deadline:
-                raise _refusal(call, principal, outcome)
+                raise refusal(call, principal, outcome)
             # The limit is not spent: running calls only hold the rest of it. They settle soon, so wait, not refuse.
             await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  spreads waiters, guards nothing
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-
-
-def _choose(model: Model) -> Deployment:
-    if len(model.deployments) == 1:
-        return model.deployments[0]
-    weights = [deployment.weight for deployment in model.deployments]
-    return random.choices(model.deployments, weights)[0]  # noqa: S311  spreads load, guards nothing
 
 
 def draft_receipt(  # noqa: PLR0913  the parts of a receipt
@@ -279,109 +344,3 @@ def draft_receipt(  # noqa: PLR0913  the parts of a receipt
         client=client_of(headers),
         project_id=key.project_id,
     )
-
-
-def _not_found(principal: Principal, catalog: Catalog, asked: str) -> ModelNotFound:
-    names = [model.name for model in visible_models(principal, catalog)]
-    nearest = catalog.nearest(asked, names) or names
-    return ModelNotFound(
-        f'model "{asked[:200]}" is not known here; {"did you mean" if nearest else "this key may use"}: '
-        f"{_enumerate(nearest)}? See GET /v1/models",
-        param="model",
-    )
-
-
-def _enumerate(names: list[str]) -> str:
-    if not names:
-        return "no model"
-    more = len(names) - _MODELS_NAMED
-    listed = ", ".join(f'"{name}"' for name in names[:_MODELS_NAMED])
-    return f"{listed} and {more} more" if more > 0 else listed
-
-
-def _refusal(call: Call, principal: Principal, refused: Refused) -> GatewayError:
-    if refused.rate is not None:
-        return _rate_refusal(call, principal, refused, refused.rate)
-    assert refused.budget is not None
-    owner = whose(principal, refused.budget.claim.scope)
-    if refused.reason == "budget_short":
-        return _budget_refusal(
-            owner,
-            refused.budget,
-            refused.retry_after_s,
-            f"and this call may cost up to {format_usd(refused.budget.claim.hold_nanousd)} USD, while the budget "
-            "may not be exceeded; allow it less output (max_tokens), send less, or",
-        )
-    if refused.reason == "budget" and refused.budget.claim.pace:
-        return _pace_refusal(owner, refused.budget, refused.retry_after_s)
-    if refused.reason == "budget":
-        return _budget_refusal(owner, refused.budget, refused.retry_after_s)
-    claim = refused.budget.claim
-    return RateLimited(
-        f"the rest of the budget of {owner} is held by its running requests "
-        f"({format_usd(refused.budget.spent_nanousd)} of {format_usd(claim.limit_nanousd)} USD spent, "
-        f"{format_usd(refused.budget.held_nanousd)} USD held); try again when one has finished",
-        code="budget_held",
-        retry_after_s=refused.retry_after_s,
-    )
-
-
-def _rate_refusal(call: Call, principal: Principal, refused: Refused, rate: RateClaim) -> RateLimited:
-    said = {
-        "requests": f"{rate.limits.requests} requests per {rate.limits.window}",
-        "tokens": f"{rate.limits.tokens} tokens per {rate.limits.window}",
-        "concurrency": f"{rate.limits.max_parallel_requests} parallel requests",
-    }[refused.reason]
-    error = RateLimited(
-        f"the limit of {said} of {whose(principal, rate.scope)} is reached; try again in {refused.retry_after_s} s",
-        retry_after_s=refused.retry_after_s,
-    )
-    standing = Admitted(requests=refused.requests, tokens=refused.tokens, budgets=())
-    error.headers = call.codec.limit_headers(standing, int(call.started_at.timestamp()))
-    return error
-
-
-def _pace_refusal(owner: str, standing: BudgetStanding, retry_after_s: int) -> RateLimited:
-    claim = standing.claim
-    assert claim.end is not None
-    window = {60: "minute", 3_600: "hour"}.get(round((claim.end - claim.start).total_seconds()), "day")
-    return RateLimited(
-        f"the limit of {format_usd(claim.limit_nanousd)} USD per {window} of {owner} is reached "
-        f"({format_usd(standing.spent_nanousd)} USD spent); try again in {retry_after_s} s",
-        retry_after_s=retry_after_s,
-    )
-
-
-def answer_stopped(principal: Principal, standing: BudgetStanding) -> BudgetExhausted:
-    """A running answer came to the end of a budget that may not be exceeded."""
-    held = format_usd(standing.held_nanousd)
-    return _budget_refusal(
-        whose(principal, standing.claim.scope),
-        standing,
-        0,
-        f"and running requests may still cost {held} USD, so this answer was stopped here, as the budget may not be "
-        "exceeded;",
-    )
-
-
-def _budget_refusal(owner: str, standing: BudgetStanding, retry_after_s: int, why: str = "") -> BudgetExhausted:
-    """``why`` stands where the budget is not spent."""
-    claim = standing.claim
-    resets = f"resets {claim.end:%b} {claim.end.day}" if claim.end is not None else "does not reset by itself"
-    until = f" at {claim.end:%Y-%m-%d %H:%M:%S} UTC" if claim.end is not None else ""
-    return BudgetExhausted(
-        f"spend limit reached · {resets}{until}: {owner} has spent {format_usd(standing.spent_nanousd)} "
-        f"of its {format_usd(claim.limit_nanousd)} USD{f', {why}' if why else ';'} ask an admin to raise max_budget",
-        limit_nanousd=claim.limit_nanousd,
-        spent_nanousd=standing.spent_nanousd,
-        period=_period(claim),
-        resets_at=claim.end,
-        retry_after_s=retry_after_s if claim.end is not None else None,
-    )
-
-
-def _period(claim: BudgetClaim) -> str | None:
-    if claim.end is None:
-        return None
-    days = (claim.end - claim.start).days
-    return {1: "daily", 7: "weekly"}.get(days, "monthly" if 28 <= days <= 31 else None)

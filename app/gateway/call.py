@@ -14,6 +14,7 @@ from app.domain.learning import Learning
 from app.domain.pricing import PriceSheet
 from app.domain.spend import Admitted, Receipt
 from app.gateway.estimate import Estimate
+from app.gateway.route import Route
 from app.protocols.codec import Codec, Envelope, Header, PathFacts, StreamScanner, UsageReport
 from app.protocols.losses import Loss
 from app.providers.provider import UpstreamReply
@@ -141,7 +142,7 @@ class Grant(msgspec.Struct, frozen=True):
     ``exchange`` None: the host cannot count tokens, so it is estimated here.
     ``if_orphaned`` is the receipt's draft, the estimate of what the call costs; without one the call is free:
     nothing is held, and nothing is booked. ``price`` is the one in force when the call started, None for a free call.
-    ``hold`` None: held for by estimate alone, with nothing to learn.
+    ``hold`` None: held for by estimate alone, with nothing to learn. ``route`` None: nothing else could be tried.
     """
 
     principal: Principal
@@ -153,6 +154,7 @@ class Grant(msgspec.Struct, frozen=True):
     if_orphaned: Receipt | None = None
     price: PriceSheet | None = None
     hold: Hold | None = None
+    route: Route | None = None
 
     @property
     def metered(self) -> bool:

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Mapping
 
-from app.base.errors import GatewayError
+from msgspec import structs
+
+from app.base.errors import GatewayError, UpstreamError
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.base.money import format_usd
@@ -11,18 +13,24 @@ from app.domain.access import Principal
 from app.domain.catalog import Deployment
 from app.domain.spend import ReceiptStatus
 from app.gateway.admit import Admission
+from app.gateway.attempts import Failed, begin_stream, failed_by, most_telling, refused_by
 from app.gateway.call import Call, Exchange, Grant, Operation, Reply, Service
 from app.gateway.dispatch import dispatch, headers_back
 from app.gateway.estimate import input_tokens
 from app.gateway.exchange import is_stream
 from app.gateway.relay import NOTHING_SEEN, RelayRules, StreamRelay, read_whole
 from app.gateway.response_cache import ResponseCache
+from app.gateway.route import Route
 from app.gateway.settle import Settlement
+from app.protocols.codec import Header
 from app.providers.provider import Upstream, UpstreamReply
 
 # In dollars, on whole answers: a stream's head is gone when its cost is known.
 _COST = b"x-keyhouse-response-cost"
 _LITELLM_COST = b"x-litellm-response-cost"
+# Where there was anything to choose: who answered, and after how many attempts.
+_DEPLOYMENT = b"x-keyhouse-deployment"
+_ATTEMPTS = b"x-keyhouse-attempts"
 
 
 class Gateway:
@@ -36,6 +44,7 @@ class Gateway:
         services: Mapping[Operation, Service] | None = None,
     ) -> None:
         self._admission = admission
+        self._router = admission.router
         self._settlement = settlement
         self._upstream = upstream
         self._metrics = metrics
@@ -75,13 +84,19 @@ class Gateway:
         return reply if found is None else self.cache.keep(found, reply)
 
     async def _send_out(self, call: Call, grant: Grant, exchange: Exchange) -> Reply:
-        for loss in exchange.losses:
-            self._metrics.note_loss(call.codec.name, exchange.protocol_out, loss.field, loss.severity)
-        self._settlement.watch(grant)
+        if grant.route is not None:
+            return await self._attempts(call, grant, grant.route)
+        return await self._once(call, grant, exchange)
+
+    async def _once(self, call: Call, grant: Grant, exchange: Exchange) -> Reply:
+        """Nothing else could be tried."""
+        self._go_out(call, grant, exchange)
         try:
             reply = await dispatch(call, grant, self._upstream)
-        except GatewayError:
+        except GatewayError as error:
             self._settlement.release(call)
+            if isinstance(error, UpstreamError):
+                self._router.failed_alone(grant.deployment, failed_by(grant, error).failure)
             raise
         except BaseException:
             # The client left while the provider was at work: the request was sent, so its input is paid.
@@ -89,10 +104,111 @@ class Gateway:
             raise
         if reply.status >= 300:
             return await self._refused_upstream(call, grant, reply)
+        self._router.answered_alone(grant.deployment)
         if is_stream(reply) and _wants_stream(grant):
-            relay = StreamRelay(call, grant, reply, exchange.stream_scanner(), self._settlement, self._rules)
-            return Reply(reply.status, headers_back(call, grant, reply, exchange.stream_type), relay)
+            return self._stream(call, grant, exchange, reply)
         return await self._whole(call, grant, exchange, reply)
+
+    async def _attempts(self, call: Call, grant: Grant, route: Route) -> Reply:
+        """One attempt after another, until one is answered, the caller is to mend something, or nothing is left."""
+        failures: list[Failed] = []
+        while True:
+            outcome = await self._attempt(call, grant, route)
+            if isinstance(outcome, Reply):
+                return structs.replace(outcome, headers=[*outcome.headers, *_served_by(grant, route)])
+            failures.append(outcome)
+            self._router.failed(route, outcome.failure)
+            try:
+                following = await self._admission.next(call, route, outcome.failure)
+            except BaseException:
+                # The client left between two attempts, or a store did not answer: nothing is under way.
+                self._settlement.release(call)
+                raise
+            if following is None:
+                break
+            grant = following
+        if not failures[-1].settled:
+            self._settlement.release(call)
+        told = most_telling(failures)
+        if told.error is None:
+            assert told.reply is not None
+            self._note(call, told.grant, told.reply)
+        try:
+            reply = _told(call, told)
+        except GatewayError as error:
+            error.headers += _served_by(told.grant, route)
+            raise
+        return structs.replace(reply, headers=[*reply.headers, *_served_by(told.grant, route)])
+
+    async def _attempt(self, call: Call, grant: Grant, route: Route) -> Reply | Failed:
+        """Nothing of it reaches the client but the answer. Raises GatewayError for what no other attempt can mend."""
+        exchange = grant.exchange
+        assert exchange is not None
+        self._router.began(route)
+        self._go_out(call, grant, exchange)
+        try:
+            reply = await dispatch(call, grant, self._upstream)
+        except UpstreamError as error:
+            return failed_by(grant, error)
+        except GatewayError:
+            self._router.left(route)
+            self._settlement.release(call)
+            raise
+        except BaseException:
+            await self._settlement.settle(call, grant, NOTHING_SEEN, "hung_up", None)
+            raise
+        if reply.status >= 300:
+            return await self._refused_attempt(call, grant, reply)
+        if is_stream(reply) and _wants_stream(grant):
+            begun = await self._begin_stream(call, grant, reply)
+            if isinstance(begun, Failed):
+                return begun
+            self._router.answered(route)
+            return self._stream(call, grant, exchange, begun)
+        try:
+            answer = await self._whole(call, grant, exchange, reply)
+        except UpstreamError as error:
+            return failed_by(grant, error, settled=True)
+        self._router.answered(route)
+        return answer
+
+    async def _begin_stream(self, call: Call, grant: Grant, reply: UpstreamReply) -> UpstreamReply | Failed:
+        try:
+            begun = await begin_stream(call, grant, reply, self._rules.ping_after_s)
+        except UpstreamError as error:
+            reply.close()
+            await self._settlement.settle(call, grant, NOTHING_SEEN, "error", None)
+            return failed_by(grant, error, settled=True)
+        except BaseException:
+            reply.close()
+            await self._settlement.settle(call, grant, NOTHING_SEEN, "hung_up", None)
+            raise
+        if isinstance(begun, Failed):
+            reply.close()
+        return begun
+
+    async def _refused_attempt(self, call: Call, grant: Grant, reply: UpstreamReply) -> Failed:
+        try:
+            body = await read_whole(reply, grant.deployment)
+        except UpstreamError as error:
+            return failed_by(grant, error)
+        except BaseException:
+            self._settlement.release(call)
+            raise
+        finally:
+            reply.close()
+        if self.on_refusal is not None:
+            self.on_refusal(grant.deployment, reply.status, body)
+        return refused_by(grant, reply, body)
+
+    def _go_out(self, call: Call, grant: Grant, exchange: Exchange) -> None:
+        for loss in exchange.losses:
+            self._metrics.note_loss(call.codec.name, exchange.protocol_out, loss.field, loss.severity)
+        self._settlement.watch(grant)
+
+    def _stream(self, call: Call, grant: Grant, exchange: Exchange, reply: UpstreamReply) -> Reply:
+        relay = StreamRelay(call, grant, reply, exchange.stream_scanner(), self._settlement, self._rules)
+        return Reply(reply.status, headers_back(call, grant, reply, exchange.stream_type), relay)
 
     async def _whole(self, call: Call, grant: Grant, exchange: Exchange, reply: UpstreamReply) -> Reply:
         first_byte_ms = round((time.monotonic() - call.started_s) * 1000)
@@ -121,6 +237,7 @@ class Gateway:
             self._note(call, grant, reply)
         if self.on_refusal is not None:
             self.on_refusal(grant.deployment, reply.status, body)
+        self._router.failed_alone(grant.deployment, refused_by(grant, reply, body).failure)
         return _refusal(call, grant, reply, body)
 
     async def _forward(self, call: Call, grant: Grant) -> Reply:
@@ -153,6 +270,19 @@ class Gateway:
             provider=deployment.provider,
             status=reply.status,
         )
+
+
+def _told(call: Call, failed: Failed) -> Reply:
+    """What the caller is told of a failed attempt: the host's own words where they can be passed on."""
+    if failed.error is not None:
+        raise failed.error
+    assert failed.reply is not None
+    return _refusal(call, failed.grant, failed.reply, failed.body)
+
+
+def _served_by(grant: Grant, route: Route) -> list[Header]:
+    deployment_id = grant.deployment.deployment_id.encode("ascii", "replace")
+    return [(_DEPLOYMENT, deployment_id), (_ATTEMPTS, b"%d" % route.attempt)]
 
 
 def _refusal(call: Call, grant: Grant, reply: UpstreamReply, body: bytes) -> Reply:

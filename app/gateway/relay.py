@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from app.base.errors import BudgetExhausted, GatewayError, StorageUnavailable, UpstreamBroken, UpstreamTimeout
 from app.domain.catalog import Deployment
 from app.domain.spend import BudgetStanding, Growth, Receipt, ReceiptStatus
-from app.gateway.admit import answer_stopped
 from app.gateway.call import Call, Grant, StreamCut
 from app.gateway.growth import NEVER, growing_hold, is_strict
+from app.gateway.refusals import answer_stopped
 from app.gateway.settle import Settlement
 from app.protocols.codec import StreamScanner, UsageReport
 from app.providers.provider import UpstreamReply

@@ -44,7 +44,7 @@ class Settlement:
         self.observations = Observations(metrics)
         self._running: dict[str, Receipt] = {}
         self._under_way: set[asyncio.Future[Any]] = set()
-        self._unbooked: dict[str, Receipt] = {}
+        self._unbooked: dict[tuple[str, int], Receipt] = {}
         self._given_up = False
         self._log = get_logger()
 
@@ -70,6 +70,8 @@ class Settlement:
         """
         receipt = _receipt(call, grant, report, status, first_byte_ms)
         self._running.pop(call.request_id, None)
+        if grant.route is not None:
+            grant.route.settled(receipt)
         if grant.hold is not None:
             learn(grant.hold, receipt, report.output_bytes)
         return await self._send(receipt)
@@ -93,7 +95,7 @@ class Settlement:
 
     async def _send(self, receipt: Receipt) -> Receipt:
         self.observations.add(receipt)
-        self._unbooked[receipt.request_id] = receipt
+        self._unbooked[receipt.request_id, receipt.attempt] = receipt
         answer = self._ledger.start_settling(receipt, receipt.usage.rate_tokens(self._cached_token_percent))
         self._under_way.add(answer)
         answer.add_done_callback(partial(self._check, receipt))
@@ -151,7 +153,7 @@ class Settlement:
     def _check(self, receipt: Receipt, answer: asyncio.Future[Any]) -> None:
         self._under_way.discard(answer)
         if not answer.cancelled() and answer.exception() is None:
-            del self._unbooked[receipt.request_id]
+            del self._unbooked[receipt.request_id, receipt.attempt]
         elif not self._given_up:
             self._go_on(self._book(receipt))
 
@@ -175,7 +177,7 @@ class Settlement:
                 await asyncio.sleep(_RETRY_S)
             else:
                 break
-        del self._unbooked[receipt.request_id]
+        del self._unbooked[receipt.request_id, receipt.attempt]
         self._metrics.unsettled.dec()
 
     async def _grow(self, request_id: str, growths: Sequence[Growth]) -> None:

@@ -19,16 +19,16 @@ LITELLM_PARAMS = frozenset(
     aws_batch_role_arn aws_external_id aws_profile_name aws_role_name aws_s3_bucket_name aws_session_name
     aws_sts_endpoint aws_web_identity_token azure_ad_token_provider azure_password azure_scope azure_username
     budget_duration cache cache_control_injection_points caching complexity_router_config
-    configurable_clientside_auth_params context_window_fallbacks cooldown_time custom_prompt_dict
-    default_api_key_rpm_limit default_api_key_tpm_limit dimensions drop_params encoding_format end_user extra_body
-    fallbacks final_prompt_value force_timeout frequency_penalty function_call functions gcs_bucket_name guardrails
+    configurable_clientside_auth_params context_window_fallbacks custom_prompt_dict default_api_key_rpm_limit
+    default_api_key_tpm_limit dimensions drop_params encoding_format end_user extra_body fallbacks
+    final_prompt_value force_timeout frequency_penalty function_call functions gcs_bucket_name guardrails
     hf_model_name id include initial_prompt_value input_type itpm keep_alive langfuse_host langfuse_public_key
-    langfuse_secret litellm_credential_name litellm_metadata litellm_session_id litellm_trace_id logit_bias logprobs
-    max_budget max_completion_tokens max_file_size_mb max_parallel_requests max_retries max_tokens
+    langfuse_secret litellm_credential_name litellm_metadata litellm_session_id litellm_trace_id logit_bias
+    logprobs max_budget max_completion_tokens max_file_size_mb max_parallel_requests max_tokens
     merge_reasoning_content_in_choices metadata mock_response mock_timeout mock_tool_calls modalities
-    model_config_id model_file_id_mapping n no_log num_ctx num_retries oci_fingerprint oci_key oci_key_file
-    oci_region oci_tenancy oci_user ollama_format openai_version order organization_id otpm parallel_tool_calls
-    prediction presence_penalty preset_cache_key project prompt_id prompt_label prompt_variables prompt_version
+    model_config_id model_file_id_mapping n no_log num_ctx oci_fingerprint oci_key oci_key_file oci_region
+    oci_tenancy oci_user ollama_format openai_version organization_id otpm parallel_tool_calls prediction
+    presence_penalty preset_cache_key project prompt_id prompt_label prompt_variables prompt_version
     provider_specific_header proxy_server_request quality reasoning_effort region_name response_format retry_policy
     retry_strategy reusable_credential_name roles router_tier s3_bucket_name safe_mode safety_identifier
     safety_settings seed service_tier size ssl_verify stop store stream stream_chunk_size stream_options
@@ -88,13 +88,12 @@ GENERAL_SETTINGS = frozenset(
 
 LITELLM_SETTINGS = frozenset(
     """
-    _turn_on_debug add_function_to_prompt add_user_information_to_llm_headers aiohttp_trust_env allowed_fails
+    _turn_on_debug add_function_to_prompt add_user_information_to_llm_headers aiohttp_trust_env
     anthropic_beta_headers_url api_base api_key argilla_dataset_name argilla_transformation_object
-    audit_log_callbacks aws_sqs_callback_params azure_key block_requests_for_models_without_pricing budget_alert_ttl
-    budget_reset_time cached_endpoints callbacks check_provider_endpoint
-    client_session content_policy_fallbacks context_window_fallbacks
+    audit_log_callbacks aws_sqs_callback_params azure_key block_requests_for_models_without_pricing
+    budget_alert_ttl budget_reset_time cached_endpoints callbacks check_provider_endpoint client_session
     custom_prometheus_metadata_labels custom_prometheus_tags custom_provider_map datadog_llm_observability_params
-    datadog_params default_fallbacks default_in_memory_ttl default_internal_user_params default_key_generate_params
+    datadog_params default_in_memory_ttl default_internal_user_params default_key_generate_params
     default_max_internal_user_budget default_redis_batch_cache_expiry default_redis_ttl default_team_params
     default_team_settings disable_add_prefix_to_prompt disable_add_transform_inline_image_block
     disable_aiohttp_transport disable_aiohttp_trust_env disable_copilot_system_to_assistant disable_cost_tracking
@@ -104,15 +103,14 @@ LITELLM_SETTINGS = frozenset(
     enable_end_user_cost_tracking_prometheus_only enable_json_schema_validation
     enable_loadbalancing_on_batch_endpoints enable_preview_features enable_redis_auth_cache error_logs
     experimental_mcp_client expose_router_debug_in_errors extra_spend_tag_headers failed_requests failure_callback
-    fallbacks force_ipv4 forward_traceparent_to_llm_provider gcs_pub_sub_use_v1 generic_api_headers
-    generic_logger_headers global_disable_no_log_param guardrail_name_config_map guardrails headers
-    in_memory_llm_clients_cache include_cost_in_streaming_usage internal_user_budget_duration
-    key_generation_settings langfuse_default_tags langsmith_batch_size llm_guard_mode local_cache
-    log_raw_request_response logging_callback_manager
-    max_fallbacks max_internal_user_budget max_ui_session_budget max_user_budget maximum_request_timeout mcp_aliases
-    mcp_semantic_tool_filter model_alias_map model_cost_map_url modify_params network_mock num_retries
-    num_retries_per_request openai_key openai_moderations_model_name organization overwrite_user_with_key_hash
-    post_call_rules pre_call_rules priority_reservation priority_reservation_settings prometheus_emit_stream_label
+    force_ipv4 forward_traceparent_to_llm_provider gcs_pub_sub_use_v1 generic_api_headers generic_logger_headers
+    global_disable_no_log_param guardrail_name_config_map guardrails headers in_memory_llm_clients_cache
+    include_cost_in_streaming_usage internal_user_budget_duration key_generation_settings langfuse_default_tags
+    langsmith_batch_size llm_guard_mode local_cache log_raw_request_response logging_callback_manager
+    max_internal_user_budget max_ui_session_budget max_user_budget maximum_request_timeout mcp_aliases
+    mcp_semantic_tool_filter model_alias_map model_cost_map_url modify_params network_mock num_retries_per_request
+    openai_key openai_moderations_model_name organization overwrite_user_with_key_hash post_call_rules
+    pre_call_rules priority_reservation priority_reservation_settings prometheus_emit_stream_label
     prometheus_initialize_budget_metrics prometheus_latency_buckets prometheus_metrics_config prompts_directory
     provider_list public_agent_groups public_mcp_servers public_model_groups public_model_groups_links
     reasoning_auto_summary redact_messages_in_exceptions redact_user_api_key_info require_auth_for_metrics_endpoint
@@ -142,16 +140,14 @@ CACHE_PARAMS = frozenset(
 
 ROUTER_SETTINGS = frozenset(
     """
-    alerting_config allowed_fails allowed_fails_policy assistants_config cache_kwargs cache_responses caching_groups
-    client_ttl content_policy_fallbacks context_window_fallbacks cooldown_time debug_level default_fallbacks
-    default_litellm_params default_max_parallel_requests default_priority deployment_affinity_ttl_seconds
-    disable_cooldowns enable_health_check_routing enable_pre_call_checks enable_tag_filtering
-    enable_weighted_failover fallbacks guardrail_list health_check_ignore_transient_errors
-    health_check_staleness_threshold ignore_invalid_deployments max_fallbacks model_group_affinity_config
-    model_group_alias model_group_retry_policy num_retries optional_pre_call_checks polling_interval
-    provider_budget_config redis_db redis_host redis_password redis_port redis_startup_nodes redis_url
-    redis_username retry_after retry_policy router_general_settings routing_groups routing_strategy
-    routing_strategy_args search_tools set_verbose stream_timeout tag_filtering_match_any timeout
+    alerting_config allowed_fails_policy assistants_config cache_kwargs cache_responses caching_groups client_ttl
+    debug_level default_litellm_params default_max_parallel_requests default_priority
+    deployment_affinity_ttl_seconds enable_health_check_routing enable_pre_call_checks enable_tag_filtering
+    enable_weighted_failover guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
+    ignore_invalid_deployments model_group_affinity_config model_group_retry_policy optional_pre_call_checks
+    polling_interval provider_budget_config redis_db redis_host redis_password redis_port redis_startup_nodes
+    redis_url redis_username retry_policy router_general_settings routing_groups routing_strategy_args search_tools
+    set_verbose tag_filtering_match_any
     """.split()  # noqa: SIM905
 )
 

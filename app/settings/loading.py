@@ -20,6 +20,8 @@ from app.settings.model_list import checked_base, read_entry, with_suffix_rule
 from app.settings.parsing import is_loopback, is_network, nearest_names, parse_boolean, parse_integer
 from app.settings.platform_limits import LIMIT_NAMES, read_limits
 from app.settings.price_terms import read_terms
+from app.settings.routing_rules import LITELLM_NAMES as LITELLM_ROUTING_NAMES
+from app.settings.routing_rules import ROUTER_NAMES, read_routing
 from app.settings.settings import DEFAULT_HOME, NAMES, Name, Settings
 from app.settings.yaml_reading import Item, Problems, Reader
 
@@ -37,7 +39,7 @@ _GENERAL_NAMES = frozenset({"master_key", "database_url", "alerting", "alert_typ
 _LITELLM_NAMES = frozenset(
     {
         "budget_exceeded_status_code", "cost_discount_config", "cost_margin_config", "request_timeout", "json_logs",
-        *LIMIT_NAMES, *CACHE_NAMES,
+        *LIMIT_NAMES, *CACHE_NAMES, *LITELLM_ROUTING_NAMES,
     }
 )  # fmt: skip
 _DEEPEST_INCLUDE = 8
@@ -202,8 +204,9 @@ def _from_file(reader: Reader, file: _File) -> dict[str, Any]:
     general = file.sections.get("general_settings", {})
     reader.check_names(general, "general_settings", _GENERAL_NAMES, litellm_names.GENERAL_SETTINGS)
     router = file.sections.get("router_settings", {})
-    reader.check_names(router, "router_settings", (), litellm_names.ROUTER_SETTINGS)
-    values |= _litellm_settings(reader, file.sections.get("litellm_settings", {}))
+    reader.check_names(router, "router_settings", ROUTER_NAMES, litellm_names.ROUTER_SETTINGS)
+    litellm = file.sections.get("litellm_settings", {})
+    values |= _litellm_settings(reader, litellm) | read_routing(reader, router, litellm)
     values |= _claude_code_settings(reader, file.sections.get("claude_code_native", {}))
     for name, item in (*((name, general[name]) for name in _GENERAL_NAMES & general.keys()), *file.items.items()):
         setting = NAMES.get(name)

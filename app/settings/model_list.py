@@ -23,7 +23,8 @@ _ENTRY_NAMES = frozenset({"model_name", "litellm_params", "model_info"})
 _PARAM_NAMES = frozenset(
     {
         "model", "api_key", "api_base", "base_url", "extra_headers", "headers", "organization", "timeout",
-        "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "custom_llm_provider", "use_in_pass_through",
+        "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "order", "num_retries", "max_retries",
+        "cooldown_time", "custom_llm_provider", "use_in_pass_through",
         "aws_bedrock_runtime_endpoint",
     }
 )  # fmt: skip
@@ -31,6 +32,8 @@ _OPTION_NAMES = frozenset(name for host in HOSTS.values() for name in host.optio
 # LiteLLM's second names of the same: vertex_ai_project.
 _OPTION_ALIASES = {name.replace("vertex_", "vertex_ai_"): name for name in _OPTION_NAMES if name.startswith("vertex_")}
 _BASE_NAMES = ("api_base", "base_url", "aws_bedrock_runtime_endpoint")
+_NUMBERS = ("rpm", "tpm", "weight", "order", "num_retries", "max_retries")
+_TIMES = ("timeout", "request_timeout", "stream_timeout", "cooldown_time")
 _TARGET_NAMES = frozenset({"model", "custom_llm_provider"})
 _picker_name = re.compile(r"(?i:claude|anthropic)[A-Za-z0-9._:@/-]{0,240}")
 _INFO_NAMES = frozenset(
@@ -167,10 +170,8 @@ def _check_names(reader: Reader, params: dict[str, Item], info: dict[str, Item])
 def _entry(
     reader: Reader, item: Item, name: str, target: _Target, params: dict[str, Item], info: dict[str, Item]
 ) -> ModelEntry:
-    numbers = {key: reader.integer(params[key]) for key in ("rpm", "tpm", "weight") if key in params}
-    seconds = {
-        key: reader.seconds(params[key]) for key in ("timeout", "request_timeout", "stream_timeout") if key in params
-    }
+    numbers = {key: reader.integer(params[key]) for key in _NUMBERS if key in params}
+    seconds = {key: reader.seconds(params[key]) for key in _TIMES if key in params}
     key_item = params.get("api_key")
     api_key = reader.text(key_item) if key_item is not None else None
     return ModelEntry(
@@ -186,6 +187,9 @@ def _entry(
         requests_per_minute=numbers.get("rpm"),
         tokens_per_minute=numbers.get("tpm"),
         weight=numbers.get("weight"),
+        order=numbers.get("order"),
+        retries=numbers.get("num_retries", numbers.get("max_retries")),
+        cooldown_s=seconds.get("cooldown_time"),
         info=_info(reader, info),
         prices=_prices(reader, params) | _prices(reader, info),
         options=_options(reader, target.provider, params),

@@ -11,6 +11,7 @@ from app.domain.budgets import OnExceed
 from app.domain.caching import LONGEST_TTL_S, CacheMode
 from app.domain.catalog import ModelEntry
 from app.domain.pricing import Terms
+from app.domain.routing import RoutingRules
 from app.providers.hosts import Credential
 
 Kind = Literal["text", "secret", "path", "integer", "boolean", "texts"]
@@ -27,6 +28,7 @@ class Settings:
     ``model`` is the one ``provider/model`` to serve; ``demo_models`` None lists them where there is no other model;
     ``max_budget_nanousd`` is of all calls together, in each window of ``budget_duration``; ``max_customer_budget_…`` of
     each customer without a budget of its own: an amount, or the id of a shared budget.
+    ``model_aliases`` are further names of models, LiteLLM's ``model_group_alias``.
     ``price_terms`` are discounts and margins by provider, ``*`` is any; ``allowed_upstreams`` are hosts and networks in
     CIDR form;
     ``claude_code_native_enabled``: entries of that provider are served, each to the keys of one user: its own, or
@@ -48,6 +50,8 @@ class Settings:
     model: str | None = None
     has_model_list: bool = False
     model_entries: tuple[ModelEntry, ...] = ()
+    routing: RoutingRules = field(default_factory=RoutingRules)
+    model_aliases: Mapping[str, str] = field(default_factory=dict)
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     demo_models: bool | None = None
     claude_code_native_enabled: bool = False

@@ -24,12 +24,14 @@ from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.keys import VirtualKey
 from app.domain.pricing import always
 from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject
+from app.domain.routing import RoutingRules
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.batch_results import BatchFacts, Booking
 from app.gateway.batches import Batches
 from app.gateway.call import Call, Reply, StreamCut
 from app.gateway.exchange import Exchanges
 from app.gateway.objects import Custody
+from app.gateway.router import Router
 from app.gateway.settle import Settlement
 from app.protocols.anthropic_messages.codec import AnthropicMessages
 from app.providers.prices import LivePrices
@@ -107,8 +109,10 @@ class House:
         self.upstream = ScriptedUpstream(self.replies)
         codec = AnthropicMessages()
         source = OneCatalog(self.catalog)
-        admission = Admission(source, self.ledger, Exchanges({codec.name: codec}), self.rules, LivePrices())
-        settlement = Settlement(self.ledger, Metrics(CollectorRegistry()))
+        metrics = Metrics(CollectorRegistry())
+        router = Router(RoutingRules(), metrics)
+        admission = Admission(source, self.ledger, Exchanges({codec.name: codec}), self.rules, LivePrices(), router)
+        settlement = Settlement(self.ledger, metrics)
         custody = Custody(self.store, source, admission, self.upstream)
         self.batches = Batches(custody, self.store, admission, self.upstream, settlement)
 

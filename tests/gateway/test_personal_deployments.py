@@ -3,14 +3,18 @@
 from dataclasses import replace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from app.base.errors import ModelNotAllowed
 from app.base.ids import UserId
+from app.base.metrics import Metrics
 from app.domain.access import Principal
 from app.domain.catalog import Catalog, Model
+from app.domain.routing import RoutingRules
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
+from app.gateway.router import Router
 from app.providers.prices import LivePrices
 from tests.fakes.ports import NotingLedger, OneCatalog
 from tests.gateway.examples import DEPLOYMENT, KEY
@@ -24,7 +28,8 @@ ADA, BOB = Principal(replace(KEY, user_id=UserId("ada"))), Principal(replace(KEY
 
 @pytest.fixture
 def admission() -> Admission:
-    return Admission(CATALOG, NotingLedger(), Exchanges({}), AdmissionRules(), LivePrices())
+    router = Router(RoutingRules(), Metrics(CollectorRegistry()))
+    return Admission(CATALOG, NotingLedger(), Exchanges({}), AdmissionRules(), LivePrices(), router)
 
 
 def test_the_owner_is_served_by_all_and_another_by_what_is_shared(admission: Admission) -> None:

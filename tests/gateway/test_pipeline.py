@@ -24,6 +24,7 @@ from app.domain.budgets import Budget, Duration
 from app.domain.catalog import Catalog, Model
 from app.domain.keys import VirtualKey
 from app.domain.limits import RateLimits
+from app.domain.routing import RoutingRules
 from app.domain.spend import BudgetStanding, RateStanding, Refused
 from app.domain.usage import Usage
 from app.gateway.admit import Admission, AdmissionRules
@@ -31,6 +32,7 @@ from app.gateway.call import Call, Operation, Reply, StreamCut
 from app.gateway.exchange import Exchanges
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
+from app.gateway.router import Router
 from app.gateway.settle import Settlement
 from app.protocols.anthropic_messages.codec import AnthropicMessages
 from app.protocols.codec import Codec, Header
@@ -76,7 +78,10 @@ class House:
         self.upstream = ScriptedUpstream(self.replies)
         self.settlement = Settlement(self.ledger, metrics)
         codecs: dict[str, Codec] = {codec.name: codec for codec in (AnthropicMessages(), OpenAIChat())}
-        admission = Admission(OneCatalog(self.catalog), self.ledger, Exchanges(codecs), self.rules, LivePrices())
+        router = Router(RoutingRules(), metrics)
+        admission = Admission(
+            OneCatalog(self.catalog), self.ledger, Exchanges(codecs), self.rules, LivePrices(), router
+        )
         self.gateway = Gateway(
             admission, self.upstream, self.settlement, metrics, RelayRules(ping_after_s=self.ping_after_s)
         )

@@ -14,11 +14,13 @@ from app.domain.access import Principal
 from app.domain.catalog import Catalog, Model
 from app.domain.price_list import DatedPrice, PriceList
 from app.domain.pricing import PriceSchedule, Service, Terms, always
+from app.domain.routing import RoutingRules
 from app.domain.spend import Receipt
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.exchange import Exchanges
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
+from app.gateway.router import Router
 from app.gateway.settle import Settlement
 from app.protocols.openai_chat.codec import OpenAIChat
 from app.providers.prices import LivePrices
@@ -50,7 +52,8 @@ class Shop:
         place = replace(DEPLOYMENT, prices=self.schedule, provider="openai", upstream_model="gpt-x")
         catalog, ledger = OneCatalog(Catalog((Model("gpt-x", (place,), "X", ""),))), NotingLedger()
         codec, metrics = OpenAIChat(), Metrics(CollectorRegistry())
-        admission = Admission(catalog, ledger, Exchanges({codec.name: codec}), self.rules, self.live)
+        router = Router(RoutingRules(), metrics)
+        admission = Admission(catalog, ledger, Exchanges({codec.name: codec}), self.rules, self.live, router)
         reply = ScriptedReply(200, JSON, [msgspec.json.encode(ANSWER | {"service_tier": self.tier})])
         gateway = Gateway(
             admission, ScriptedUpstream([reply]), Settlement(ledger, metrics), metrics, RelayRules(ping_after_s=15)

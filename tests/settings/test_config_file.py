@@ -131,13 +131,9 @@ def test_what_litellm_knows_and_we_do_not_honour_is_said_once_by_name(load: Load
     said = [notice.partition(": ")[2].partition(" is LiteLLM's")[0] for notice in notices if "LiteLLM's" in notice]
     assert sorted(said) == [
         "general_settings.store_model_in_db",
-        "litellm_params.max_retries",
         "litellm_params.temperature",
         "litellm_settings.drop_params",
-        "litellm_settings.num_retries",
         "model_info.supports_vision",
-        "router_settings.model_group_alias",
-        "router_settings.routing_strategy",
     ]
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from redis.asyncio import Redis
 
 from app.base import clock
@@ -108,3 +109,18 @@ async def test_nothing_is_moved_by_a_refusal(ledger: RedisLedger, redis: Redis) 
     names = {name: await redis.hgetall(name) async for name in redis.scan_iter("{kh}:minute:*")}
     await ledger.reserve(make_claim(rates=rates))
     assert {name: await redis.hgetall(name) async for name in redis.scan_iter("{kh}:minute:*")} == names
+
+
+async def test_a_further_attempt_of_a_request_counts_no_second_request_and_takes_the_place_of_the_first(
+    ledger: RedisLedger, redis: Redis
+) -> None:
+    one = rate(requests=1, tokens=1000, max_parallel_requests=1)
+    claim = make_claim(make_budget(100, 7), rates=(one,))
+    assert isinstance(await ledger.reserve(claim), Admitted)
+    again = structs.replace(claim, rates=(structs.replace(one, counted=True),))
+    outcome = await ledger.reserve(again)
+    assert isinstance(outcome, Admitted)
+    assert outcome.requests is not None
+    assert (outcome.requests.remaining, outcome.budgets[0].held_nanousd) == (0, 7)
+    assert isinstance(await ledger.reserve(make_claim(rates=(one,))), Refused)
+    assert all([await redis.pttl(name) > 0 async for name in redis.scan_iter("{kh}:minute:*")])

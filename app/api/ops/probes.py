@@ -12,10 +12,10 @@ StoreChecks = dict[str, Callable[[], Awaitable[None]]]
 
 
 def probe_routes(
-    version: str, checks: StoreChecks, registry: Callable[[], CollectorRegistry], count_models: Callable[[], int]
+    version: str, checks: StoreChecks, registry: Callable[[], CollectorRegistry], facts: Callable[[], dict[str, Any]]
 ) -> list[HTTPRouteHandler]:
-    """``checks`` name each store and raise when it does not answer."""
-    return [*_greetings(version), *_health(version, checks, count_models), _metrics(registry)]
+    """``checks`` name each store and raise when it does not answer; ``facts`` are what else ``/health`` says."""
+    return [*_greetings(version), *_health(version, checks, facts), _metrics(registry)]
 
 
 def _greetings(version: str) -> list[HTTPRouteHandler]:
@@ -30,7 +30,7 @@ def _greetings(version: str) -> list[HTTPRouteHandler]:
     return [root, hello]
 
 
-def _health(version: str, checks: StoreChecks, count_models: Callable[[], int]) -> list[HTTPRouteHandler]:
+def _health(version: str, checks: StoreChecks, facts: Callable[[], dict[str, Any]]) -> list[HTTPRouteHandler]:
     @get(["/health/liveliness", "/health/liveness"], tags=["health"], summary="The process is alive")
     async def liveness() -> Response[bytes]:
         return Response(b'"I\'m alive!"', media_type=MediaType.JSON)
@@ -41,11 +41,11 @@ def _health(version: str, checks: StoreChecks, count_models: Callable[[], int]) 
         body = {"status": "healthy" if healthy else "unhealthy", "db": stores["postgres"].partition(" ")[0], **stores}
         return Response(body, status_code=200 if healthy else 503)
 
-    @get("/health", tags=["health"], summary="The stores and the number of models")
+    @get("/health", tags=["health"], summary="The stores, the models, and the deployments in trouble")
     async def health() -> Response[dict[str, Any]]:
         healthy, stores = await _ask(checks)
         state = "healthy" if healthy else "unhealthy"
-        body = {"status": state, "version": version, "stores": stores, "models": count_models()}
+        body = {"status": state, "version": version, "stores": stores, **facts()}
         return Response(body, status_code=200 if healthy else 503)
 
     return [liveness, readiness, health]

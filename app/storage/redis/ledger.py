@@ -343,6 +343,7 @@ def _claim_arguments(claim: Claim, lease_ms: int) -> tuple[list[bytes], Argument
             _limit(limits.tokens),
             _limit(limits.max_parallel_requests),
             limits.window_s,
+            0 if rate.counted else 1,
         )
     for budget in claim.budgets:
         keys.append(_counter_key(budget))

@@ -2,13 +2,14 @@
 -- KEYS: its hold, the leases, the budget counters (which declare the slot on a cluster)
 -- ARGV: request, tokens, lease ms, the end of its hold (scopes, time µs and cost of the receipt if orphaned; that
 --       receipt), number of scopes with rate limits;
---       for each of these: scope, requests, tokens, parallel (empty is no limit), s of the window;
+--       for each of these: scope, requests, tokens, parallel (empty is no limit), s of the window, as how many
+--       requests it counts (0 when an earlier attempt was counted);
 --       for each budget: counter, scope, limit, hold, start µs, end µs or empty, whether counting began by the start,
 --       whether it may not be exceeded
 -- Returns verdict, the time (s), s to wait, number of the scope or of the budget that refuses, then for each scope
 --         requests and tokens used, and for each budget that was looked at spent and held.
 local ADMITTED, REQUESTS, TOKENS_USED, CONCURRENCY, BUDGET, BUDGET_HELD, MISSING, BUDGET_SHORT = 0, 1, 2, 3, 4, 5, 6, 7
-local CLOCK_DOUBT_MS, FIRST_RATE, RATE_SIZE, BUDGET_SIZE = 5000, 6, 5, 8
+local CLOCK_DOUBT_MS, FIRST_RATE, RATE_SIZE, BUDGET_SIZE = 5000, 6, 6, 8
 local NEVER_S = 31536000
 
 local request, tokens, lease_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -47,7 +48,7 @@ for number = 1, rates do
     requests_used, tokens_used = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
   end
   answer[#answer + 1], answer[#answer + 2] = requests_used, tokens_used
-  if requests_limit and requests_used + 1 > requests_limit then
+  if requests_limit and requests_used + ARGV[at + 5] > requests_limit then
     refuse(REQUESTS, reset_s, number)
   end
   -- An estimate above the whole limit is let through when it is alone, or it never would be.
@@ -108,13 +109,13 @@ for number = 1, rates do
   local at, place = FIRST_RATE + (number - 1) * RATE_SIZE, 3 + 2 * number
   local scope, window_key, counts_tokens = ARGV[at], window_keys[number], ARGV[at + 2] ~= ''
   if window_key then
-    answer[place] = answer[place] + 1
+    answer[place] = answer[place] + tonumber(ARGV[at + 5])
     if counts_tokens then
       answer[place + 1] = answer[place + 1] + tokens
       words = words .. ' #' .. scope .. ' ' .. ARGV[2]
     end
     redis.call('HSET', window_key, 'requests', answer[place], 'tokens', answer[place + 1])
-    if answer[place] == 1 then
+    if answer[place] <= 1 then
       local window = tonumber(ARGV[at + 4])
       redis.call('PEXPIREAT', window_key, (math.floor(time[1] / window) + 1) * window * 1000)
     end

@@ -1,0 +1,81 @@
+"""The way of one call over several deployments: what was tried, what may be tried yet."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from msgspec import structs
+
+from app.domain.access import Principal
+from app.domain.catalog import Deployment, Model
+from app.domain.failures import FailureKind
+from app.domain.routing import Standing
+from app.domain.spend import RateClaim, Receipt
+from app.protocols.codec import Envelope
+
+
+class Asked(NamedTuple):
+    """Whose call it is, and what it says: the same in each of its attempts."""
+
+    principal: Principal
+    envelope: Envelope
+    tags: tuple[str, ...]
+
+
+OnSettled = Callable[["Route", Receipt], None]
+
+
+class Group:
+    """A model's deployments, and where each stands."""
+
+    __slots__ = ("attempts_set", "deployments", "limited", "ordered", "plain", "standings")
+
+    def __init__(self, model: Model, standings: Sequence[Standing], attempts_set: int | None, *, plain: bool) -> None:
+        """``attempts_set`` is how often a failed call is tried again, where somebody has said it. ``plain``: there is
+        nothing to choose, and nothing else to try."""
+        self.deployments = model.deployments
+        self.standings = standings
+        self.attempts_set = attempts_set
+        self.plain = plain
+        self.limited = any(one.requests_per_minute or one.tokens_per_minute for one in model.deployments)
+        self.ordered = len({one.order for one in model.deployments}) > 1
+
+
+class Route:
+    """Of one call; changed by the router alone. ``on_settled`` is told of each receipt."""
+
+    __slots__ = (
+        "answered", "asked", "attempt", "current", "from_caller", "group", "left", "loaded", "model", "model_asked",
+        "on_settled", "queue", "rates_counted", "session", "tried", "visited",
+    )  # fmt: skip
+
+    def __init__(self, asked: Asked, model: Model, group: Group, on_settled: OnSettled) -> None:
+        self.asked = asked
+        self.model_asked = self.model = model
+        self.group = group
+        self.on_settled = on_settled
+        self.session: str | None = None
+        self.answered = False
+        self.attempt = 0
+        self.left = 0
+        self.current: Standing | None = None
+        self.tried: list[Standing] = []
+        self.visited = {model.name}
+        self.queue: deque[str] = deque()
+        self.loaded: set[FailureKind | None] = set()
+        self.from_caller: tuple[str, ...] = ()
+        self.rates_counted: frozenset[str] = frozenset()
+
+    @property
+    def deployment(self) -> Deployment:
+        assert self.current is not None
+        return self.current.deployment
+
+    def counted_once(self, rates: tuple[RateClaim, ...]) -> tuple[RateClaim, ...]:
+        """However many attempts it takes, it is one request of each limit."""
+        counted = self.rates_counted
+        self.rates_counted = counted | {rate.scope for rate in rates}
+        return tuple(structs.replace(rate, counted=True) if rate.scope in counted else rate for rate in rates)
+
+    def settled(self, receipt: Receipt) -> None:
+        self.on_settled(self, receipt)

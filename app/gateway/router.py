@@ -1,0 +1,359 @@
+"""Chooses the deployment of each attempt, and remembers how they answer: all in this process, without any store."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from math import ceil
+from typing import Any
+
+from app.base import clock
+from app.base.logs import get_logger
+from app.base.metrics import Metrics
+from app.domain.catalog import Deployment, Model
+from app.domain.failures import Failure, FailureKind
+from app.domain.health import Health, RetryBudget
+from app.domain.routing import RoutingRules, Standing, choose
+from app.domain.spend import Receipt
+from app.gateway.attribution import SESSION_HEADER, header_text
+from app.gateway.call import Call
+from app.gateway.route import Asked, Group, Route
+
+OTHERS_TRIED = 4
+"""How many further deployments of a model are tried where nobody has set a number."""
+MOST_ATTEMPTS = 10
+LONGEST_WAIT_S = 10.0
+_FIRST_WAIT_S = 0.5
+_MOST_REMEMBERED = 4096
+_CACHED_TOKEN_PERCENT = 10
+
+
+class Router:
+    """``wait`` is how long to wait before the next attempt on the same deployment, ``now`` a clock that never goes
+    back, both in seconds; tests set them."""
+
+    def __init__(self, rules: RoutingRules, metrics: Metrics, *, now: Callable[[], float] = time.monotonic) -> None:
+        self.rules = rules
+        self.now = now
+        self.on_change: Callable[[Deployment, Health], None] | None = None
+        """Told when a deployment is put aside or comes back; it returns at once."""
+        self._metrics = metrics
+        self._groups: dict[str, Group] = {}
+        self._standings: dict[str, Standing] = {}
+        self._alone: dict[str, tuple[Deployment, Health]] = {}
+        self._ejected = 0
+        self._budget = RetryBudget()
+        self._nothing_set = not (
+            rules.fallbacks
+            or rules.context_window_fallbacks
+            or rules.content_policy_fallbacks
+            or rules.default_fallbacks
+            or rules.num_retries
+            or rules.client_fallbacks
+        )
+        self._log = get_logger()
+
+    def begin(self, call: Call, asked: Asked, model: Model, named: tuple[str, ...] = ()) -> Route | None:
+        """The way of a call, at its beginning; None where there is nothing to choose and nothing else to try.
+
+        ``named`` are the fallbacks that the call itself names.
+        """
+        if self._nothing_set and len(model.deployments) == 1 and model.deployments[0].retries is None:
+            return None
+        group = self._group(model)
+        if group.plain and not named:
+            return None
+        route = Route(asked, model, group, self._settled)
+        route.from_caller = named
+        route.left = self._further(group)
+        if self.rules.session_affinity and len(group.standings) > 1:
+            route.session = _session(call, asked)
+        self._budget.note_request(self.now())
+        return route
+
+    def choose(self, route: Route) -> bool:
+        """Choose for the next attempt among what may be called; False where all of the model is put aside."""
+        now_s = self.now()
+        standings: Sequence[Standing] = route.group.standings
+        if route.tried:
+            standings = [standing for standing in standings if standing not in route.tried]
+        if self._ejected:
+            standings = [standing for standing in standings if standing.health.may_be_called(now_s)]
+        if not standings:
+            return False
+        self._take(route, self._pick(route, standings, now_s))
+        return True
+
+    def last_resort(self, route: Route) -> None:
+        """All is put aside and nothing else may serve: the one whose time ends first, as a call is to be answered."""
+        self._take(route, min(route.group.standings, key=lambda standing: standing.health.until_s))
+
+    def enter(self, route: Route, model: Model) -> bool:
+        """Go on with another model; False where it was tried already, or all of it is put aside."""
+        if model.name in route.visited:
+            return False
+        route.visited.add(model.name)
+        route.model, route.group = model, self._group(model)
+        route.left = self._further(route.group)
+        return self.choose(route)
+
+    def again(self, route: Route, failure: Failure) -> float | None:
+        """Choose the next attempt on the same model: the seconds to wait before it, None where there is none."""
+        if failure.meaning.verdict == "give_up" or route.left <= 0 or route.attempt >= MOST_ATTEMPTS:
+            return None
+        now_s = self.now()
+        failed = route.tried[-1]
+        others = [
+            standing
+            for standing in route.group.standings
+            if standing not in route.tried and standing.health.may_be_called(now_s)
+        ]
+        wait_s = 0.0
+        if not others:
+            if route.group.attempts_set is None or failure.meaning.verdict != "same":
+                return None
+            wait_s = self._pause(route, failure)
+            if wait_s > LONGEST_WAIT_S:
+                return None
+        if not self._budget.take(now_s):
+            return None
+        route.left -= 1
+        self._take(route, self._pick(route, others, now_s) if others else failed)
+        return wait_s
+
+    def fallback(self, route: Route, failure: Failure | None) -> str | None:
+        """The name of the next model that may serve instead; ``failure`` None: the model was put aside before."""
+        kind: FailureKind | None = None
+        if failure is not None:
+            fits_another = failure.kind in ("context_window", "content_policy")
+            if failure.meaning.verdict == "give_up" and not fits_another:
+                return None
+            if fits_another:
+                kind = failure.kind
+        if kind not in route.loaded:
+            route.loaded.add(kind)
+            found = self.rules.fallbacks_of((route.asked.envelope.model, *route.model.names), kind)
+            if kind is None:
+                found = (*route.from_caller, *found)
+            route.queue.extend(found[: self.rules.max_fallbacks])
+        if not route.queue or route.attempt >= MOST_ATTEMPTS:
+            return None
+        if failure is not None and kind is None and not self._budget.take(self.now()):
+            return None
+        return route.queue.popleft()
+
+    def fell_back(self, failed: str, served: str) -> None:
+        self._metrics.child(self._metrics.fallbacks, failed, served).inc()
+
+    def began(self, route: Route) -> None:
+        """The attempt goes out."""
+        standing = route.current
+        assert standing is not None
+        route.attempt += 1
+        standing.begin(_minute())
+        if self._ejected:
+            standing.health.begin_probe(self.now(), standing.deployment.timeouts.first_byte_s)
+
+    def answered(self, route: Route) -> None:
+        """The first byte of an answer has come."""
+        route.answered = True
+        standing = route.current or route.tried[-1]
+        if standing.health.succeed(self.now()):
+            self._changed(standing, came_back=True)
+
+    def failed(self, route: Route, failure: Failure) -> None:
+        """Nothing came of the attempt."""
+        standing = route.tried[-1]
+        self.left(route)
+        self._metrics.child(
+            self._metrics.failed_attempts, standing.deployment.deployment_id, standing.deployment.provider, failure.kind
+        ).inc()
+        self._log.info(
+            "attempt failed",
+            deployment=standing.deployment.deployment_id,
+            provider=standing.deployment.provider,
+            kind=failure.kind,
+            attempt=route.attempt,
+        )
+        self._blame(route.group, standing, failure)
+
+    def left(self, route: Route) -> None:
+        """The attempt is over, however it ended. Safe to say twice."""
+        standing = route.current
+        if standing is not None:
+            standing.running -= 1
+            standing.health.probe_ends_s = 0
+            route.current = None
+
+    def failed_alone(self, deployment: Deployment, failure: Failure) -> None:
+        """A model with one deployment and nothing else to try: only noted, as nothing could take its place."""
+        if failure.meaning.blame == "nobody":
+            return
+        if len(self._alone) >= _MOST_REMEMBERED:
+            self._alone.clear()
+        _, health = self._alone.setdefault(deployment.deployment_id, (deployment, Health()))
+        health.consecutive += 1
+        health.reason = failure.kind
+
+    def answered_alone(self, deployment: Deployment) -> None:
+        if self._alone:
+            self._alone.pop(deployment.deployment_id, None)
+
+    def report(self) -> list[dict[str, Any]]:
+        """For people: the deployments in trouble. ``again_in_s`` is when the next call may try one that is put aside;
+        every other deployment is healthy."""
+        now_s = self.now()
+        return [
+            {
+                "deployment": deployment.deployment_id,
+                "provider": deployment.provider,
+                "model": deployment.upstream_model,
+                "state": health.state(now_s),
+                "reason": health.reason,
+                "failures_in_a_row": health.consecutive,
+                "again_in_s": max(0, ceil(health.until_s - now_s)) if health.ejected else 0,
+            }
+            for deployment, health in self.troubled()
+        ]
+
+    def troubled(self) -> Iterator[tuple[Deployment, Health]]:
+        """The deployments that are put aside, or whose last call has failed."""
+        for standing in self._standings.values():
+            if standing.health.ejected or standing.health.consecutive:
+                yield standing.deployment, standing.health
+        yield from self._alone.values()
+
+    def _pick(self, route: Route, standings: Sequence[Standing], now_s: float) -> Standing:
+        if len(standings) == 1:
+            return standings[0]
+        minute = _minute()
+        if route.group.limited:
+            standings = [standing for standing in standings if standing.has_room(minute)] or standings
+        if route.group.ordered:
+            orders = [_order(standing) for standing in standings]
+            first = min(orders)
+            standings = [standing for standing, order in zip(standings, orders, strict=True) if order == first]
+        return choose(self.rules.strategy, standings, now_s, minute, random.random, route.session)
+
+    def _take(self, route: Route, standing: Standing) -> None:
+        route.current = standing
+        if standing not in route.tried:
+            route.tried.append(standing)
+        else:
+            route.tried.remove(standing)
+            route.tried.append(standing)
+
+    def _pause(self, route: Route, failure: Failure) -> float:
+        """Twice as long each time, spread so that those who failed together do not come again together."""
+        pause_s: float = _FIRST_WAIT_S * 2 ** (route.attempt - 1) * random.uniform(0.5, 1)  # noqa: S311  spreads load
+        return max(min(pause_s, LONGEST_WAIT_S), self.rules.retry_after_s, failure.retry_after_s or 0)
+
+    def _further(self, group: Group) -> int:
+        if group.attempts_set is not None:
+            return group.attempts_set
+        return min(len(group.standings) - 1, OTHERS_TRIED)
+
+    def _blame(self, group: Group, standing: Standing, failure: Failure) -> None:
+        blame, now_s = failure.meaning.blame, self.now()
+        if blame == "nobody":
+            if standing.health.succeed(now_s):  # whoever refuses what is wrong with a call is well
+                self._changed(standing, came_back=True)
+            return
+        if self.rules.breaker.disabled:
+            return
+        enough = standing.health.has_failed_enough(now_s, self.rules.breaker)
+        if blame == "credential":
+            for other in list(self._standings.values()):
+                if _credential(other.deployment) == _credential(standing.deployment):
+                    self._eject(other, failure)
+        elif blame == "limit" or (enough and (standing.health.ejected or self._may_eject(group))):
+            self._eject(standing, failure)
+
+    def _may_eject(self, group: Group) -> bool:
+        """At most half of a model's deployments, rounded up, are put aside for their failures: when more of them fail,
+        it is likely not they that are at fault, and the rest would get all the load."""
+        put_aside = sum(standing.health.ejected for standing in group.standings)
+        return put_aside < ceil(len(group.standings) / 2)
+
+    def _eject(self, standing: Standing, failure: Failure) -> None:
+        breaker = self.rules.breaker
+        cooldown_s = standing.deployment.cooldown_s
+        if cooldown_s is not None:
+            breaker = type(breaker)(breaker.allowed_fails, cooldown_s)
+        if standing.health.eject(self.now(), breaker, failure.kind, failure.retry_after_s or 0):
+            self._changed(standing, came_back=False)
+
+    def _changed(self, standing: Standing, *, came_back: bool) -> None:
+        deployment, health = standing.deployment, standing.health
+        self._ejected = max(self._ejected + (-1 if came_back else 1), 0)
+        state = "healthy" if came_back else "ejected"
+        self._metrics.child(
+            self._metrics.deployment_changes, deployment.deployment_id, deployment.provider, state
+        ).inc()
+        facts: dict[str, Any] = {"deployment": deployment.deployment_id, "provider": deployment.provider}
+        if came_back:
+            self._log.info("deployment is called again", **facts)
+        else:
+            for_s = round(health.until_s - self.now(), 1)
+            self._log.warning("deployment is put aside", reason=health.reason, for_s=for_s, **facts)
+        if self.on_change is not None:
+            self.on_change(deployment, health)
+
+    def _settled(self, route: Route, receipt: Receipt) -> None:
+        standing = route.current
+        if standing is None:
+            return
+        standing.tokens += receipt.usage.rate_tokens(_CACHED_TOKEN_PERCENT)
+        if receipt.status == "ok" and receipt.first_byte_ms is not None:
+            standing.measure(receipt.first_byte_ms, self.now())
+        if receipt.status == "error" and route.answered:
+            self._blame(route.group, standing, Failure("broken"))
+        self.left(route)
+
+    def _group(self, model: Model) -> Group:
+        group = self._groups.get(model.name)
+        if group is not None and group.deployments is model.deployments:
+            return group
+        if max(len(self._groups), len(self._standings)) >= _MOST_REMEMBERED:
+            # Names that a wildcard takes are without end; what was known of each is learned again.
+            self._groups.clear()
+            self._standings.clear()
+            self._ejected = 0
+        standings = [self._standing(deployment) for deployment in model.deployments]
+        retries = [one.retries for one in model.deployments if one.retries is not None]
+        attempts_set = max(retries) if retries else self.rules.num_retries
+        plain = len(standings) == 1 and not attempts_set and not self.rules.has_fallbacks(model.names)
+        group = self._groups[model.name] = Group(model, standings, attempts_set, plain=plain)
+        return group
+
+    def _standing(self, deployment: Deployment) -> Standing:
+        standing = self._standings.get(deployment.deployment_id)
+        rates = deployment.prices.at(clock.now()).rates
+        price = rates.input + rates.output
+        if standing is None:
+            standing = self._standings[deployment.deployment_id] = Standing(deployment, price)
+        elif standing.deployment != deployment:
+            standing.deployment, standing.price = deployment, price
+        return standing
+
+
+def _minute() -> int:
+    return int(time.time()) // 60
+
+
+def _order(standing: Standing) -> int:
+    order = standing.deployment.order
+    return 1 << 30 if order is None else order
+
+
+def _session(call: Call, asked: Asked) -> str | None:
+    for name, value in call.headers:
+        if name == SESSION_HEADER and value:
+            return header_text(value)
+    return asked.envelope.session_id
+
+
+def _credential(deployment: Deployment) -> tuple[object, ...]:
+    """What tells credentials apart: the host with the key, or with what it signs by."""
+    key = None if deployment.api_key is None else deployment.api_key.reveal()
+    options = tuple(sorted((name, secret.reveal()) for name, secret in deployment.options.items()))
+    return deployment.provider, deployment.api_base, key, options
