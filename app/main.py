@@ -34,7 +34,8 @@ from app.api.llm.gateway_protocol import protocol
 from app.api.llm.routes import ModelRoutes, WireRules
 from app.api.ops.probes import StoreChecks, probe_routes
 from app.api.sign_in.oauth import OAuthRoutes
-from app.api.ui.routes import page_routes
+from app.api.ui.errors import page_error_handler
+from app.api.ui.routes import make_pages, page_routes
 from app.base import clock
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
@@ -288,6 +289,7 @@ def create_app(settings: Settings) -> ASGIApp:
     checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
     master_key = settings.master_key
     assert master_key is not None
+    pages = make_pages(house.engine, house.principals.pepper, master_key.reveal())
     model_handlers = models.handlers()
     handlers: list[ControllerRouterHandler] = [
         *model_handlers,
@@ -295,7 +297,7 @@ def create_app(settings: Settings) -> ASGIApp:
         protocol,
         *probe_routes(VERSION, checks, house.metrics_registry, house.health_facts),
         *admin_routes(),
-        page_routes(house.engine, house.principals.pepper, master_key.reveal()),
+        page_routes(pages, house.engine, house.catalog.current),
         *((OAuthRoutes,) if settings.claude_code_sign_in else ()),
     ]
     app = Litestar(
@@ -309,7 +311,7 @@ def create_app(settings: Settings) -> ASGIApp:
             AdminRules(alert_channels(settings), house.retention, settings.claude_code_sign_in),
         ),
         lifespan=[lifespan],
-        exception_handlers={Exception: error_handler(house.codecs)},
+        exception_handlers={Exception: error_handler(house.codecs, page_error_handler(pages))},
         openapi_config=OpenAPIConfig(
             title="Keyhouse", version=VERSION, path="/docs", render_plugins=[ScalarRenderPlugin(), DocumentPlugin()]
         ),

@@ -18,13 +18,15 @@ _OPENAI_PATHS = ("/v1/", "/chat/", "/completions", "/responses", "/embeddings", 
 Handler = Callable[[Request[Any, Any, Any], Exception], Response[bytes]]
 
 
-def error_handler(codecs: Codecs) -> Handler:
-    """The one exception handler of the app; nothing leaves it but a GatewayError rendered."""
+def error_handler(codecs: Codecs, on_page: Handler) -> Handler:
+    """The one exception handler of the app; nothing leaves it but a GatewayError rendered, by ``on_page`` for pages."""
     log = get_logger()
 
     def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
-        request_id = new_id("req")
         path = request.scope["path"]
+        if path == "/ui" or path.startswith("/ui/"):
+            return on_page(request, exception)
+        request_id = new_id("req")
         error = _as_gateway_error(exception, request, request_id)
         if error.status == 500:
             log.error("unexpected failure", request_id=request_id, path=path, exc_info=exception)

@@ -21,7 +21,8 @@ from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
 from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
 from app.api.errors import error_handler
 from app.api.sign_in.oauth import OAuthRoutes
-from app.api.ui.routes import page_routes
+from app.api.ui.errors import page_error_handler
+from app.api.ui.routes import make_pages, page_routes
 from app.base.ids import new_id
 from app.base.secret import Secret
 from app.domain.catalog import ModelEntry, ModelInfo
@@ -157,12 +158,13 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     books = Books(engine, RedisLedger(scripts))
     keeper = PriceKeeper(LivePrices(), engine, Announcements(redis, PRICE_CHANNEL))
     await keeper.refresh()
+    pages = make_pages(engine, PEPPER, MASTER_KEY)
     app = Litestar(
-        route_handlers=[*admin_routes(), OAuthRoutes, page_routes(engine, PEPPER, MASTER_KEY)],
+        route_handlers=[*admin_routes(), OAuthRoutes, page_routes(pages, engine, catalog.current)],
         dependencies=admin_dependencies(
             engine, principals, MASTER_KEY, Shared(catalog, keeper, books), egress, AdminRules(programs_sign_in=True)
         ),
-        exception_handlers={Exception: error_handler(all_codecs())},
+        exception_handlers={Exception: error_handler(all_codecs(), page_error_handler(pages))},
         logging_config=None,
     )
     door: Any = app  # httpx types the scope as any mapping

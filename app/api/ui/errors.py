@@ -19,7 +19,7 @@ _TITLES = {
 
 
 def page_error_handler(pages: Pages) -> Handler:
-    """For the router of the pages."""
+    """Of all paths of pages, those too that there are not."""
     log = get_logger()
 
     def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:

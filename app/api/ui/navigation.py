@@ -18,7 +18,11 @@ class Entry:
     for_others: bool = False
 
 
-ENTRIES: tuple[Entry, ...] = ()
+ENTRIES: tuple[Entry, ...] = (
+    Entry("/ui", "Overview", "overview", "spend.reports"),
+    Entry("/ui/keys", "Keys", "key", "key.read", for_others=True),
+    Entry("/ui/my-keys", "My keys", "own-key", "key.read"),
+)
 
 
 def navigation_for(person: Person) -> list[Entry]:

@@ -41,7 +41,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters |= {"usd": usd, "count": count, "ago": ago, "day": day, "moment": moment}
+        environment.filters |= {"usd": usd, "count": count, "short": short, "ago": ago, "day": day, "moment": moment}
         environment.globals |= {"asset": asset_address, "navigation_for": navigation_for, "form_token": _form_token}
         environment.globals["icon"] = getattr(environment.get_template("icons.html").module, "icon")  # noqa: B009
         self._environment = environment
@@ -84,6 +84,16 @@ def usd(amount: NanoUSD | None) -> str:
 
 def count(number: int | None) -> str:
     return "–" if number is None else f"{number:,}"
+
+
+def short(number: int) -> str:
+    """Three digits of a large number: 1.25 M. Rounded down."""
+    for unit, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if number >= unit:
+            whole, hundredths = divmod(number * 100 // unit, 100)
+            digits = 0 if whole >= 100 else 1 if whole >= 10 else 2
+            return f"{whole}{f'.{hundredths:02d}'[: digits + 1] if digits else ''} {letter}"
+    return str(number)
 
 
 def moment(at: datetime | None) -> Markup:

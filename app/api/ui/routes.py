@@ -1,30 +1,36 @@
 """All pages, with what they stand on."""
 
-from litestar import Response, Router, get
+from collections.abc import Callable
+
+from litestar import Router
 from litestar.di import Provide
-from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.admin.naming import Naming
 from app.admin.people import People
 from app.api.ui.access import Pages
 from app.api.ui.assets import serve_asset
-from app.api.ui.errors import page_error_handler
+from app.api.ui.keys import KeyPages
+from app.api.ui.overview import OverviewPages
 from app.api.ui.rendering import Templates
 from app.api.ui.sign_in import SignInPages
-from app.base.errors import NotFound
+from app.domain.catalog import Catalog
 
 
-def page_routes(engine: AsyncEngine, pepper: bytes, master_key: str) -> Router:
-    """For ``route_handlers``. The app must give the services too, as ``admin_dependencies`` names them."""
-    pages = Pages(People(engine, pepper, master_key), Templates())
+def make_pages(engine: AsyncEngine, pepper: bytes, master_key: str) -> Pages:
+    return Pages(People(engine, pepper, master_key), Templates())
+
+
+def page_routes(pages: Pages, engine: AsyncEngine, catalog: Callable[[], Catalog]) -> Router:
+    """For ``route_handlers``. The app must give the services too, as ``admin_dependencies`` names them, and show the
+    errors of these paths by ``page_error_handler``."""
+    naming = Naming(engine)
     return Router(
         "/",
-        route_handlers=[SignInPages, serve_asset, _unknown_page],
-        dependencies={"pages": Provide(lambda: pages, sync_to_thread=False)},
-        exception_handlers={Exception: page_error_handler(pages)},
+        route_handlers=[SignInPages, OverviewPages, KeyPages, serve_asset],
+        dependencies={
+            "pages": Provide(lambda: pages, sync_to_thread=False),
+            "naming": Provide(lambda: naming, sync_to_thread=False),
+            "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),
+        },
     )
-
-
-@get("/ui/{rest:path}", include_in_schema=False)
-async def _unknown_page(rest: FromPath[str]) -> Response[bytes]:  # noqa: ARG001  the path itself does not matter
-    raise NotFound("There is no such page.")

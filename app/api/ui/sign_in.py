@@ -18,10 +18,6 @@ class SignInPages(Controller):
 
     include_in_schema = False
 
-    @get("/ui")
-    async def first_page(self, pages: NamedDependency[Pages]) -> Response[bytes]:
-        return pages.go("/ui/account")
-
     @get("/ui/sign-in")
     async def sign_in_page(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
         wanted = safe_next(request.query_params.get("next", HOME))

@@ -1,0 +1,124 @@
+"""The first page: what was spent today, in this month and in the last thirty days, on what, and what needs a look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from app.admin.alerts import Alerts
+from app.admin.spend import Ask, Found, Spend
+from app.base.clock import now
+from app.base.money import NanoUSD
+from app.domain.alerts import AlertEvent
+from app.domain.roles import Tenant
+from app.storage.postgres.alert_outbox import EventFilter
+from app.storage.postgres.reports import Amounts, Dimension
+
+DAYS = 30
+MOST_IN_LIST = 6
+_ALERTS_OF = timedelta(days=7)
+_FORECAST_AFTER = 5
+"""A forecast is made when a fifth of the month has passed, as for alerts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One line of a list of the largest; ``of_largest`` in thousandths, for its bar."""
+
+    id: str
+    name: str
+    amounts: Amounts
+    of_largest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Days and months are of UTC. ``forecast_nanousd`` is of the whole month, None where it is too early to say."""
+
+    at: datetime
+    today: Amounts
+    month: Amounts
+    forecast_nanousd: NanoUSD | None
+    days: Sequence[tuple[date, Amounts]]
+    models: Sequence[Share]
+    owners: Sequence[Share]
+    owner_kind: Dimension
+    alerts: Sequence[AlertEvent]
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(amounts.requests or amounts.cost_nanousd for _, amounts in self.days)
+
+
+class Overviews:
+    """Of what ``Spend`` and ``Alerts`` tell."""
+
+    def __init__(self, spend: Spend, alerts: Alerts) -> None:
+        self._spend = spend
+        self._alerts = alerts
+
+    async def overview(self, tenant: Tenant, alerted: Tenant | None) -> Overview:
+        """``tenant`` is whose spend is added up, ``alerted`` whose alerts are told. The owners are
+        teams, or keys where no team has spent."""
+        at = now()
+        today = at.date()
+        month_start = today.replace(day=1)
+        first = min(month_start, today - timedelta(days=DAYS - 1))
+        by_day = await self._spend.report(Ask(first, today, interval="day"), tenant)
+        of_days = {date.fromisoformat(by_day.label(cell)): cell.amounts for cell in by_day.cells}
+        month = _sum([amounts for day, amounts in of_days.items() if day >= month_start])
+        owners = await self._largest("team", month_start, today, tenant)
+        owner_kind: Dimension = "team" if any(share.id for share in owners) else "key"
+        if owner_kind == "key":  # nothing was spent in any team
+            owners = await self._largest("key", month_start, today, tenant)
+        days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
+        return Overview(
+            at,
+            of_days.get(today, Amounts()),
+            month,
+            _forecast(month.cost_nanousd, at),
+            [(day, of_days.get(day, Amounts())) for day in days],
+            await self._largest("model", month_start, today, tenant),
+            owners,
+            owner_kind,
+            await self._recent_alerts(alerted, at),
+        )
+
+    async def _largest(self, dimension: Dimension, first: date, last: date, tenant: Tenant) -> list[Share]:
+        return shares_of(await self._spend.report(Ask(first, last, group_by=(dimension,)), tenant))
+
+    async def _recent_alerts(self, tenant: Tenant | None, at: datetime) -> list[AlertEvent]:
+        if tenant is None:
+            return []
+        found, _ = await self._alerts.events(tenant, EventFilter(), 1, MOST_IN_LIST)
+        recent = [view.event for view in found if at - view.event.created_at <= _ALERTS_OF]
+        return [event for event in recent if event.sent and event.kind != "test"]
+
+
+def shares_of(found: Found, most: int = MOST_IN_LIST) -> list[Share]:
+    """The largest of a report with one dimension, by cost and then by requests."""
+    cells = sorted(found.cells, key=lambda cell: (-cell.amounts.cost_nanousd, -cell.amounts.requests))[:most]
+    largest = max((cell.amounts.cost_nanousd for cell in cells), default=0)
+    [dimension] = found.group_by
+    return [
+        Share(
+            cell.group[0],
+            found.names.get((dimension, cell.group[0]), cell.group[0]),
+            cell.amounts,
+            cell.amounts.cost_nanousd * 1_000 // largest if largest > 0 else 0,
+        )
+        for cell in cells
+    ]
+
+
+def _sum(found: Sequence[Amounts]) -> Amounts:
+    total = Amounts()
+    for amounts in found:
+        total = total.plus(amounts)
+    return total
+
+
+def _forecast(spent_nanousd: NanoUSD, at: datetime) -> NanoUSD | None:
+    start = datetime(at.year, at.month, 1, tzinfo=UTC)
+    end = datetime(at.year + at.month // 12, at.month % 12 + 1, 1, tzinfo=UTC)
+    passed_s, whole_s = int((at - start).total_seconds()), int((end - start).total_seconds())
+    return spent_nanousd * whole_s // passed_s if passed_s * _FORECAST_AFTER >= whole_s else None

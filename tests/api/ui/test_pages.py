@@ -1,0 +1,253 @@
+"""What the pages show and do: to each role its own, with no secret, and whatever somebody is called as text."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from app.api.ui.charts import bars
+from app.api.ui.rendering import PAGE_HEADERS, short, usd
+from app.base.clock import now
+from app.base.ids import new_id
+from app.domain.roles import ACTIONS, USER_ROLES
+from app.storage.postgres import tables
+from tests.api.support import Door
+from tests.api.ui.support import Browser, Street
+
+pytestmark = pytest.mark.services
+HOSTILE = """<script>alert("x")</script>'"><img src=x onerror=alert(1)>&{{7*7}}"""
+_SECRET = re.compile(r'<code id="secret">(sk-kh-[^<]+)</code>')
+
+
+class Elements(HTMLParser):
+    """What a page loads, and what of it is a script or a style in the page itself."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.inline: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag in ("script", "img", "link"):
+            self.loaded.append(values.get("src") or values.get("href") or "")
+        if tag == "style" or (tag == "script" and not values.get("src")):
+            self.inline.append(tag)
+        self.inline += [name for name in values if name.startswith(("on", "style", "hx-on", "hx-vals"))]
+
+
+async def made_in(browser: Browser, **fields: str) -> str:
+    """The secret of a new key."""
+    answer = await browser.send("/ui/keys/new", fields)
+    found = _SECRET.search(answer.text)
+    assert found is not None, answer.text
+    return found[1]
+
+
+async def id_of(door: Door, secret: str) -> str:
+    return str((await door.get("/key/info", key=secret)).fields["info"]["key_hash"])
+
+
+async def key_of(door: Door, **fields: Any) -> dict[str, Any]:
+    return await door.new_key(**fields)
+
+
+@pytest.mark.parametrize("role", USER_ROLES)
+async def test_a_role_reaches_on_pages_what_it_reaches_by_its_key(street: Street, role: str) -> None:
+    """The answer of each page is that of the route it stands for, for the same person."""
+    alias = new_id("theirs")
+    theirs = await key_of(street.door, key_alias=alias)
+    async with street.signed_in(role) as (browser, user_id):
+        own = await key_of(street.door, user_id=user_id, key_alias=new_id("own"))
+        headers = {"authorization": f"Bearer {own['key']}"}
+        listed = await street.door.get("/key/list", headers, size=100, key_alias=alias)
+        page = await browser.get(f"/ui/keys?q={alias}")
+        sees = theirs["token"] in listed.text
+        assert sees == (ACTIONS["key.read"][role] == "all")  # type: ignore[index]  # a role of users
+        assert (f"/ui/keys/{theirs['token']}" in page.text) is sees
+        assert (await browser.get(f"/ui/keys/{theirs['token']}")).status_code == (200 if sees else 404)
+        by_key = await street.door.get("/key/info", headers, key=own["token"])
+        assert (await browser.get(f"/ui/keys/{own['token']}")).status_code == by_key.status
+        may_make = ACTIONS["key.change"][role] != "nothing"  # type: ignore[index]  # a role of users
+        assert (await browser.get("/ui/keys/new")).status_code == (200 if may_make else 403)
+        assert (await browser.get("/ui")).status_code == (303 if role == "auditor" else 200)
+        assert (await browser.get("/ui/my-keys")).status_code == 200
+
+
+async def test_a_member_can_neither_change_a_strange_key_nor_unblock_its_own(street: Street) -> None:
+    theirs = await key_of(street.door)
+    async with street.signed_in("internal_user") as (browser, user_id):
+        own = await key_of(street.door, user_id=user_id)
+        for verb in ("block", "rotate", "delete"):
+            refused = await browser.send(f"/ui/keys/{theirs['token']}/{verb}", of="/ui/account")
+            assert refused.status_code == 404, verb
+        assert (await browser.send(f"/ui/keys/{own['token']}/block", of="/ui/account")).status_code == 303
+        refused = await browser.send(f"/ui/keys/{own['token']}/unblock", of="/ui/account")
+        assert refused.status_code == 403
+        page = await browser.get(f"/ui/keys/{own['token']}")
+        assert "/unblock" not in page.text
+        assert "blocked" in page.text
+    async with street.signed_in("internal_user_viewer") as (browser, user_id):
+        own = await key_of(street.door, user_id=user_id)
+        page = await browser.get(f"/ui/keys/{own['token']}")
+        assert not [verb for verb in ("block", "rotate", "delete") if f"/{verb}" in page.text]
+        for verb in ("block", "rotate", "delete"):
+            refused = await browser.send(f"/ui/keys/{own['token']}/{verb}", of="/ui/account")
+            assert refused.status_code == 403, verb
+
+
+async def test_an_admin_of_a_team_sees_and_makes_its_keys(street: Street) -> None:
+    team_id, other = new_id("team"), new_id("team")
+    async with street.signed_in("internal_user") as (browser, user_id):
+        async with street.door.engine.begin() as connection:
+            for one in (team_id, other):
+                values = {"team_id": one, "team_alias": f"name of {one}", "created_by": "t", "updated_by": "t"}
+                await connection.execute(insert(tables.teams).values(**values))
+            member = {"team_id": team_id, "user_id": user_id, "role": "admin"}
+            await connection.execute(insert(tables.memberships).values(**member))
+        await key_of(street.door, team_id=team_id, key_alias=f"bot of {team_id}")
+        page = await browser.get("/ui/keys")
+        assert f"bot of {team_id}" in page.text
+        assert f"name of {team_id}" in (await browser.get("/ui/keys/new")).text
+        secret = await made_in(browser, team_id=team_id, person="nobody")
+        info = (await street.door.get("/key/info", key=secret)).fields["info"]
+        assert (info["team_id"], info["user_id"]) == (team_id, None)
+        refused = await browser.send("/ui/keys/new", {"team_id": other})
+        assert refused.status_code == 404
+
+
+async def test_a_key_is_made_with_its_terms_and_its_secret_is_shown_once(street: Street) -> None:
+    async with street.signed_in("internal_user") as (browser, user_id):
+        alias = new_id("laptop")
+        terms = {
+            "key_alias": alias, "max_budget": "$1,250.50", "budget_duration": "month", "duration": "30d",
+            "models": "file-claude", "rpm_limit": "60", "tpm_limit": "", "max_parallel_requests": "4",
+        }  # fmt: skip
+        secret = await made_in(browser, **terms)
+        info = (await street.door.get("/key/info", key=secret)).fields["info"]
+        assert (info["key_alias"], info["user_id"], info["models"]) == (alias, user_id, ["file-claude"])
+        assert info["max_budget"] == Decimal("1250.5")
+        assert (info["rpm_limit"], info["tpm_limit"], info["max_parallel_requests"]) == (60, None, 4)
+        assert info["expires"] is not None
+        key_id = info.get("token") or (await street.door.get("/key/list", key_alias=alias)).fields["keys"][0]
+        for path in ("/ui/my-keys", "/ui/keys", f"/ui/keys/{key_id}", "/ui"):
+            page = await browser.get(path)
+            assert secret not in page.text
+        assert secret[-4:] in (await browser.get("/ui/my-keys")).text
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("max_budget", "a lot"), ("max_budget", "-1"), ("max_budget", "1e9"), ("rpm_limit", "1.5"), ("duration", "soon"),
+     ("budget_duration", "fortnight"), ("tpm_limit", "9" * 40)],
+)  # fmt: skip
+async def test_what_cannot_be_is_refused_in_words_and_what_was_typed_stays(
+    street: Street, field: str, value: str
+) -> None:
+    async with street.signed_in("internal_user") as (browser, _):
+        fields = {"key_alias": "kept", "max_budget": "5", field: value}
+        refused = await browser.send("/ui/keys/new", fields)
+        assert refused.status_code == 422
+        assert 'role="alert"' in refused.text
+        assert 'value="kept"' in refused.text
+
+
+async def test_rotating_shows_the_new_secret_and_ends_the_old_one(street: Street) -> None:
+    async with street.signed_in("internal_user") as (browser, user_id):
+        own = await key_of(street.door, user_id=user_id)
+        path = f"/ui/keys/{own['token']}"
+        answer = await browser.send(f"{path}/rotate", {"grace": ""}, of=path)
+        found = _SECRET.search(answer.text)
+        assert found is not None
+        old = {"authorization": f"Bearer {own['key']}"}
+        assert (await street.door.get("/key/self", old)).status == 401
+        assert (await street.door.get("/key/self", {"authorization": f"Bearer {found[1]}"})).status == 200
+        gone = await browser.send(f"{path}/delete", of=path)
+        assert gone.status_code == 303
+        assert (await street.door.get("/key/self", {"authorization": f"Bearer {found[1]}"})).status == 401
+
+
+async def test_a_key_is_never_named_by_itself_in_an_address(street: Street) -> None:
+    async with street.signed_in("proxy_admin") as (browser, _):
+        made = await key_of(street.door)
+        refused = await browser.get(f"/ui/keys/{made['key']}")
+        assert refused.status_code == 422
+        assert made["key"] not in refused.text
+
+
+async def test_a_hostile_name_is_text_on_every_page(street: Street) -> None:
+    team_id = new_id("team")
+    async with street.door.engine.begin() as connection:
+        values = {"team_id": team_id, "team_alias": HOSTILE + team_id, "created_by": "t", "updated_by": "t"}
+        await connection.execute(insert(tables.teams).values(**values))
+    async with street.signed_in("proxy_admin", user_alias=HOSTILE) as (browser, user_id):
+        alias = HOSTILE + new_id("key")
+        own = await key_of(street.door, key_alias=alias, user_id=user_id, team_id=team_id, models=[HOSTILE])
+        await street.door.book(own["token"], now(), 1_000, user_id=user_id, team_id=team_id, model_served=HOSTILE)
+        pages = [
+            await browser.get(path)
+            for path in (
+                "/ui", "/ui/keys", "/ui/my-keys", f"/ui/keys/{own['token']}", "/ui/keys/new", "/ui/account",
+                f"/ui/keys?q={HOSTILE}", f"/ui/{HOSTILE}", f"/ui/keys/{HOSTILE}", f"/ui/sign-in?next={HOSTILE}",
+            )
+        ]  # fmt: skip
+        pages.append(await browser.send("/ui/keys/new", {"key_alias": HOSTILE, "max_budget": HOSTILE}))
+        pages.append(await browser.send("/ui/keys/new", {"key_alias": alias}))
+    async with street.browser() as stranger:
+        pages.append(await stranger.sign_in(HOSTILE))
+    for page in pages:
+        assert "<script>alert" not in page.text, page.url
+        assert "<img src=x" not in page.text, page.url
+        assert "&49" not in page.text, page.url
+    assert all("&lt;script&gt;" in page.text for page in pages[:6])
+
+
+async def test_every_page_comes_under_the_strict_policy_and_loads_from_here_alone(street: Street) -> None:
+    async with street.signed_in("proxy_admin") as (browser, _):
+        for path in ("/ui", "/ui/keys", "/ui/keys/new", "/ui/account", "/ui/no-such-page"):
+            page = await browser.get(path)
+            policy = page.headers["content-security-policy"]
+            assert "unsafe" not in policy
+            assert {name: page.headers[name] for name in PAGE_HEADERS} == dict(PAGE_HEADERS)
+            elements = Elements(page.text)
+            assert elements.inline == []
+            assert {address[:4] for address in elements.loaded} == {"/ui/"}
+            for address in elements.loaded:
+                asset = await browser.get(address)
+                assert asset.status_code == 200
+                assert "immutable" in asset.headers["cache-control"]
+        assert (await browser.get("/ui/static/old/keyhouse.css")).status_code == 404
+        assert (await browser.get("/ui/static/old/..%2f..%2faccess.py")).status_code == 404
+
+
+async def test_the_overview_adds_up_what_the_person_reaches(street: Street) -> None:
+    async with street.signed_in("internal_user") as (browser, user_id):
+        assert "No calls in thirty days" in (await browser.get("/ui")).text
+        own, theirs = await key_of(street.door, user_id=user_id), await key_of(street.door)
+        await street.door.book(own["token"], now(), 12_340_000_000, user_id=user_id)
+        await street.door.book(own["token"], now() - timedelta(days=29), 1_000_000_000, user_id=user_id)
+        await street.door.book(theirs["token"], now(), 99_000_000_000)
+        page = await browser.get("/ui")
+        assert "$12.34" in page.text
+        assert "99.00" not in page.text
+        assert "$1.00" in page.text  # of the day that was a month ago
+
+
+def test_amounts_and_counts_read_well() -> None:
+    assert [usd(amount) for amount in (0, 1, 4_200_000, 999_999_999, 1_204_560_000_000, -2_500_000_000)] == [
+        "$0.00", "< $0.0001", "$0.0042", "$1.0000", "$1,204.56", "−$2.50",
+    ]  # fmt: skip
+    assert [short(number) for number in (0, 999, 1_000, 12_345, 123_456, 1_250_000, 3_000_000_000)] == [
+        "0", "999", "1.00 k", "12.3 k", "123 k", "1.25 M", "3.00 G",
+    ]  # fmt: skip
+
+
+def test_a_bar_is_as_high_as_its_amount_and_little_is_still_seen() -> None:
+    chart = bars([("a", 0), ("b", 1), ("c", 500), ("d", 1_000)])
+    assert [bar.height for bar in chart.bars] == [0, 2, 70, 140]
+    assert bars([("a", 0)]).bars[0].height == 0
