@@ -32,6 +32,7 @@ from app.api.llm.door import Door
 from app.api.llm.front import Front
 from app.api.llm.gateway_protocol import protocol
 from app.api.llm.routes import ModelRoutes, WireRules
+from app.api.llm.telemetry import MOST_EXPORT_BYTES, TelemetryRoutes
 from app.api.ops.probes import StoreChecks, probe_routes
 from app.api.sign_in.oauth import OAuthRoutes
 from app.api.ui.errors import page_error_handler
@@ -48,6 +49,7 @@ from app.domain.tenancy import PLATFORM, Level, budget_of_setting
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.authenticate import Authenticator, anyone_here
 from app.gateway.batches import Batches
+from app.gateway.collector import Collector
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
 from app.gateway.objects import Custody, Files
@@ -57,6 +59,7 @@ from app.gateway.relay import RelayRules
 from app.gateway.response_cache import CacheRules, ResponseCache
 from app.gateway.router import Router
 from app.gateway.settle import Settlement
+from app.gateway.telemetry import Telemetry
 from app.notify.sender import Sender
 from app.protocols.registry import all_codecs, client_codecs
 from app.providers.azure import AzureUpstream
@@ -71,6 +74,8 @@ from app.providers.vertex import VertexUpstream
 from app.settings import Settings
 from app.settings.alerting import alert_addresses, alert_channels, alert_kinds, smtp_of
 from app.settings.model_bodies import read_model
+from app.settings.telemetry import read_otlp_headers
+from app.storage.activity import ActivityStore
 from app.storage.books import Books
 from app.storage.named_levels import CustomerDefaults, NamedLevels
 from app.storage.postgres.alert_outbox import Route
@@ -174,6 +179,8 @@ class House:
         self.authenticator = Authenticator(self.principals, pepper, master_key, clock.now(), anyone)
         self.discovery = Discovery(self.catalog)
         self.own_usage = OwnUsage(SpendingReader(self.engine))
+        self.collector = self._collector(settings)
+        self.telemetry = Telemetry(ActivityStore(self.engine), self.collector, MOST_EXPORT_BYTES)
         self.retention = retention_of(settings)
         keys = Keys(self.engine, self.principals, pepper, self.catalog.current)
         sign_in = DeviceSignIn(self.engine, self.principals, keys)
@@ -194,6 +201,12 @@ class House:
         answers = RedisAnswers(self.scripts, settings.response_cache_total_bytes)
         return ResponseCache(answers, self.settlement, self.metrics, rules)
 
+    def _collector(self, settings: Settings) -> Collector | None:
+        if settings.otlp_endpoint is None:
+            return None
+        headers = () if settings.otlp_headers is None else read_otlp_headers(settings.otlp_headers.reveal())
+        return Collector(self.http_upstream, self.metrics, settings.otlp_endpoint, headers)
+
     def _alerting(self, settings: Settings) -> Alerting:
         assert settings.secret is not None
         addresses, kinds = alert_addresses(settings), alert_kinds(settings)
@@ -213,6 +226,8 @@ class House:
         await self.catalog.refresh()
         await self.price_keeper.refresh()
         self.worker.start()
+        if self.collector is not None:
+            self.collector.start()
         keep_freed_memory()
         # What exists now lives as long as the process: the collector need not look at it again and again.
         gc.collect()
@@ -227,6 +242,8 @@ class House:
             await self._book_without_redis(unbooked)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.worker.drain_all(), timeout=10)
+        if self.collector is not None:
+            await self.collector.close()
         await self.http_upstream.close()
         await self.ledger.close()
         await self.scripts.close()
@@ -294,6 +311,7 @@ def create_app(settings: Settings) -> ASGIApp:
     handlers: list[ControllerRouterHandler] = [
         *model_handlers,
         *claude_code.handlers(),
+        *TelemetryRoutes(door, house.telemetry).handlers(),
         protocol,
         *probe_routes(VERSION, checks, house.metrics_registry, house.health_facts),
         *admin_routes(),

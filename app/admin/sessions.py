@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.base.errors import NotFound, Unprocessable
+from app.domain.activity import NOTHING_DONE, Activity
 from app.domain.roles import Tenant
 from app.storage.postgres import sessions as rows
+from app.storage.postgres.activity import ActivityFilter, Owner, activity_of_sessions
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.reports import Amounts
 from app.storage.postgres.sessions import SessionCell, SessionFilter, SessionPage
@@ -57,16 +59,26 @@ class Sessions:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def page(self, tenant: Tenant, wanted: SessionFilter, page: SessionPage) -> Sequence[Row[Any]]:
+    async def page(
+        self, tenant: Tenant, wanted: SessionFilter, page: SessionPage
+    ) -> tuple[Sequence[Row[Any]], dict[str, Activity]]:
+        """The sessions, and what was done in those of which it is known."""
         async with transaction(self._engine) as connection:
-            return await rows.list_sessions(connection, tenant, wanted, page)
+            found = await rows.list_sessions(connection, tenant, wanted, page)
+            ids = [row.session_id for row in found]
+            return found, await activity_of_sessions(connection, tenant, ids, _days_of(wanted))
 
     async def tree(
         self, tenant: Tenant, session_id: str, span: tuple[datetime | None, datetime | None] = (None, None)
-    ) -> Agent:
-        """The main agent with all below it. Raises NotFound, Unprocessable for a session of too many parts."""
+    ) -> tuple[Agent, Activity]:
+        """The main agent with all below it, and what was done in the session.
+
+        Raises NotFound, Unprocessable for a session of too many parts.
+        """
         async with transaction(self._engine) as connection:
             cells = await rows.list_cells(connection, tenant, session_id, MOST_CELLS + 1, span)
+            days = _days_of(SessionFilter(*span))
+            done = await activity_of_sessions(connection, tenant, [session_id], days)
         if not cells:
             raise NotFound(f'no such session: "{session_id[:200]}"; see GET /spend/sessions', param="session_id")
         if len(cells) > MOST_CELLS:
@@ -75,7 +87,7 @@ class Sessions:
                 '"end_date"',
                 param="start_date",
             )
-        return grow_tree(cells)
+        return grow_tree(cells), done.get(session_id, NOTHING_DONE)
 
 
 def grow_tree(cells: Sequence[SessionCell]) -> Agent:
@@ -97,6 +109,15 @@ def grow_tree(cells: Sequence[SessionCell]) -> Agent:
         for holder in (agents[cell.agent_id], *paths[cell.agent_id]):
             holder.whole.add(cell)
     return main
+
+
+def _days_of(wanted: SessionFilter) -> ActivityFilter:
+    """Activity is known by days of UTC: those that the span of time begins and ends in."""
+    last = None if wanted.until is None else (wanted.until - timedelta(microseconds=1)).astimezone(UTC).date()
+    first = None if wanted.since is None else wanted.since.astimezone(UTC).date()
+    owners: tuple[Owner, ...] = ("user_id", "team_id", "key_id")
+    only = {owner: [value] for owner in owners if (value := getattr(wanted, owner)) is not None}
+    return ActivityFilter(first, last, only)
 
 
 def _path(agent: Agent, agents: dict[str | None, Agent]) -> list[Agent]:

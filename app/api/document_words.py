@@ -307,6 +307,7 @@ SUMMARIES: Mapping[str, str] = {
     "/spend/logs": "Receipts, or their sums by day",
     "/spend/logs/v2": "Receipts, in pages",
     "/spend/report": "Spend by any grouping, interval and zone, as JSON, CSV or FOCUS",
+    "/spend/productivity": "What coding sessions cost, and the commits, pull requests and lines of them",
     "/spend/sessions": "Coding sessions, the last active or the dearest first",
     "/spend/sessions/{session_id}": "A session as the tree of its agents, with their turns",
     "/spend/tags": "Spend by tag",

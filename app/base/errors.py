@@ -5,7 +5,7 @@ GatewayError
 │  ├─ InvalidRequest 400 · Unprocessable 422
 │  ├─ Unauthenticated 401 · Forbidden 403 · ModelNotAllowed 403
 │  ├─ NotFound 404 · ModelNotFound 404 · MethodNotAllowed 405
-│  ├─ RequestTimeout 408 · TooLarge 413
+│  ├─ RequestTimeout 408 · TooLarge 413 · UnsupportedMediaType 415
 │  ├─ GrantRefused 400 401 (signing a program in)
 │  └─ RateLimited 429 (try again soon) · BudgetExhausted 402 (do not try again)
 ├─ UpstreamError           the provider said no, or nothing
@@ -110,6 +110,11 @@ class GrantRefused(CallerError):
     def __init__(self, message: str, *, code: str, status: int = 400) -> None:
         super().__init__(message, code=code)
         self.status = status
+
+
+class UnsupportedMediaType(CallerError):
+    status = 415
+    code = "unsupported_media_type"
 
 
 class RateLimited(CallerError):

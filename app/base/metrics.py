@@ -89,6 +89,9 @@ class Metrics:
         self.swept = Counter(
             "keyhouse_holds_swept", "Holds settled by estimate after their process died", registry=registry
         )
+        self.telemetry_relayed = Counter(
+            "keyhouse_telemetry_relayed", "Exports of clients for the collector", ("outcome",), registry=registry
+        )
         self.alerts = Counter("keyhouse_alerts", "Alerts found by this process", ("kind",), registry=registry)
         self.wrong_days = Gauge(
             "keyhouse_report_days_that_differ",

@@ -19,6 +19,10 @@ _COLUMNS = (
     Column("requests", "requests"),
     Column("cached", "cache_hit_share", lesser=True),
     Column("models", "models", gives=True, lesser=True),
+    Column("commits", "commits"),
+    Column("PRs", "pull_requests", lesser=True),
+    Column("added", "lines_added", lesser=True),
+    Column("removed", "lines_removed", lesser=True),
     Column("cost (USD)", "cost"),
 )
 
@@ -59,6 +63,11 @@ def sessions(session_id: str | None, as_json: bool, **words: Any) -> None:  # no
 def _tree(session: Mapping[str, Any]) -> Iterator[str]:
     """``session … 1.25 USD``, and below it the main agent with its turns and agents, each a line."""
     yield f"session {write_value(session['session_id'])}  {_words(session)}"
+    if any(session[name] for name in ("commits", "pull_requests", "lines_added", "lines_removed")):
+        yield (
+            f"{session['commits']} commits, {session['pull_requests']} pull requests, "
+            f"{session['lines_added']} lines added, {session['lines_removed']} removed"
+        )
     yield from _branches(session["agent"], "")
 
 

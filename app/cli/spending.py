@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from app.cli.client import call
+from app.cli.productivity import productivity
 from app.cli.receipts import export, retention
 from app.cli.repricing import reprice
 from app.cli.sessions import sessions
@@ -29,7 +30,7 @@ def spend(context: click.Context) -> None:
         click.echo(f"{call(_settings(), 'GET', '/global/spend', {}).value['spend']:f}")
 
 
-for command in (report, sessions, reprice, export, retention):
+for command in (report, sessions, productivity, reprice, export, retention):
     spend.add_command(command)
 
 

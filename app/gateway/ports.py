@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 from app.base.money import NanoUSD
 from app.domain.access import Principal
+from app.domain.activity import Reading
 from app.domain.caching import StoredAnswer
 from app.domain.catalog import Catalog
+from app.domain.keys import VirtualKey
 from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject
 from app.domain.spend import Admitted, BudgetStanding, Claim, Growth, Receipt, Refused
 from app.domain.tenancy import Level
@@ -74,6 +76,11 @@ class StoredAnswers(Protocol):
 
     async def keep(self, digest: bytes, answer: StoredAnswer, ttl_s: int) -> None:
         """Keep it for so long, or not at all where there is no room."""
+
+
+class ActivityStore(Protocol):
+    async def add(self, key: VirtualKey, readings: Sequence[Reading], at: datetime) -> None:
+        """What was done in sessions of the key; what is said twice counts once. Raises StorageUnavailable."""
 
 
 class Spending(Protocol):

@@ -99,6 +99,8 @@ class Settings:
     response_cache_answer_bytes: int = MEBIBYTE
     response_cache_total_bytes: int = 256 * MEBIBYTE
     response_cache_call_types: tuple[str, ...] = ()
+    otlp_endpoint: str | None = None
+    otlp_headers: Secret | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     notices: tuple[str, ...] = ()
@@ -180,6 +182,8 @@ NAMES: dict[str, Name] = {
         Name("response_cache_answer_bytes", "integer", least=1024, most=64 * MEBIBYTE),
         Name("response_cache_total_bytes", "integer", least=MEBIBYTE),
         Name("response_cache_call_types", "texts"),
+        Name("otlp_endpoint", "text"),
+        Name("otlp_headers", "secret"),
         Name("log_level", "text", choices=("debug", "info", "warning", "error")),
         Name("log_format", "text", choices=("json", "text")),
     )

@@ -57,6 +57,7 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
         "/spend/keys": {},
         "/spend/logs": {"api_key": world.key},
         "/spend/logs/v2": {"api_key": world.key, **_DAYS},
+        "/spend/productivity": {**_DAYS, "group_by": "team,day"},
         "/spend/report": {**_DAYS, "group_by": "team,model"},
         "/spend/sessions": _DAYS,
         "/spend/sessions/{session_id}": {},

@@ -1,4 +1,4 @@
-"""What a key may ask about its spend, and where a client's telemetry goes: Claude Code's gateway mode."""
+"""What a key may ask about its spend, and what of Claude Code's gateway protocol is told: its gateway mode."""
 
 import asyncio
 import time
@@ -71,22 +71,8 @@ async def test_a_key_without_a_budget_is_told_what_it_has_spent(
     assert told["daily"] == told["weekly"] == {"limit": None, "used_credits": 150, "utilization": None}
 
 
-async def test_telemetry_is_taken_from_keys_alone(http: httpx.AsyncClient, admin: Admin) -> None:
-    key = await admin.generate()
-    for path in ("/v1/metrics", "/v1/logs", "/v1/traces"):
-        taken = await http.post(path, json={"resourceMetrics": []}, headers={"authorization": f"Bearer {key}"})
-        assert (taken.status_code, taken.json()) == (200, {})
-        binary = {"content-type": "application/x-protobuf", "x-api-key": key}
-        taken = await http.post(path, content=b"\x0a\x00", headers=binary)
-        assert (taken.status_code, taken.content) == (200, b"")
-        assert taken.headers["content-type"] == "application/x-protobuf"
-        assert (await http.post(path, json={})).status_code == 401
-        assert (await http.get(path, headers={"x-api-key": key})).status_code == 405
-
-
-@pytest.mark.parametrize("path", ["/api/oauth/usage", "/v1/logs"])
-async def test_a_refusal_there_has_anthropics_shape(http: httpx.AsyncClient, path: str) -> None:
-    answer = await http.request("PUT", path)
+async def test_a_refusal_there_has_anthropics_shape(http: httpx.AsyncClient) -> None:
+    answer = await http.request("PUT", "/api/oauth/usage")
     assert answer.status_code == 405
     assert answer.json()["error"]["type"] == "invalid_request_error"
 

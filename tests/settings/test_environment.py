@@ -7,6 +7,7 @@ import pytest
 from app.base.secret import Secret
 from app.domain.pricing import Terms
 from app.settings import Settings, SettingsError, export_environment, load_settings
+from app.settings.telemetry import read_otlp_headers
 
 
 def refused(environ: dict[str, str], **overrides: object) -> list[str]:
@@ -182,3 +183,16 @@ def test_worker_processes_come_to_the_same_settings(monkeypatch: pytest.MonkeyPa
     assert isinstance(settings, Settings)
     assert settings.price_terms == {"openai": Terms(100_000_000)}
     assert environ["FURTHER"] == "yes"
+
+
+def test_a_collector_is_an_address_and_headers_as_opentelemetry_writes_them() -> None:
+    told = {"KEYHOUSE_OTLP_ENDPOINT": "http://collector:4318", "KEYHOUSE_OTLP_HEADERS": "x-tenant=a%2Cb, x-key=secret"}
+    settings = load_settings(told, {})
+    assert settings.otlp_endpoint == "http://collector:4318"
+    assert settings.otlp_headers is not None
+    assert read_otlp_headers(settings.otlp_headers.reveal()) == ((b"x-tenant", b"a,b"), (b"x-key", b"secret"))
+    assert refused({"KEYHOUSE_OTLP_ENDPOINT": "collector:4318"})[0].startswith('otlp_endpoint: "collector:4318"')
+    for headers in ("secret", "a b=secret", "content-type=secret", "x=secret%0d%0a"):
+        [told_of] = refused({**told, "KEYHOUSE_OTLP_HEADERS": headers})
+        assert told_of.startswith("otlp_headers: ")
+        assert headers not in told_of

@@ -5,9 +5,10 @@ from functools import lru_cache
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "app" / "storage" / "postgres"
-TENANT_DATA = {"keys", "projects", "teams", "receipts", "SPEND", "SPEND_BY_TAG", "SPEND_BY_SESSION"}
+TENANT_DATA = {"keys", "projects", "teams", "receipts", "SPEND", "SPEND_BY_TAG", "SPEND_BY_SESSION", "session_activity"}
 """The tables, as modules import them."""
 EXEMPT = {
+    "activity.add_readings": "writes, for the key that calls",
     "alert_sources.active_hours": "the watch for alerts looks at everybody; who hears of it is decided after",
     "alert_sources.expiring_keys": "likewise",
     "alert_sources.list_watched": "likewise",

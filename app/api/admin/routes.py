@@ -29,6 +29,7 @@ from app.admin.organizations import Organizations
 from app.admin.price_import import PriceImport
 from app.admin.price_view import PriceView
 from app.admin.prices import PriceAdmin
+from app.admin.productivity import Productivity
 from app.admin.projects import Projects
 from app.admin.repricing import Repricing
 from app.admin.retention import Exports, ReceiptRetention
@@ -150,6 +151,7 @@ def admin_dependencies(
         "team_members": _provide(TeamMembers(engine, principals)),
         "spend": _provide(Spend(engine)),
         "sessions": _provide(Sessions(engine)),
+        "productivity": _provide(Productivity(engine)),
         "aggregates": _provide(Aggregates(engine)),
         "exports": _provide(Exports(engine)),
         "receipt_retention": _provide(ReceiptRetention(engine, rules.retention)),

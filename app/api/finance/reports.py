@@ -2,9 +2,7 @@
 
 import base64
 import binascii
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,10 +15,9 @@ from app.api.admin.answers import answer, number
 from app.api.admin.queries import Query, read_choice, read_number, read_query
 from app.api.finance import focus
 from app.api.finance.dates import read_required_days
+from app.api.finance.files import render_csv
 from app.api.security import Access
-from app.base.csv_cells import harmless
 from app.base.errors import Unprocessable
-from app.base.ids import new_id
 from app.domain.report_periods import Interval
 from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Cell, Dimension
 
@@ -56,10 +53,10 @@ class ReportRoutes(Controller):
         found = await spend.report(ask, tenant)
         cursor = _write_cursor(found) if len(found.cells) == ask.most else None
         if style == "focus":
-            return _render_csv(focus.COLUMNS, focus.rows(found, ask.timezone), cursor, "focus.csv")
+            return render_csv(focus.COLUMNS, focus.rows(found, ask.timezone), cursor, "focus.csv")
         rows = [_row(found, cell) for cell in found.cells]
         if style == "csv":
-            return _render_csv(_head(found.group_by), rows, cursor, "spend.csv")
+            return render_csv(_head(found.group_by), rows, cursor, "spend.csv")
         return answer({"group_by": ask.group_by, "timezone": ask.timezone, "data": rows, "next_cursor": cursor})
 
 
@@ -139,23 +136,3 @@ def _head(group_by: Sequence[Dimension]) -> Sequence[str]:
     for dimension in group_by:
         head += [COLUMN_NAMES[dimension], *([f"{dimension}_alias"] if dimension in NAMED else [])]
     return [*head, *_COUNTS, *_COSTS]
-
-
-def _render_csv(
-    head: Sequence[str], rows: Iterable[Mapping[str, Any]], cursor: str | None, filename: str
-) -> Response[bytes]:
-    """Amounts as they stand in JSON; the next cursor is in the header ``x-next-cursor``."""
-    page = io.StringIO()
-    writer = csv.writer(page)
-    writer.writerow(head)
-    writer.writerows([[_cell(row[name]) for name in head] for row in rows])
-    headers = {"request-id": new_id("req"), "content-disposition": f'attachment; filename="{filename}"'}
-    if cursor is not None:
-        headers["x-next-cursor"] = cursor
-    return Response(page.getvalue().encode(), status_code=200, headers=headers, media_type="text/csv; charset=utf-8")
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, msgspec.Raw):
-        return bytes(value).decode()
-    return harmless(value) if isinstance(value, str) else "" if value is None else value

@@ -8,6 +8,7 @@ from app.api.finance.calculate import CalculateRoutes
 from app.api.finance.closing import ClosingRoutes
 from app.api.finance.logs import LogRoutes
 from app.api.finance.owners import OwnerRoutes
+from app.api.finance.productivity import ProductivityRoutes
 from app.api.finance.reports import ReportRoutes
 from app.api.finance.repricing import RepriceRoutes
 from app.api.finance.retention import RetentionRoutes
@@ -24,6 +25,7 @@ def finance_routes() -> list[ControllerRouterHandler]:
         ActivityRoutes,
         ReportRoutes,
         SessionRoutes,
+        ProductivityRoutes,
         OwnerRoutes,
         AggregateRoutes,
         RepriceRoutes,

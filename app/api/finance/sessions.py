@@ -16,9 +16,11 @@ from app.admin.key_reading import KeyReading
 from app.admin.sessions import Agent, Part, Sessions
 from app.api.admin.answers import answer, number
 from app.api.admin.queries import Query, path_text, read_choice, read_number, read_query
+from app.api.finance.activity_answers import render_activity
 from app.api.finance.dates import read_days
 from app.api.security import Access
 from app.base.errors import Unprocessable
+from app.domain.activity import NOTHING_DONE, Activity
 from app.storage.postgres.reports import Amounts
 from app.storage.postgres.sessions import Order, SessionFilter, SessionPage
 from app.storage.postgres.tables.reports import MEASURES
@@ -55,11 +57,11 @@ class SessionRoutes(Controller):
         order = _ORDERS[read_choice(query, "sort_by", _ORDERS) or "last_activity"]
         page = SessionPage(order, read_number(query, "page_size", _USUAL, _MOST), _read_cursor(query, order))
         wanted = SessionFilter(since=days.since, until=days.until, key_id=key_id, **filters)
-        found = await sessions.page(tenant, wanted, page)
+        found, done = await sessions.page(tenant, wanted, page)
         follows = len(found) == page.most
         return answer(
             {
-                "data": [_session(row) for row in found],
+                "data": [_session(row, done.get(row.session_id, NOTHING_DONE)) for row in found],
                 "next_cursor": _write_cursor(found[-1], order) if follows else None,
             }
         )
@@ -72,11 +74,12 @@ class SessionRoutes(Controller):
         tenant = (await access.require_caller(request)).tenant
         days = read_days(read_query(request, _DAYS))
         session_id = path_text(request, "session_id")
-        main = await sessions.tree(tenant, session_id, (days.since, days.until))
-        return answer({"session_id": session_id, **_part(main.whole), "agent": _agent(main)})
+        main, done = await sessions.tree(tenant, session_id, (days.since, days.until))
+        whole = {**_part(main.whole), **render_activity(done)}
+        return answer({"session_id": session_id, **whole, "agent": _agent(main)})
 
 
-def _session(row: Row[Any]) -> dict[str, Any]:
+def _session(row: Row[Any], done: Activity) -> dict[str, Any]:
     return {
         "session_id": row.session_id,
         "first_at": row.first_at,
@@ -89,6 +92,7 @@ def _session(row: Row[Any]) -> dict[str, Any]:
         "models": row.model_served,
         "request_classes": row.request_class,
         **_amounts(Amounts(*(getattr(row, name) for name in MEASURES))),
+        **render_activity(done),
     }
 
 

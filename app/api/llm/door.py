@@ -33,12 +33,16 @@ class Door:
 
     async def refuse(self, codec: Codec, error: GatewayError, request_id: str, send: Send) -> None:
         """Answer with an error of ours, in the shape of the protocol that was called."""
-        self._metrics.child(self._metrics.refusals, error.code).inc()
         rendered = codec.render_error(error, request_id)
-        self._log.info(
-            "refused", request_id=request_id, status=rendered.status, code=error.code, reason=error.message[:500]
-        )
+        self.note_refusal(error, request_id, rendered.status)
         await send_whole(rendered.status, [*rendered.headers, *error.headers], rendered.body, send)
+
+    def note_refusal(self, error: GatewayError, request_id: str, status: int | None = None) -> None:
+        """In the metrics and the log."""
+        self._metrics.child(self._metrics.refusals, error.code).inc()
+        self._log.info(
+            "refused", request_id=request_id, status=status or error.status, code=error.code, reason=error.message[:500]
+        )
 
 
 def check_method(scope: Scope, takes: str) -> None:

@@ -4,7 +4,7 @@ Money is ``bigint`` nano-dollars, time ``timestamptz``, ids prefixed text (app.b
 A module of this folder that is not imported here is unknown to Alembic.
 """
 
-from app.storage.postgres.tables import closing, reports  # noqa: F401  registers their tables
+from app.storage.postgres.tables import activity, closing, reports  # noqa: F401  registers their tables
 from app.storage.postgres.tables.alerts import (
     alert_deliveries,
     alert_destinations,

@@ -1,0 +1,1 @@
+"""OTLP: what clients tell of themselves by OpenTelemetry, as far as it is read here."""
