@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.admin.actor import Actor, Change, record_change
 from app.admin.key_terms import KeyTerms
 from app.admin.keys import IssuedKey, Keys
-from app.admin.sign_in_people import Person, choose_team, hold_person
+from app.admin.sign_in_people import Choices, Person, choose_team, hold_person, list_choices
 from app.base.clock import now
 from app.base.errors import GrantRefused, NotFound, RateLimited, Unprocessable
 from app.base.ids import new_id
@@ -92,6 +92,10 @@ class DeviceSignIn:
         """What a person is asked to approve. Raises NotFound, Unprocessable for what is no code."""
         async with reading(self._engine) as connection:
             return await _waiting(connection, user_code, lock=False)
+
+    async def list_choices(self, user_id: str) -> Choices:
+        async with reading(self._engine) as connection:
+            return await list_choices(connection, user_id)
 
     async def approve(
         self, user_code: str, user_id: str, team_id: str | None, actor: Actor, *, has_chosen: bool

@@ -74,3 +74,21 @@ async def _may_have_own_keys(connection: AsyncConnection, user_id: str) -> bool:
     """As POST /key/generate would answer."""
     tenant = tenant_of(await find_standing(connection, "", user_id), "key.change")
     return tenant is not None and (tenant.everything or tenant.user_id == user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What somebody may sign a program in with: ids and names of teams, and a key of no team."""
+
+    teams: tuple[tuple[str, str], ...]
+    own: bool
+
+
+async def list_choices(connection: AsyncConnection, user_id: str) -> Choices:
+    """In the order in which the person came into the teams; blocked ones are left out."""
+    teams = []
+    for membership in await teams_of_users(connection, [user_id]):
+        team = await find_team(connection, EVERYTHING, membership.team_id)
+        if team is not None and not team.blocked:
+            teams.append((str(team.team_id), team.team_alias or team.team_id))
+    return Choices(tuple(teams), await _may_have_own_keys(connection, user_id))

@@ -10,6 +10,7 @@ from app.admin.naming import Naming
 from app.admin.people import People
 from app.api.ui.access import Pages
 from app.api.ui.assets import serve_asset
+from app.api.ui.device import DevicePages
 from app.api.ui.keys import KeyPages
 from app.api.ui.overview import OverviewPages
 from app.api.ui.rendering import Templates
@@ -27,7 +28,7 @@ def page_routes(pages: Pages, engine: AsyncEngine, catalog: Callable[[], Catalog
     naming = Naming(engine)
     return Router(
         "/",
-        route_handlers=[SignInPages, OverviewPages, KeyPages, serve_asset],
+        route_handlers=[SignInPages, DevicePages, OverviewPages, KeyPages, serve_asset],
         dependencies={
             "pages": Provide(lambda: pages, sync_to_thread=False),
             "naming": Provide(lambda: naming, sync_to_thread=False),
