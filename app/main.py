@@ -58,6 +58,7 @@ from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
 from app.gateway.response_cache import CacheRules, ResponseCache
 from app.gateway.router import Router
+from app.gateway.routing_news import RoutingNews
 from app.gateway.settle import Settlement
 from app.gateway.telemetry import Telemetry
 from app.notify.sender import Sender
@@ -86,6 +87,7 @@ from app.storage.principals import Principals
 from app.storage.redis import client as redis_client
 from app.storage.redis.announcements import Announcements
 from app.storage.redis.ledger import RedisLedger
+from app.storage.redis.routing_board import RedisRoutingBoard
 from app.storage.redis.stored_answers import RedisAnswers
 from app.storage.redis.turns import Turns
 from app.storage.spending import SpendingReader
@@ -184,7 +186,8 @@ class House:
         self.retention = retention_of(settings)
         keys = Keys(self.engine, self.principals, pepper, self.catalog.current)
         sign_in = DeviceSignIn(self.engine, self.principals, keys)
-        duties = (self._alerting(settings), ReceiptRetention(self.engine, self.retention), sign_in)
+        news = RoutingNews(self.router, RedisRoutingBoard(self.redis))
+        duties = (self._alerting(settings), ReceiptRetention(self.engine, self.retention), sign_in, news)
         pace = Pace(settings.lease_s, settings.alert_check_s)
         caches = (self.principals, self.catalog, self.price_keeper)
         self.worker = Worker(self.books, self.settlement, caches, self.metrics, duties, pace)

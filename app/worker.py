@@ -1,8 +1,8 @@
 """The background loops of one process.
 
 They renew holds, drain receipts, sweep orphans, make partitions, watch keys and models, compare the sums of reports
-with their receipts, drop receipts after their time, end sign-ins that have lapsed, and look for what people are to be
-told, and tell them.
+with their receipts, drop receipts after their time, end sign-ins that have lapsed, tell other processes how deployments
+do, and look for what people are to be told, and tell them.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.domain.alerts import Alert
+from app.gateway.routing_news import RoutingNews
 from app.gateway.settle import Settlement
 from app.storage.books import Books
 from app.storage.principals import Principals
@@ -36,6 +37,7 @@ _RETENTION_EVERY_S = 6 * 3600.0
 _LAPSED_EVERY_S = 3600.0
 _TURN_SHARE = 0.9  # a little less than the pause, or each process would wait for two
 _DELIVER_EVERY_S = 1.0
+_TELL_EVERY_S = 1.0
 _LONGEST_PAUSE_S = 5.0
 _LOOK = "alerts"
 _NEARLY = 0.9  # a turn ends before the same process asks for the next one
@@ -69,14 +71,14 @@ class Worker:
         settlement: Settlement,
         caches: tuple[Principals, LiveCatalog, PriceKeeper],
         metrics: Metrics,
-        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn],
+        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn, RoutingNews],
         pace: Pace,
     ) -> None:
         self._books = books
         self._settlement = settlement
         self._principals, self._catalog, self._prices = caches
         self._metrics = metrics
-        self._alerting, self._retention, self._sign_in = duties
+        self._alerting, self._retention, self._sign_in, self._routing = duties
         self._pace = pace
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger()
@@ -92,6 +94,7 @@ class Worker:
             "sign-ins": _forever("sign-ins", self._sign_in.clean, _LAPSED_EVERY_S),
             "alerts": _forever("alerts", self._look, self._pace.look_s),
             "refusals": _forever("refusals", self._note_refusals, _DELIVER_EVERY_S),
+            "routing": _forever("routing", self._routing.exchange, _TELL_EVERY_S),
             "deliver": _forever("deliver", self._alerting.delivery.start_due, _DELIVER_EVERY_S),
             "watch": _forever("watch", self._principals.watch, 1.0),
             "watch models": _forever("watch models", self._catalog.watch, 1.0),

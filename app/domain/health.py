@@ -1,5 +1,6 @@
 """Whether a deployment is to be called: a circuit breaker, and how much may be tried again. Time is given, in s."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,7 +33,7 @@ class Health:
     until_s: float = 0
     probe_ends_s: float = 0
     ejections: int = 0
-    changed_s: float = 0
+    changed_s: float = -math.inf
     reason: str = ""
     _failures: int = 0
     _successes: int = 0

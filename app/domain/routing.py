@@ -28,6 +28,8 @@ _NEWEST_PERCENT = 30
 _HASH_BITS = 53
 _HASH_MASK = (1 << _HASH_BITS) - 1
 _HASH_ROOM = 2 << _HASH_BITS
+_ODD = 0x9E3779B97F4A7C15
+_LOW_BITS = 7  # the lowest of a product are not mixed well
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,12 @@ class Standing:
     def begin(self, minute: int) -> None:
         self.running += 1
         if minute != self.minute:
-            self.minute, self.requests, self.tokens, self.others_requests, self.others_tokens = minute, 0, 0, 0, 0
+            self.turn_to(minute)
         self.requests += 1
+
+    def turn_to(self, minute: int) -> None:
+        self.minute = minute
+        self.requests = self.tokens = self.others_requests = self.others_tokens = 0
 
     def measure(self, first_byte_ms: float, now_s: float) -> None:
         if now_s - self.measured_s > _MEASURED_FOR_S:
@@ -140,8 +146,8 @@ def of_session(standings: Sequence[Standing], session: str) -> Standing:
     for standing in standings:
         if standing.deployment.weight <= 0:
             continue
-        # The hash of a pair of numbers is the same in every process.
-        part = 2 * (hash((key, standing.seed)) & _HASH_MASK) + 1
+        seed = standing.seed
+        part = (((key + seed) * (key ^ seed) * _ODD) >> _LOW_BITS & _HASH_MASK) * 2 + 1
         score = -math.log(part / _HASH_ROOM) / standing.deployment.weight
         if score < best_score:
             best, best_score = standing, score

@@ -83,6 +83,15 @@ class ActivityStore(Protocol):
         """What was done in sessions of the key; what is said twice counts once. Raises StorageUnavailable."""
 
 
+class RoutingBoard(Protocol):
+    """Where processes say how they see the deployments. Every method raises StorageUnavailable."""
+
+    async def exchange(self, said: bytes) -> dict[str, bytes]:
+        """Say it in the place of what this process said before; what the others said last, by their names."""
+
+    async def forget(self, processes: Sequence[str]) -> None: ...
+
+
 class Spending(Protocol):
     async def since(self, windows: Sequence[tuple[str, datetime]]) -> list[NanoUSD]:
         """What each scope (app.domain.tenancy) has spent since the instant beside it. Raises StorageUnavailable."""

@@ -28,7 +28,7 @@ OnSettled = Callable[["Route", Receipt], None]
 class Group:
     """A model's deployments, and where each stands."""
 
-    __slots__ = ("attempts_set", "deployments", "limited", "ordered", "plain", "standings")
+    __slots__ = ("attempts_set", "deployments", "homes", "limited", "ordered", "plain", "standings")
 
     def __init__(self, model: Model, standings: Sequence[Standing], attempts_set: int | None, *, plain: bool) -> None:
         """``attempts_set`` is how often a failed call is tried again, where somebody has said it. ``plain``: there is
@@ -37,6 +37,8 @@ class Group:
         self.standings = standings
         self.attempts_set = attempts_set
         self.plain = plain
+        self.homes: dict[str, Standing] = {}
+        """Where the calls of a session go while nothing keeps them from it, so that it need not be computed again."""
         self.limited = any(one.requests_per_minute or one.tokens_per_minute for one in model.deployments)
         self.ordered = len({one.order for one in model.deployments}) > 1
 

@@ -2,8 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from math import ceil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from math import ceil, inf
 from typing import Any
 
 from app.base import clock
@@ -24,18 +24,20 @@ MOST_ATTEMPTS = 10
 LONGEST_WAIT_S = 10.0
 _FIRST_WAIT_S = 0.5
 _MOST_REMEMBERED = 4096
+_MOST_HOMES = 1024
 _CACHED_TOKEN_PERCENT = 10
 
 
 class Router:
-    """``wait`` is how long to wait before the next attempt on the same deployment, ``now`` a clock that never goes
-    back, both in seconds; tests set them."""
+    """``now`` is a clock in seconds that never goes back."""
 
     def __init__(self, rules: RoutingRules, metrics: Metrics, *, now: Callable[[], float] = time.monotonic) -> None:
         self.rules = rules
         self.now = now
         self.on_change: Callable[[Deployment, Health], None] | None = None
         """Told when a deployment is put aside or comes back; it returns at once."""
+        self.routed_at_s = -inf
+        """When a call last had a choice."""
         self._metrics = metrics
         self._groups: dict[str, Group] = {}
         self._standings: dict[str, Standing] = {}
@@ -52,6 +54,10 @@ class Router:
         )
         self._log = get_logger()
 
+    @property
+    def standings(self) -> Collection[Standing]:
+        return self._standings.values()
+
     def begin(self, call: Call, asked: Asked, model: Model, named: tuple[str, ...] = ()) -> Route | None:
         """The way of a call, at its beginning; None where there is nothing to choose and nothing else to try.
 
@@ -67,7 +73,8 @@ class Router:
         route.left = self._further(group)
         if self.rules.session_affinity and len(group.standings) > 1:
             route.session = _session(call, asked)
-        self._budget.note_request(self.now())
+        self.routed_at_s = self.now()
+        self._budget.note_request(self.routed_at_s)
         return route
 
     def choose(self, route: Route) -> bool:
@@ -149,7 +156,7 @@ class Router:
         standing = route.current
         assert standing is not None
         route.attempt += 1
-        standing.begin(_minute())
+        standing.begin(minute_now())
         if self._ejected:
             standing.health.begin_probe(self.now(), standing.deployment.timeouts.first_byte_s)
 
@@ -158,7 +165,7 @@ class Router:
         route.answered = True
         standing = route.current or route.tried[-1]
         if standing.health.succeed(self.now()):
-            self._changed(standing, came_back=True)
+            self.changed(standing, came_back=True)
 
     def failed(self, route: Route, failure: Failure) -> None:
         """Nothing came of the attempt."""
@@ -225,14 +232,23 @@ class Router:
     def _pick(self, route: Route, standings: Sequence[Standing], now_s: float) -> Standing:
         if len(standings) == 1:
             return standings[0]
-        minute = _minute()
+        session, homes = route.session, route.group.homes
+        nothing_in_the_way = standings is route.group.standings and not route.group.limited
+        if session is not None and nothing_in_the_way and (home := homes.get(session)) is not None:
+            return home
+        minute = minute_now()
         if route.group.limited:
             standings = [standing for standing in standings if standing.has_room(minute)] or standings
         if route.group.ordered:
             orders = [_order(standing) for standing in standings]
             first = min(orders)
             standings = [standing for standing, order in zip(standings, orders, strict=True) if order == first]
-        return choose(self.rules.strategy, standings, now_s, minute, random.random, route.session)
+        found = choose(self.rules.strategy, standings, now_s, minute, random.random, session)
+        if session is not None and nothing_in_the_way:
+            if len(homes) >= _MOST_HOMES:
+                homes.clear()
+            homes[session] = found
+        return found
 
     def _take(self, route: Route, standing: Standing) -> None:
         route.current = standing
@@ -256,7 +272,7 @@ class Router:
         blame, now_s = failure.meaning.blame, self.now()
         if blame == "nobody":
             if standing.health.succeed(now_s):  # whoever refuses what is wrong with a call is well
-                self._changed(standing, came_back=True)
+                self.changed(standing, came_back=True)
             return
         if self.rules.breaker.disabled:
             return
@@ -280,9 +296,10 @@ class Router:
         if cooldown_s is not None:
             breaker = type(breaker)(breaker.allowed_fails, cooldown_s)
         if standing.health.eject(self.now(), breaker, failure.kind, failure.retry_after_s or 0):
-            self._changed(standing, came_back=False)
+            self.changed(standing, came_back=False)
 
-    def _changed(self, standing: Standing, *, came_back: bool) -> None:
+    def changed(self, standing: Standing, *, came_back: bool) -> None:
+        """It was put aside, here or by another process, or it came back: said, and counted."""
         deployment, health = standing.deployment, standing.health
         self._ejected = max(self._ejected + (-1 if came_back else 1), 0)
         state = "healthy" if came_back else "ejected"
@@ -336,7 +353,7 @@ class Router:
         return standing
 
 
-def _minute() -> int:
+def minute_now() -> int:
     return int(time.time()) // 60
 
 
