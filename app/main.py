@@ -34,6 +34,7 @@ from app.api.llm.gateway_protocol import protocol
 from app.api.llm.routes import ModelRoutes, WireRules
 from app.api.llm.telemetry import MOST_EXPORT_BYTES, TelemetryRoutes
 from app.api.ops.probes import StoreChecks, probe_routes
+from app.api.shedding import shed_reads
 from app.api.sign_in.oauth import OAuthRoutes
 from app.api.ui.errors import page_error_handler
 from app.api.ui.routes import make_pages, page_routes
@@ -53,6 +54,7 @@ from app.gateway.collector import Collector
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
 from app.gateway.objects import Custody, Files
+from app.gateway.overload import Gate, OverloadRules
 from app.gateway.own_usage import OwnUsage
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
@@ -285,6 +287,15 @@ def retention_of(settings: Settings) -> Retention:
     return Retention(None if keep is None else parse_retention(keep), settings.retention_export == "required")
 
 
+def overload_rules_of(settings: Settings) -> OverloadRules:
+    return OverloadRules(
+        most_running=settings.max_running_requests,
+        most_of_tenant=settings.max_running_per_tenant,
+        most_waiting=settings.max_waiting_requests,
+        wait_s=settings.place_wait_s,
+    )
+
+
 def create_app(settings: Settings) -> ASGIApp:
     """The ASGI application. ``settings`` must have both store URLs and both secrets."""
     house = House(settings)
@@ -304,7 +315,8 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     codecs = client_codecs(house.codecs, settings.budget_exceeded_status)
     door = Door(house.authenticator, house.metrics)
-    models = ModelRoutes(door, house.gateway, house.discovery, codecs, house.metrics, wire)
+    gate = Gate(overload_rules_of(settings), house.metrics)
+    models = ModelRoutes(door, house.gateway, house.discovery, codecs, gate, wire)
     claude_code = ClaudeCodeRoutes(door, house.own_usage, codecs["anthropic_messages"])
     checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
     master_key = settings.master_key
@@ -332,6 +344,7 @@ def create_app(settings: Settings) -> ASGIApp:
             AdminRules(alert_channels(settings), house.retention, settings.claude_code_sign_in),
         ),
         lifespan=[lifespan],
+        before_request=shed_reads(gate, house.metrics),
         exception_handlers={Exception: error_handler(house.codecs, page_error_handler(pages))},
         openapi_config=OpenAPIConfig(
             title="Keyhouse", version=VERSION, path="/docs", render_plugins=[ScalarRenderPlugin(), DocumentPlugin()]

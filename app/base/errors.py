@@ -11,7 +11,8 @@ GatewayError
 ├─ UpstreamError           the provider said no, or nothing
 │  └─ UpstreamUnreachable 502 · UpstreamTimeout 504 · UpstreamRejected 4xx 5xx · UpstreamUnreadable 502
 │     · UpstreamBroken 502
-└─ StorageUnavailable 503
+├─ StorageUnavailable 503
+└─ Overloaded 503
 
 Raised low, rendered once at the door of the audience that called: a protocol's ``render_error`` for the
 model routes (which may change the status to what its clients understand), LiteLLM's shape for the admin.
@@ -208,3 +209,10 @@ class StorageUnavailable(GatewayError):
 
     def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
+
+
+class Overloaded(GatewayError):
+    """More is asked of this process than it takes on; nothing was done. Try again after ``retry_after_s``."""
+
+    status = 503
+    code = "overloaded"

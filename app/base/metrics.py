@@ -79,6 +79,12 @@ class Metrics:
         self.running = Gauge(
             "keyhouse_running_requests", "Requests under way", registry=registry, multiprocess_mode="livesum"
         )
+        self.waiting = Gauge(
+            "keyhouse_waiting_requests",
+            "Requests that wait for a place in a busy process",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self.unsettled = Gauge(
             "keyhouse_unsettled_receipts",
             "Finished calls whose receipt waits for the store",

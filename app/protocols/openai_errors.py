@@ -5,6 +5,7 @@ import msgspec
 from app.base.errors import (
     BudgetExhausted,
     GatewayError,
+    Overloaded,
     StorageUnavailable,
     Unauthenticated,
     UpstreamError,
@@ -60,7 +61,7 @@ def type_of(error: GatewayError, status: int) -> str:
     match error:
         case BudgetExhausted():
             return "budget_exceeded"
-        case StorageUnavailable():
+        case StorageUnavailable() | Overloaded():
             return "overloaded_error"
         case UpstreamRejected():
             return _TYPES.get(status, "api_error")

@@ -94,6 +94,10 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     receipts_retention: str | None = None
     retention_export: Literal["required", "off"] = "required"
+    max_running_requests: int = 2000
+    max_running_per_tenant: int = 500
+    max_waiting_requests: int = 1000
+    place_wait_s: int = 10
     response_cache: CacheMode = "off"
     response_cache_ttl_s: int = 600
     response_cache_answer_bytes: int = MEBIBYTE
@@ -177,6 +181,10 @@ NAMES: dict[str, Name] = {
         Name("trusted_proxies", "texts"),
         Name("receipts_retention", "text"),
         Name("retention_export", "text", choices=("required", "off")),
+        Name("max_running_requests", "integer", least=1),
+        Name("max_running_per_tenant", "integer", least=1),
+        Name("max_waiting_requests", "integer"),
+        Name("place_wait_s", "integer"),
         Name("response_cache", "text", choices=("off", "opt_in", "on")),
         Name("response_cache_ttl_s", "integer", least=1, most=LONGEST_TTL_S),
         Name("response_cache_answer_bytes", "integer", least=1024, most=64 * MEBIBYTE),

@@ -15,7 +15,7 @@ from app.protocols.codec import Codec, Header
 class Door:
     def __init__(self, authenticator: Authenticator, metrics: Metrics) -> None:
         self._authenticator = authenticator
-        self._metrics = metrics
+        self.metrics = metrics
         self._log = get_logger()
 
     async def authenticate(self, scope: Scope) -> Principal:
@@ -39,7 +39,7 @@ class Door:
 
     def note_refusal(self, error: GatewayError, request_id: str, status: int | None = None) -> None:
         """In the metrics and the log."""
-        self._metrics.child(self._metrics.refusals, error.code).inc()
+        self.metrics.child(self.metrics.refusals, error.code).inc()
         self._log.info(
             "refused", request_id=request_id, status=status or error.status, code=error.code, reason=error.message[:500]
         )

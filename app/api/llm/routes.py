@@ -14,10 +14,10 @@ from app.base import clock
 from app.base.errors import GatewayError, ModelNotFound, NotFound
 from app.base.ids import new_id
 from app.base.logs import get_logger
-from app.base.metrics import Metrics
 from app.domain.access import Principal
 from app.gateway.call import Call, Operation
 from app.gateway.discover import Discovery
+from app.gateway.overload import Gate
 from app.gateway.pipeline import Gateway
 from app.protocols import model_list
 from app.protocols.codec import Codec, PathFacts
@@ -81,16 +81,17 @@ class ModelRoutes:
         gateway: Gateway,
         discovery: Discovery,
         codecs: Codecs,
-        metrics: Metrics,
+        gate: Gate,
         rules: WireRules,
     ) -> None:
         self._door = door
+        self._gate = gate
         self._gateway = gateway
         self._discovery = discovery
         self._codecs = codecs
         self._anthropic = codecs["anthropic_messages"]
         self._openai = codecs["openai_chat"]
-        self._metrics = metrics
+        self._metrics = door.metrics
         self._rules = rules
         self._log = get_logger()
 
@@ -189,10 +190,14 @@ class ModelRoutes:
         request_id = new_id("req")
         started_at, started_s = clock.now(), time.monotonic()
         self._metrics.running.inc()
-        answering = False
+        answering = inside = False
+        counted: str | None = None
         try:
             check_method(scope, method)
             principal = await self._door.authenticate(scope)
+            if not self._gate.enter_calm():
+                counted = await self._gate.enter(principal)
+            inside = True
             headers = scope["headers"]
             guard = Guard(receive)
             body = await guard.read_body(headers, self._rules.most_body_bytes, self._rules.body_stalled_s)
@@ -223,6 +228,8 @@ class ModelRoutes:
             self._log.exception("unexpected failure", request_id=request_id)
             await self._door.refuse(target.codec, _unexpected(request_id), request_id, send)
         finally:
+            if inside:
+                self._gate.leave(counted)
             self._metrics.running.dec()
 
     async def _answer(self, call: Call, principal: Principal, send: Send) -> None:

@@ -13,6 +13,7 @@ from app.base.errors import (
     BudgetExhausted,
     GatewayError,
     ModelNotAllowed,
+    Overloaded,
     StorageUnavailable,
     Unauthenticated,
     UpstreamError,
@@ -85,7 +86,7 @@ def _type_of(error: GatewayError, status: int) -> str:
     match error:
         case BudgetExhausted():
             return "billing_error"
-        case StorageUnavailable():
+        case StorageUnavailable() | Overloaded():
             return "overloaded_error"
         # A provider that refuses our credential has not refused the caller's.
         case UpstreamRejected():
