@@ -65,8 +65,8 @@ def _tree(session: Mapping[str, Any]) -> Iterator[str]:
     yield f"session {write_value(session['session_id'])}  {_words(session)}"
     if any(session[name] for name in ("commits", "pull_requests", "lines_added", "lines_removed")):
         yield (
-            f"{session['commits']} commits, {session['pull_requests']} pull requests, "
-            f"{session['lines_added']} lines added, {session['lines_removed']} removed"
+            f"commits: {session['commits']}, pull requests: {session['pull_requests']}, "
+            f"lines added: {session['lines_added']}, removed: {session['lines_removed']}"
         )
     yield from _branches(session["agent"], "")
 

@@ -11,8 +11,8 @@ from app.protocols.codec import Header
 from app.protocols.otlp.claude_code import NAMES, Readings, read_activity
 from app.protocols.otlp.exchange import Encoding, Signal, check_form, read_points, render_taken, unpack
 
-_READ_AT_ONCE_BYTES = 64 * 1024
-"""Larger bodies are read in a thread: the longest would keep all other calls waiting."""
+_READ_AT_ONCE_BYTES = 16 * 1024
+"""Larger bodies are read in a thread, one at a time: the longest take seconds, and no call may wait for them."""
 
 
 class Telemetry:
@@ -22,6 +22,7 @@ class Telemetry:
         self._store = store
         self._collector = collector
         self._most_bytes = most_bytes
+        self._reading = asyncio.Lock()
 
     async def take(
         self,
@@ -43,7 +44,8 @@ class Telemetry:
         elif len(body) <= _READ_AT_ONCE_BYTES:
             found = _read(encoding, body, at)
         else:
-            found = await asyncio.to_thread(_read, encoding, body, at)
+            async with self._reading:
+                found = await asyncio.to_thread(_read, encoding, body, at)
         if found.taken:
             await self._store.add(principal.key, found.taken, at)
         if self._collector is not None:

@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.contract.test_nouns_at_work import said
 from tests.fakes.gateway_process import Admin, GatewayProcess
 from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream
@@ -91,7 +92,7 @@ async def spend_usd_1_50(http: httpx.AsyncClient, upstream: RecordingUpstream, k
 
 
 async def test_a_commit_stands_beside_what_its_session_cost(
-    http: httpx.AsyncClient, admin: Admin, upstream: RecordingUpstream
+    http: httpx.AsyncClient, gateway: GatewayProcess, admin: Admin, upstream: RecordingUpstream
 ) -> None:
     team = (await admin.post("/team/new", team_alias=f"builders-{uuid4()}")).json()
     key = await admin.generate(team_id=team["team_id"])
@@ -134,5 +135,11 @@ async def test_a_commit_stands_beside_what_its_session_cost(
     file = (await admin.client.get("/spend/productivity", params={**asked, "format": "csv"})).text.splitlines()
     assert file[0].split(",") == list(line)
     assert file[1].split(",")[3:6] == ["3.000000", "0", "2"]
+    table = await said(gateway, f"spend productivity --by team,user --team {team['team_id']}")
+    assert "builders-" in table
+    assert "1.500000" in table
+    assert "commits: 1," in await said(gateway, f"spend sessions {sessions[1]}")
+    someone = {"x-api-key": await admin.generate()}
+    assert (await http.get("/spend/productivity", params=asked, headers=someone)).json()["data"] == []
     refused = await admin.client.get("/spend/productivity", params={**asked, "group_by": "model"})
     assert (refused.status_code, refused.json()["error"]["param"]) == (422, "group_by")

@@ -21,7 +21,11 @@ def read_fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
     """
     at, end = 0, len(data)
     while at < end:
-        tag, at = _read_varint(data, at)
+        tag = data[at]
+        if tag < 0x80:  # nearly always
+            at += 1
+        else:
+            tag, at = _read_varint(data, at)
         number, kind = tag >> 3, tag & 7
         if number == 0:
             raise Unreadable(f"the protobuf has a field 0, before byte {at}")

@@ -1,6 +1,5 @@
 """What people did in coding sessions: counted once, and added up by session, owner and period."""
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -59,17 +58,21 @@ async def add_readings(
 ) -> None:
     """What the readings say beyond what was known is added to their sessions' days. ``owners`` by ``OWNERS``."""
     known = await _hold_sources(connection, owners["user_id"] or owners["key_id"], readings, at)
-    sums: dict[tuple[str, date], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    sums: dict[tuple[str, date], dict[str, int]] = {}
     for reading in readings:
         more = reading.value - known[reading.source]
         if more > 0:
             known[reading.source] = reading.value
-            sums[reading.session_id, reading.day][reading.measure] += more
-    for (session_id, day), amounts in sorted(sums.items()):
-        values = {"session_id": session_id, "day": day, **owners, **amounts}
-        made = insert(session_activity).values(values)
-        added = {name: session_activity.c[name] + made.excluded[name] for name in amounts}
-        await connection.execute(made.on_conflict_do_update(index_elements=["session_id", "day", *OWNERS], set_=added))
+            amounts = sums.setdefault((reading.session_id, reading.day), dict.fromkeys(MEASURES, 0))
+            amounts[reading.measure] += more
+    if not sums:
+        return
+    rows = [
+        {"session_id": session_id, "day": day, **owners, **sums[session_id, day]} for session_id, day in sorted(sums)
+    ]
+    made = insert(session_activity).values(rows)
+    added = {name: session_activity.c[name] + made.excluded[name] for name in MEASURES}
+    await connection.execute(made.on_conflict_do_update(index_elements=["session_id", "day", *OWNERS], set_=added))
 
 
 async def _hold_sources(
