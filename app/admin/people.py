@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from app.base.logs import get_logger
 from app.domain.roles import Standing, Tenant, roles_that_may, tenant_of
 from app.storage.postgres import people as rows
 from app.storage.postgres.engine import reading, transaction
+from app.storage.postgres.people import SignInState
 from app.storage.postgres.tenants import find_standing
 from app.storage.postgres.users import find_user, find_user_by_email, insert_user, update_user
 
@@ -183,6 +185,11 @@ class People:
             await rows.write_invitation(connection, values | {"created_by": actor.name, "expires_at": expires_at})
             await record_change(connection, actor, Change("user.invite", "user", user_id, None, None))
         return token, expires_at
+
+    async def states(self, user_ids: Collection[str]) -> Mapping[str, SignInState]:
+        """For those who may read of users."""
+        async with reading(self._engine) as connection:
+            return await rows.list_states(connection, user_ids, now())
 
     async def find_invited(self, token: str) -> str | None:
         """The e-mail address of whom the invitation is for; None where it holds no more."""

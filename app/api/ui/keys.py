@@ -17,6 +17,7 @@ from app.admin.spend import Ask, Spend
 from app.api.admin.key_fields import read_regenerate
 from app.api.ui.access import Pages
 from app.api.ui.key_form import GRACES, LIFETIMES, PERIODS, models_for, read_grace, read_new_key
+from app.api.ui.lists import read_page_number, read_text
 from app.base.clock import now
 from app.base.errors import CallerError, NotFound, Unprocessable
 from app.domain.catalog import Catalog
@@ -25,9 +26,7 @@ from app.storage.postgres.keys import SORT_COLUMNS, KeyFilter, Page, StoredKey
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 25
-_LAST_PAGE = 100_000
 _STATUSES = ("active", "blocked", "expired", "deleted")
-_LONGEST_SEARCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,18 +216,14 @@ async def _show_list(
 
 
 def _read_listing(request: AnyRequest) -> Listing:
-    query = request.query_params
-    search = query.get("q", "").strip().replace("\0", "")[:_LONGEST_SEARCH]
-    status = query.get("status", "")
-    sort = query.get("sort", "created_at")
-    number = query.get("page", "1")
+    status, sort = read_text(request, "status"), read_text(request, "sort")
     return Listing(
         request.scope["path"],
-        search,
+        read_text(request, "q"),
         status if status in _STATUSES else "",
         sort if sort in SORT_COLUMNS else "created_at",
-        query.get("order") != "asc",
-        min(int(number), _LAST_PAGE) if number.isascii() and number.isdigit() and 0 < len(number) < 9 else 1,
+        read_text(request, "order") != "asc",
+        read_page_number(request),
     )
 
 

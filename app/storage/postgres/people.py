@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, delete, exists, func, or_, select, update
+from sqlalchemy import and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +25,32 @@ class StoredSession:
     seen_at: datetime
     client_address: str | None
     browser: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInState:
+    """Whether and since when somebody can sign in; ``invited_until`` is of an invitation that holds."""
+
+    password_changed_at: datetime | None
+    invited_until: datetime | None
+    seen_at: datetime | None
+
+
+async def list_states(connection: AsyncConnection, user_ids: Collection[str], at: datetime) -> dict[str, SignInState]:
+    seen = (
+        select(browser_sessions.c.user_id, func.max(browser_sessions.c.seen_at).label("seen_at"))
+        .where(browser_sessions.c.user_id.in_(user_ids))
+        .group_by(browser_sessions.c.user_id)
+        .subquery()
+    )
+    holds = and_(invitations.c.user_id == users.c.user_id, invitations.c.expires_at > at)
+    joined = users.outerjoin(passwords, passwords.c.user_id == users.c.user_id).outerjoin(invitations, holds)
+    query = (
+        select(users.c.user_id, passwords.c.changed_at, invitations.c.expires_at, seen.c.seen_at)
+        .select_from(joined.outerjoin(seen, seen.c.user_id == users.c.user_id))
+        .where(users.c.user_id.in_(user_ids))
+    )
+    return {row[0]: SignInState(*row[1:]) for row in await connection.execute(query)}
 
 
 async def find_password(connection: AsyncConnection, user_id: str) -> str | None:

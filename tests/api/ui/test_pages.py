@@ -193,6 +193,7 @@ async def test_a_hostile_name_is_text_on_every_page(street: Street) -> None:
             await browser.get(path)
             for path in (
                 "/ui", "/ui/keys", "/ui/my-keys", f"/ui/keys/{own['token']}", "/ui/keys/new", "/ui/account",
+                "/ui/people?q=%40",
                 f"/ui/keys?q={HOSTILE}", f"/ui/{HOSTILE}", f"/ui/keys/{HOSTILE}", f"/ui/sign-in?next={HOSTILE}",
             )
         ]  # fmt: skip
@@ -204,7 +205,7 @@ async def test_a_hostile_name_is_text_on_every_page(street: Street) -> None:
         assert "<script>alert" not in page.text, page.url
         assert "<img src=x" not in page.text, page.url
         assert "&49" not in page.text, page.url
-    assert all("&lt;script&gt;" in page.text for page in pages[:6])
+    assert all("&lt;script&gt;" in page.text for page in pages[:7])
 
 
 async def test_every_page_comes_under_the_strict_policy_and_loads_from_here_alone(street: Street) -> None:
@@ -251,3 +252,37 @@ def test_a_bar_is_as_high_as_its_amount_and_little_is_still_seen() -> None:
     chart = bars([("a", 0), ("b", 1), ("c", 500), ("d", 1_000)])
     assert [bar.height for bar in chart.bars] == [0, 2, 70, 140]
     assert bars([("a", 0)]).bars[0].height == 0
+
+
+async def test_an_admin_invites_somebody_who_then_signs_in_with_that_role(street: Street) -> None:
+    email = f"{new_id('guest')}@example.com"
+    async with street.signed_in("proxy_admin") as (browser, _):
+        invited = await browser.send("/ui/people", {"email": email, "role": "internal_user"})
+        link = re.search(r'<code id="link">http://keyhouse.test(/ui/invitation/[^<]+)</code>', invited.text)
+        assert link is not None, invited.text
+        page = await browser.get(f"/ui/people?q={email}")
+        assert "invited" in page.text
+        assert link[1] not in page.text
+        twice = await browser.send("/ui/people", {"email": email.upper(), "role": "internal_user"})
+        assert twice.status_code == 422
+    async with street.browser() as guest:
+        fields = {"password": "a password of my own", "again": "a password of my own"}
+        assert (await guest.send(link[1], fields)).status_code == 303
+        assert "internal_user" in (await guest.get("/ui/account")).text
+        assert (await guest.get("/ui/people")).status_code == 403
+
+
+@pytest.mark.parametrize("role", USER_ROLES)
+async def test_only_an_admin_invites_and_only_finance_reads_of_people_besides(street: Street, role: str) -> None:
+    user_id, _ = await street.person()
+    async with street.signed_in(role) as (browser, _):
+        reads = (await browser.get("/ui/people")).status_code
+        invites = (await browser.send(f"/ui/people/{user_id}/invite", of="/ui/account")).status_code
+    assert reads == (200 if ACTIONS["tenancy.read"][role] == "all" else 403)  # type: ignore[index]  # a role of users
+    assert invites == (200 if ACTIONS["tenancy.change"][role] == "all" else 403)  # type: ignore[index]  # likewise
+
+
+async def test_an_invitation_cannot_name_a_role_or_an_address_that_there_is_not(street: Street) -> None:
+    async with street.signed_in("proxy_admin") as (browser, _):
+        for fields in ({"email": "nobody", "role": "internal_user"}, {"email": "a@b.example", "role": "root"}):
+            assert (await browser.send("/ui/people", fields)).status_code == 422

@@ -1,0 +1,102 @@
+"""The page of people: who there is, who can sign in, and invitations."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from app.admin.people import Person, check_email
+from app.admin.users import Users, UserTerms
+from app.api.ui.access import Form, Pages
+from app.api.ui.lists import read_page_number, read_text
+from app.base.errors import CallerError, Unprocessable
+from app.domain.roles import USER_ROLES, Role
+from app.storage.postgres.users import UserFilter
+
+AnyRequest = Request[Any, Any, Any]
+_PAGE = 50
+ROLE_WORDS: Mapping[Role, str] = {
+    "proxy_admin": "Admin: everything",
+    "proxy_admin_viewer": "Finance: reads everything",
+    "auditor": "Auditor: reads the audit and the settings",
+    "org_admin": "Admin of an organization",
+    "internal_user": "Member: own keys, makes them",
+    "internal_user_viewer": "Reader: own keys, made by others",
+}
+
+
+class PeoplePages(Controller):
+    """On the services of ``/user/*``, with the same actions."""
+
+    include_in_schema = False
+
+    @get("/ui/people")
+    async def people(
+        self, request: AnyRequest, pages: NamedDependency[Pages], users: NamedDependency[Users]
+    ) -> Response[bytes]:
+        person = await pages.require_page(request, "tenancy.read")
+        return await _show_people(request, pages, users, person)
+
+    @post("/ui/people", status_code=200)
+    async def invite_new(
+        self, request: AnyRequest, pages: NamedDependency[Pages], users: NamedDependency[Users]
+    ) -> Response[bytes]:
+        person = await pages.require_page(request, "tenancy.change")
+        form = await pages.read_form(request)
+        try:
+            actor = person.actor("tenancy.change")
+            made, _ = await users.create(_read_user(form), actor, None)
+            token, until = await pages.people.invite(made.user.user_id, actor)
+        except CallerError as error:
+            typed = {"email": form.text("email"), "role": form.text("role")}
+            return await _show_people(request, pages, users, person, (error, typed))
+        return _show_invitation(request, pages, person, (made.user.user_email or "", token, until))
+
+    @post("/ui/people/{user_id:str}/invite", status_code=200)
+    async def invite_again(
+        self, request: AnyRequest, user_id: FromPath[str], pages: NamedDependency[Pages], users: NamedDependency[Users]
+    ) -> Response[bytes]:
+        person = await pages.require_page(request, "tenancy.change")
+        await pages.read_form(request)
+        token, until = await pages.people.invite(user_id, person.actor("tenancy.change"))
+        view, _, _ = await users.get(user_id)
+        return _show_invitation(request, pages, person, (view.user.user_email or "", token, until))
+
+
+async def _show_people(
+    request: AnyRequest,
+    pages: Pages,
+    users: Users,
+    person: Person,
+    refused: tuple[CallerError, dict[str, str]] | None = None,
+) -> Response[bytes]:
+    error, typed = refused or (None, {"email": "", "role": "internal_user"})
+    search, number = read_text(request, "q"), read_page_number(request)
+    found, total = await users.list(UserFilter(email_part=search or None), number, _PAGE)
+    values: dict[str, Any] = {"views": found, "total": total, "number": number, "last": max(1, -(-total // _PAGE))}
+    values |= {"states": await pages.people.states([view.user.user_id for view in found]), "search": search}
+    values |= {"error": error, "typed": typed, "roles": ROLE_WORDS}
+    values |= {"may_invite": person.tenant("tenancy.change") is not None}
+    return pages.show(request, "people.html", person, status=error.status if error else 200, **values)
+
+
+def _show_invitation(
+    request: AnyRequest, pages: Pages, person: Person, invitation: tuple[str, str, datetime]
+) -> Response[bytes]:
+    """The link opens an account: it is shown once, in the answer to the form that made it."""
+    email, token, until = invitation
+    link = f"{request.url.scheme}://{request.headers.get('host', '')}/ui/invitation/{token}"
+    values = {"email": email, "link": link, "until": until}
+    return pages.show(request, "invited.html", person, **values)  # type: ignore[arg-type]  # none of them is the status
+
+
+def _read_user(form: Form) -> UserTerms:
+    """Raises Unprocessable."""
+    email, role = form.text("email"), form.text("role")
+    check_email(email)
+    if role not in USER_ROLES:
+        raise Unprocessable(f'"role" is "{role[:50]}"; give one of {", ".join(USER_ROLES)}', param="role")
+    return UserTerms(columns={"user_email": email, "user_role": role})
