@@ -25,6 +25,8 @@ Reader = Callable[[str, bytes], Any]
 Readers = Mapping[str, tuple[str, Reader, Any]]
 """Name of the field: name of the term or column, how it is read, what null means."""
 _T = TypeVar("_T")
+_LEAST_LIKENESS = 0.6
+"""Of 1: below it two names have little in common."""
 _NEUTRAL = frozenset({b"null", b"[]", b"{}", b"false"})
 
 
@@ -48,12 +50,18 @@ def check_names(body: Body, enforced: Collection[str], not_enforced: Collection[
         if name in enforced:
             continue
         if name not in not_enforced:
-            nearest = difflib.get_close_matches(name, [*enforced, *not_enforced], n=1, cutoff=0.0)[0]
-            raise Unprocessable(f'"{name}" is not a field of this request; the nearest is "{nearest}"', param=name)
+            hint = nearest_or_all(name, enforced, not_enforced)
+            raise Unprocessable(f'"{name}" is not a field of this request; {hint}', param=name)
         if msgspec.json.encode(_decode(name, raw, object, "JSON")) not in _NEUTRAL:
             raise Unprocessable(
                 f'"{name}" is not enforced yet, so it is refused rather than stored and ignored', param=name
             )
+
+
+def nearest_or_all(name: str, known: Collection[str], also: Collection[str] = ()) -> str:
+    """For the message about a name that nobody knows: the one that was probably meant; else all of ``known``."""
+    near = difflib.get_close_matches(name, [*known, *also], n=1, cutoff=_LEAST_LIKENESS)
+    return f'the nearest is "{near[0]}"' if near else f"known: {', '.join(sorted(known)) or 'none'}"
 
 
 def read_terms(body: Body, readers: Readers) -> dict[str, Any]:

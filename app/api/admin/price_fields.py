@@ -1,6 +1,5 @@
 """The fields of requests on prices: dollars per unit by LiteLLM's names, instants, shares."""
 
-import difflib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, DecimalException
@@ -59,8 +58,7 @@ def _read_place(body: Body, written: Mapping[str, Decimal] | None) -> PriceTerms
 
 def check_provider(param: str, name: str) -> str:
     if name not in HOSTS:
-        nearest = difflib.get_close_matches(name, HOSTS, n=1, cutoff=0.0)[0]
-        raise Unprocessable(f'provider "{name}" is not known; the nearest is "{nearest}"', param=param)
+        raise Unprocessable(f'provider "{name}" is not known; {fields.nearest_or_all(name, HOSTS)}', param=param)
     return name
 
 

@@ -1,13 +1,12 @@
 """Reading the query of an admin or finance request: known names, and values that can be, or a 422 naming one."""
 
-import difflib
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from litestar import Request
 
-from app.api.admin.fields import LONGEST_TEXT
+from app.api.admin.fields import LONGEST_TEXT, nearest_or_all
 from app.base.errors import Unprocessable
 
 Query = Mapping[str, str]
@@ -23,8 +22,7 @@ def read_query(request: Request[Any, Any, Any], known: Collection[str]) -> Query
         raise Unprocessable(f"the query has more than {_MOST_PARAMETERS} parameters") from error
     for name, value in pairs:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise Unprocessable(f'"{name}" is no parameter of this route; the nearest is "{nearest}"', param=name)
+            raise Unprocessable(f'"{name}" is no parameter of this route; {nearest_or_all(name, known)}', param=name)
         if len(value) > LONGEST_TEXT * 2 or "\0" in value:
             raise Unprocessable(f'"{name}" is too long, or holds a NUL character', param=name)
     return dict(pairs)

@@ -88,6 +88,7 @@ async def test_an_update_changes_what_it_names_and_null_clears(admin_door: Door)
         ("temp_budget_increase", 5, '"temp_budget_expiry" is missing'),
         ("temp_budget_expiry", "2020-01-01", "which is over"),
         ("max_bugdet", 5, 'the nearest is "max_budget"'),
+        ("nonsense", 5, "is not a field of this request; known: "),
     ],
 )
 async def test_what_cannot_be_is_refused_by_name_and_nothing_is_written(
