@@ -119,6 +119,14 @@ def _platform(settings: Settings) -> Level | None:
     return Level("platform", PLATFORM, "the platform", budgets=(budget,))
 
 
+def cipher_of(settings: Settings) -> CredentialCipher:
+    """What earlier secrets sealed is read, whichever of them it was."""
+    assert settings.secret is not None
+    present, former = settings.credential_secret or settings.secret, settings.former_credential_secret
+    earlier = [settings.secret] if former is None else [former, settings.secret]
+    return CredentialCipher(present.reveal().encode(), [one.reveal().encode() for one in earlier])
+
+
 def _customer_defaults(settings: Settings) -> CustomerDefaults:
     limit_nanousd = settings.max_customer_budget_nanousd
     budget = None if limit_nanousd is None else budget_of_setting("max_end_user_budget", limit_nanousd)
@@ -147,8 +155,7 @@ class House:
         self.principals = Principals(self.engine, self.redis, pepper)
         book = PriceBook.load(settings.home / "prices.json")
         announcements = Announcements(self.redis, CHANNEL)
-        cipher = CredentialCipher(pepper)
-        self.catalog = LiveCatalog(settings, book, self.engine, announcements, cipher, read_model)
+        self.catalog = LiveCatalog(settings, book, self.engine, announcements, cipher_of(settings), read_model)
         self.notices = (*settings.notices, *self.catalog.notices)
         self.egress = Egress(settings.allowed_upstreams)
         self.http_upstream = HttpUpstream(egress=self.egress)
@@ -213,13 +220,12 @@ class House:
         return Collector(self.http_upstream, self.metrics, settings.otlp_endpoint, headers)
 
     def _alerting(self, settings: Settings) -> Alerting:
-        assert settings.secret is not None
         addresses, kinds = alert_addresses(settings), alert_kinds(settings)
         watch = AlertWatch(self.engine, [Route(destination_id, kinds) for destination_id in addresses])
         alarms = BillingAlarms(watch)
         self.gateway.on_refusal = alarms.note
         sender = Sender(self.http_upstream, smtp_of(settings))
-        cipher = CredentialCipher(settings.secret.reveal().encode())
+        cipher = self.catalog.cipher
         turns = Turns(self.redis)
         return Alerting(turns, watch, alarms, AlertDelivery(self.engine, sender, addresses, cipher))
 

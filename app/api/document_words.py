@@ -252,6 +252,8 @@ SUMMARIES: Mapping[str, str] = {
     "/credentials": "Credentials of providers: make one, or list them with their secrets as stars",
     "/credentials/by_model/{model_id}": "The credential that a model uses",
     "/credentials/by_name/{credential_name}": "One credential, its secrets as stars",
+    "/credentials/migrate-encryption": "Seal all stored secrets anew under the present key",
+    "/credentials/migrate-encryption/check": "What would be sealed anew",
     "/credentials/{credential_name}": "Change or delete a credential",
     "/import/litellm": "Take over keys, people, budgets and spend from LiteLLM",
     "/key/aliases": "The names of keys",

@@ -18,6 +18,7 @@ _COMMANDS = {
     "import": ("app.cli.import_litellm", "import_from"),
     "spend": ("app.cli.spending", "spend"),
     "prices": ("app.cli.prices", "prices"),
+    "credentials": ("app.cli.credentials", "credentials"),
     "audit": ("app.cli.audit", "audit"),
     "conformance": ("app.cli.conformance.command", "conformance"),
     "claude": ("app.cli.connecting.commands", "claude"),

@@ -25,6 +25,7 @@ _MOST_WORKERS = 64
 class Settings:
     """``notices`` are sentences to be said once at start. Times are in whole seconds.
 
+    ``credential_secret`` seals what is secret of providers in place of ``secret``; what the former one sealed is read.
     ``model`` is the one ``provider/model`` to serve; ``demo_models`` None lists them where there is no other model;
     ``max_budget_nanousd`` is of all calls together, in each window of ``budget_duration``; ``max_customer_budget_…`` of
     each customer without a budget of its own: an amount, or the id of a shared budget.
@@ -46,6 +47,8 @@ class Settings:
     redis_url: Secret | None = None
     master_key: Secret | None = None
     secret: Secret | None = None
+    credential_secret: Secret | None = None
+    former_credential_secret: Secret | None = None
     config_path: Path | None = None
     model: str | None = None
     has_model_list: bool = False
@@ -144,6 +147,8 @@ NAMES: dict[str, Name] = {
         Name("redis_url", "secret", variables=("REDIS_URL",)),
         Name("master_key", "secret", variables=("LITELLM_MASTER_KEY",)),
         Name("secret", "secret"),
+        Name("credential_secret", "secret"),
+        Name("former_credential_secret", "secret"),
         Name("model", "text", in_file=False),
         Name("demo_models", "boolean"),
         Name("claude_code_native_enabled", "boolean", in_file=False),

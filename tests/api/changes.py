@@ -120,6 +120,7 @@ _SETTINGS: dict[str, Body] = {
     "/model/block": lambda world: {"model_id": world.model},
     "/model/unblock": lambda world: {"model_id": world.model},
     "/access_group/new": lambda world: {"access_group": world.named("new group"), "model_names": ["file-claude"]},
+    "/credentials/migrate-encryption": lambda _: None,
     "/credentials": lambda world: {"credential_name": world.named("new one"), "credential_values": {"api_key": "k"}},
 }  # fmt: skip
 _PRICES: dict[str, Body] = {

@@ -33,6 +33,7 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
         "/credentials": {},
         "/credentials/by_model/{model_id}": {},
         "/credentials/by_name/{credential_name}": {},
+        "/credentials/migrate-encryption/check": {},
         "/customer/info": {"end_user_id": world.named("customer")},
         "/customer/list": {"page_size": "1"},
         "/end_user/info": {"end_user_id": world.named("customer")},

@@ -22,7 +22,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 def bare_app() -> Litestar:
     """The admin and finance routes on nothing."""
-    nothing: Any = type("Nothing", (), {"pepper": b"none", "current": None})()
+    nothing: Any = type("Nothing", (), {"pepper": b"none", "current": None, "cipher": None})()
     shared = Shared(nothing, nothing, nothing)
     return Litestar(
         route_handlers=admin_routes(),

@@ -32,6 +32,7 @@ from app.admin.prices import PriceAdmin
 from app.admin.productivity import Productivity
 from app.admin.projects import Projects
 from app.admin.repricing import Repricing
+from app.admin.resealing import Resealing
 from app.admin.retention import Exports, ReceiptRetention
 from app.admin.sessions import Sessions
 from app.admin.spend import Spend
@@ -54,6 +55,7 @@ from app.api.admin.organizations import OrganizationMemberRoutes, OrganizationRo
 from app.api.admin.price_import import PriceImportRoutes
 from app.api.admin.prices import PriceRoutes, PriceTermRoutes
 from app.api.admin.projects import ProjectRoutes
+from app.api.admin.resealing import ResealingRoutes
 from app.api.admin.tags import TagRoutes
 from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
 from app.api.admin.users import UserRoutes
@@ -65,7 +67,6 @@ from app.domain.retention import KEEP_FOR_EVER, Retention
 from app.gateway.own_usage import OwnUsage
 from app.providers.egress import Egress
 from app.storage.books import Books
-from app.storage.postgres.credentials import CredentialCipher
 from app.storage.principals import Principals
 from app.storage.spending import SpendingReader
 
@@ -97,6 +98,7 @@ def admin_routes() -> list[ControllerRouterHandler]:
         TagRoutes,
         ModelAdminRoutes,
         CredentialRoutes,
+        ResealingRoutes,
         AccessGroupRoutes,
         AlertRoutes,
         DeviceRoutes,
@@ -132,7 +134,7 @@ def admin_dependencies(
     keys = Keys(engine, principals, pepper, catalog.current)
     return {
         "audit_trail": _provide(AuditTrail(engine)),
-        "alerts": _provide(Alerts(engine, CredentialCipher(pepper), egress, rules.channels)),
+        "alerts": _provide(Alerts(engine, catalog.cipher, egress, rules.channels)),
         "access": _provide(Access(engine, principals, master_key)),
         "keys": _provide(keys),
         "key_reading": _provide(KeyReading(engine, pepper)),
@@ -147,6 +149,7 @@ def admin_dependencies(
         "tags": _provide(Tags(engine, principals)),
         "access_groups": _provide(AccessGroups(engine, catalog)),
         "credentials": _provide(Credentials(engine, catalog, egress)),
+        "resealing": _provide(Resealing(engine, catalog.cipher)),
         "models": _provide(Models(engine, catalog, egress)),
         "team_members": _provide(TeamMembers(engine, principals)),
         "spend": _provide(Spend(engine)),

@@ -1,4 +1,4 @@
-"""Provider credentials at rest: AES-256-GCM under a key derived from KEYHOUSE_SECRET."""
+"""Provider credentials at rest: AES-256-GCM under a key from KEYHOUSE_CREDENTIAL_SECRET, else KEYHOUSE_SECRET."""
 
 import hashlib
 import os
@@ -66,7 +66,7 @@ class CredentialCipher:
         if key_id not in self._ciphers:
             raise Undecipherable(
                 f'credential "{credential_id}" was stored under another KEYHOUSE_SECRET; restore that secret, '
-                "or enter the credential again"
+                "name it in KEYHOUSE_FORMER_CREDENTIAL_SECRET, or enter the credential again"
             )
         try:
             return Secret(self._ciphers[key_id].decrypt(nonce, ciphertext, credential_id.encode()).decode())
