@@ -42,8 +42,12 @@ class Observations:
         overheads_s, self._overheads_s = self._overheads_s, []
         for seconds in overheads_s:
             self._metrics.overhead.observe(seconds)
+        alike: dict[tuple[str, str, str, str], list[Receipt]] = {}
         for receipt in receipts:
-            self._count(receipt)
+            kind = (receipt.model_served, receipt.provider, receipt.status, receipt.price_source)
+            alike.setdefault(kind, []).append(receipt)
+        for kind, group in alike.items():
+            self._count(*kind, group)
         for receipt in receipts:
             self._write(receipt)
 
@@ -51,20 +55,20 @@ class Observations:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self.flush)
 
-    def _count(self, receipt: Receipt) -> None:
-        metrics, usage = self._metrics, receipt.usage
-        model, provider = receipt.model_served, receipt.provider
-        meter = metrics.meter(model, provider, receipt.status, receipt.price_source)
-        meter.requests.inc()
-        meter.duration.observe(receipt.duration_ms / 1000)
-        if receipt.first_byte_ms is not None:
-            meter.first_byte.observe(receipt.first_byte_ms / 1000)
-        meter.input_tokens.inc(usage.input)
-        meter.output_tokens.inc(usage.output)
-        meter.cost.inc(receipt.cost.total)
-        if usage.cache_read:
-            metrics.child(metrics.tokens, model, provider, "cache_read").inc(usage.cache_read)
-        if cache_write := usage.cache_write_5m + usage.cache_write_1h:
+    def _count(self, model: str, provider: str, status: str, price_source: str, receipts: list[Receipt]) -> None:
+        metrics, meter = self._metrics, self._metrics.meter(model, provider, status, price_source)
+        meter.requests.inc(len(receipts))
+        for receipt in receipts:
+            meter.duration.observe(receipt.duration_ms / 1000)
+            if receipt.first_byte_ms is not None:
+                meter.first_byte.observe(receipt.first_byte_ms / 1000)
+        meter.cost.inc(sum(receipt.cost.total for receipt in receipts))
+        usages = [receipt.usage for receipt in receipts]
+        meter.input_tokens.inc(sum(usage.input for usage in usages))
+        meter.output_tokens.inc(sum(usage.output for usage in usages))
+        if cache_read := sum(usage.cache_read for usage in usages):
+            metrics.child(metrics.tokens, model, provider, "cache_read").inc(cache_read)
+        if cache_write := sum(usage.cache_write_5m + usage.cache_write_1h for usage in usages):
             metrics.child(metrics.tokens, model, provider, "cache_write").inc(cache_write)
 
     def _write(self, receipt: Receipt) -> None:
