@@ -28,15 +28,19 @@ OnSettled = Callable[["Route", Receipt], None]
 class Group:
     """A model's deployments, and where each stands."""
 
-    __slots__ = ("attempts_set", "deployments", "homes", "limited", "ordered", "plain", "standings")
+    __slots__ = ("attempts_set", "deployments", "homes", "limited", "may_be_all_aside", "ordered", "plain", "standings")
 
-    def __init__(self, model: Model, standings: Sequence[Standing], attempts_set: int | None, *, plain: bool) -> None:
-        """``attempts_set`` is how often a failed call is tried again, where somebody has said it. ``plain``: there is
-        nothing to choose, and nothing else to try."""
+    def __init__(
+        self, model: Model, standings: Sequence[Standing], attempts_set: int | None, fallbacks: Sequence[str]
+    ) -> None:
+        """``attempts_set`` is how often a failed call is tried again, where somebody has said it; ``fallbacks`` are the
+        models that serve when this one fails."""
         self.deployments = model.deployments
         self.standings = standings
         self.attempts_set = attempts_set
-        self.plain = plain
+        self.plain = len(standings) == 1 and not attempts_set and not fallbacks
+        """Nothing to choose, and nothing else to try."""
+        self.may_be_all_aside = bool(fallbacks)
         self.homes: dict[str, Standing] = {}
         """Where the calls of a session go while nothing keeps them from it, so that it need not be computed again."""
         self.limited = any(one.requests_per_minute or one.tokens_per_minute for one in model.deployments)

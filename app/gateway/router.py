@@ -286,7 +286,9 @@ class Router:
 
     def _may_eject(self, group: Group) -> bool:
         """At most half of a model's deployments, rounded up, are put aside for their failures: when more of them fail,
-        it is likely not they that are at fault, and the rest would get all the load."""
+        it is likely not they that are at fault, and the rest would get all the load. A fallback takes it otherwise."""
+        if group.may_be_all_aside:
+            return True
         put_aside = sum(standing.health.ejected for standing in group.standings)
         return put_aside < ceil(len(group.standings) / 2)
 
@@ -338,8 +340,10 @@ class Router:
         standings = [self._standing(deployment) for deployment in model.deployments]
         retries = [one.retries for one in model.deployments if one.retries is not None]
         attempts_set = max(retries) if retries else self.rules.num_retries
-        plain = len(standings) == 1 and not attempts_set and not self.rules.has_fallbacks(model.names)
-        group = self._groups[model.name] = Group(model, standings, attempts_set, plain=plain)
+        fallbacks = self.rules.fallbacks_of(model.names, None)
+        group = self._groups[model.name] = Group(model, standings, attempts_set, fallbacks)
+        if self.rules.has_fallbacks(model.names):
+            group.plain = False
         return group
 
     def _standing(self, deployment: Deployment) -> Standing:

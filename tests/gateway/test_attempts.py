@@ -88,10 +88,11 @@ class Farm:
     rules: RoutingRules = field(default_factory=RoutingRules)
     ledger: NotingLedger = field(default_factory=NotingLedger)
     now_s: float = 1000
+    catalog: Catalog | None = None
 
     def __post_init__(self) -> None:
         metrics = Metrics(CollectorRegistry())
-        catalog = Catalog(tuple(Model(name, places, name, "") for name, places in self.models.items()))
+        catalog = self.catalog or Catalog(tuple(Model(name, places, name, "") for name, places in self.models.items()))
         self.hosts = Hosts(self.ways)
         self.router = Router(self.rules, metrics, now=lambda: self.now_s)
         self.settlement = Settlement(self.ledger, metrics)
