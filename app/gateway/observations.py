@@ -46,8 +46,8 @@ class Observations:
         for receipt in receipts:
             kind = (receipt.model_served, receipt.provider, receipt.status, receipt.price_source)
             alike.setdefault(kind, []).append(receipt)
-        for kind, group in alike.items():
-            self._count(*kind, group)
+        for group in alike.values():
+            self._count(group)
         for receipt in receipts:
             self._write(receipt)
 
@@ -55,8 +55,11 @@ class Observations:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self.flush)
 
-    def _count(self, model: str, provider: str, status: str, price_source: str, receipts: list[Receipt]) -> None:
-        metrics, meter = self._metrics, self._metrics.meter(model, provider, status, price_source)
+    def _count(self, receipts: list[Receipt]) -> None:
+        """Those of one model, provider, status and source of price."""
+        metrics, first = self._metrics, receipts[0]
+        model, provider = first.model_served, first.provider
+        meter = metrics.meter(model, provider, first.status, first.price_source)
         meter.requests.inc(len(receipts))
         for receipt in receipts:
             meter.duration.observe(receipt.duration_ms / 1000)
