@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
 
 from app.admin.deployment_needs import default_base, no_address, no_key_of_its_own, what_is_missing
 from app.admin.model_settings import ModelSettings
@@ -312,6 +313,7 @@ class _Builder:
             order=entry.order,
             retries=entry.retries,
             cooldown_s=entry.cooldown_s,
+            relays_logins=_relays_logins(entry, api_base),
         )
 
     def _owner(self, host: Host, written: Secret | None) -> str | None:
@@ -348,6 +350,14 @@ class _Builder:
     def _leave_out(self, entry: ModelEntry, why: str) -> None:
         self.notices.append(f'{entry.place}: model "{entry.model_name}" is left out: {why}')
         self.left_out.append(why)
+
+
+def _relays_logins(entry: ModelEntry, api_base: str) -> bool:
+    """Whether callers' own logins may go there: to their own provider, or as the operator says."""
+    if entry.allow_relay is not None or entry.provider != "anthropic":
+        return bool(entry.allow_relay)
+    parts = urlsplit(api_base)
+    return (parts.scheme, parts.hostname, parts.port or 443) == ("https", "api.anthropic.com", 443)
 
 
 def _name_patterns(host: Host) -> tuple[str, ...]:

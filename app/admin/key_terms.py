@@ -11,7 +11,7 @@ from app.admin.budget_terms import BudgetTerms
 from app.base.errors import Unprocessable
 from app.domain.access import ROUTE_GROUPS
 from app.domain.budgets import Duration, after
-from app.domain.keys import KEY_PREFIX, SHORTEST_SUPPLIED_KEY, may_be_key
+from app.domain.keys import KEY_PREFIX, OWN_LOGIN_PREFIX, SHORTEST_SUPPLIED_KEY, may_be_key
 
 LONGEST_SUPPLIED_KEY = 512
 FOREVER = "forever"
@@ -92,6 +92,11 @@ def check_supplied_key(key: str, param: str) -> None:
         )
     if not key.isascii() or not key.isprintable() or " " in key:
         raise Unprocessable(f'"{param}" may hold printable ASCII characters without spaces only', param=param)
+    if key.startswith(OWN_LOGIN_PREFIX):
+        raise Unprocessable(
+            f'"{param}" begins with "{OWN_LOGIN_PREFIX}" as logins of Anthropic do; choose another beginning',
+            param=param,
+        )
     if not may_be_key(key):
         raise Unprocessable(
             f'"{param}" begins with "{KEY_PREFIX}" but its checksum is wrong; choose another beginning', param=param

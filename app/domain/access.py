@@ -36,9 +36,9 @@ ROUTE_GROUPS: dict[str, tuple[str, ...]] = {
 class Principal:
     """A key, the team it belongs to, and what the levels above it set. ``is_admin`` is true of the master key alone.
 
-    ``levels`` are those that set something, the nearest first: project, member, team, user,
-    organization. ``budget_ids`` are
-    of all budgets that any of them or the key names.
+    ``levels`` are those that set something, the nearest first: project, member, team, user, organization.
+    ``budget_ids`` are of all budgets that any of them or the key names. ``own_login``: the caller brings its own login
+    of the provider, with which its calls go out, and which pays.
     """
 
     key: VirtualKey
@@ -46,6 +46,7 @@ class Principal:
     is_admin: bool = False
     levels: tuple[Level, ...] = ()
     budget_ids: tuple[str, ...] = ()
+    own_login: bool = False
 
 
 def is_allowed(principal: Principal, model: Model) -> bool:
@@ -70,13 +71,16 @@ def blocked_above(principal: Principal) -> str | None:
 
 
 def may_use_deployment(principal: Principal, deployment: Deployment) -> bool:
-    """A deployment on one person's own credential serves that person's keys alone, and the master key."""
+    """A deployment on one person's own credential serves that person's keys alone, and the master key. With a login of
+    its own a caller reaches only those to which that may be sent."""
+    if principal.own_login and not deployment.relays_logins:
+        return False
     owner = deployment.owner_user_id
     return owner is None or principal.key.user_id == owner or principal.is_admin
 
 
 def usable_deployments(principal: Principal, model: Model) -> tuple[Deployment, ...]:
-    if len(model.deployments) == 1 and model.deployments[0].owner_user_id is None:
+    if len(model.deployments) == 1 and model.deployments[0].owner_user_id is None and not principal.own_login:
         return model.deployments
     return tuple(deployment for deployment in model.deployments if may_use_deployment(principal, deployment))
 

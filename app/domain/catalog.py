@@ -45,6 +45,7 @@ class Deployment:
     where the host's name for the model says nothing. Of several deployments those of the lowest ``order`` come first,
     and each takes so many requests and tokens in a minute. ``retries`` is how often a failed call is tried again,
     ``cooldown_s`` for how long a failing deployment is put aside, where the router's own rules are not to hold.
+    ``relays_logins``: a caller's own login may be sent there.
     """
 
     deployment_id: DeploymentId
@@ -68,6 +69,7 @@ class Deployment:
     order: int | None = None
     retries: int | None = None
     cooldown_s: int | None = None
+    relays_logins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class ModelEntry:
 
     ``prices`` are dollars per unit by LiteLLM's names, as decimals; ``place`` says where the entry stands.
     ``timeout_s`` is for the whole call, ``stream_timeout_s`` for the first byte. ``managed``: it was made at run time.
+    ``allow_relay`` None: callers' own logins may be sent to Anthropic's own host alone.
     """
 
     model_name: str
@@ -142,6 +145,7 @@ class ModelEntry:
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     options: Mapping[str, Secret] = field(default_factory=dict)
     managed: bool = False
+    allow_relay: bool | None = None
 
 
 class Catalog:

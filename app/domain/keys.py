@@ -14,6 +14,8 @@ from app.domain.budgets import Budget
 from app.domain.limits import RateLimits
 
 KEY_PREFIX = "sk-kh-"
+OWN_LOGIN_PREFIX = "sk-ant-oat"
+"""How the token begins with which a person is signed in at Anthropic: never a key of this gateway."""
 SHORTEST_SUPPLIED_KEY = 24
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH = 43  # 256 bits in base62
@@ -57,8 +59,9 @@ def mint_key() -> str:
 
 
 def may_be_key(text: str) -> bool:
-    """False for what cannot be a key, told without any store: a wrong checksum, no ``sk-``, or not plain ASCII."""
-    if not text.startswith("sk-") or not text.isascii():
+    """False for what cannot be a key, told without any store: a wrong checksum, no ``sk-``, not plain ASCII, or a
+    login of Anthropic's."""
+    if not text.startswith("sk-") or not text.isascii() or text.startswith(OWN_LOGIN_PREFIX):
         return False
     if not text.startswith(KEY_PREFIX):
         return True  # supplied by an admin, or imported

@@ -35,6 +35,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     ``project`` is what reports call by that name: the key's own project, else what the call says; ``project_id`` is the
     key's own alone, whose budgets it counts on.
     ``scopes`` are those that it counts on and its owners do not tell: pools, and budgets of one model.
+    ``notional_nanousd``: the caller's own login paid, so the cost is zero, and this is what it would have been.
     """
 
     request_id: str
@@ -75,6 +76,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     scopes: tuple[str, ...] = ()
     saved_nanousd: NanoUSD = 0
     project_id: str | None = None
+    notional_nanousd: NanoUSD | None = None
 
 
 class BudgetClaim(msgspec.Struct, frozen=True):

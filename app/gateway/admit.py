@@ -18,7 +18,7 @@ from app.base.errors import (
     RateLimited,
 )
 from app.base.logs import get_logger
-from app.domain.access import Principal, is_allowed, lists, may_use_model, usable_deployments, visible_models
+from app.domain.access import Principal, is_allowed, lists, usable_deployments, visible_models
 from app.domain.budgets import OnExceed
 from app.domain.catalog import Deployment, Model
 from app.domain.failures import Failure
@@ -45,6 +45,7 @@ from app.gateway.estimate import Estimate
 from app.gateway.exchange import Exchanges, Verbatim
 from app.gateway.holds import Holds, strict_hold
 from app.gateway.own_fallbacks import take_fallbacks
+from app.gateway.own_login import nowhere_to_relay, relayed
 from app.gateway.ports import CatalogSource, Ledger, NamedLevels
 from app.gateway.refusals import enumerate_models, not_found, refusal
 from app.gateway.route import Asked, Route
@@ -173,7 +174,11 @@ class Admission:
         named = plain_name(model if route is None else route.model_asked, envelope.model)
         if named != envelope.model:
             draft = structs.replace(draft, model_asked=named)
-        budgets = budget_claims(principal, (model,), most.hold_nanousd, call.started_at)
+        budgets: tuple[BudgetClaim, ...] = ()
+        if principal.own_login:
+            draft = relayed(draft)
+        else:
+            budgets = budget_claims(principal, (model,), most.hold_nanousd, call.started_at)
         if any(self._is_strict(one) for one in budgets):
             longest = model.max_output_tokens if allowed is None else allowed
             hold = structs.replace(hold, strict=strict_hold(call, envelope, hold, longest, exchange.protocol_out))
@@ -226,9 +231,11 @@ class Admission:
         Raises NotFound when no host of the protocol is configured.
         """
         for model in self._catalog.current().models:
-            for deployment in model.deployments:
-                if deployment.provider == "anthropic" and may_use_model(principal, model):
+            for deployment in usable_deployments(principal, model):
+                if deployment.provider == "anthropic" and is_allowed(principal, model):
                     return Grant(principal, None, model, deployment, Verbatim(call, None, deployment, None))
+        if principal.own_login:
+            raise nowhere_to_relay(call.route)
         raise NotFound(
             f"{call.route} needs an Anthropic deployment that this key may use, and there is none; "
             "an admin can set ANTHROPIC_API_KEY or add one to model_list"
@@ -252,6 +259,8 @@ class Admission:
             )
         deployments = usable_deployments(principal, model)
         if not deployments:
+            if principal.own_login:
+                raise nowhere_to_relay(asked)
             raise ModelNotAllowed(
                 f'model "{asked}" is served here on the personal token of another user alone, which may not serve '
                 f'key "…{principal.key.last_four}"; ask an admin for a model on a shared credential, or for a key of '

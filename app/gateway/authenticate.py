@@ -4,12 +4,14 @@ import hashlib
 import hmac
 import os
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import datetime
 
 from app.base.errors import Forbidden, RateLimited, Unauthenticated
 from app.domain.access import Principal, blocked_above, may_call_route
-from app.domain.keys import VirtualKey, digest_key, key_state, may_be_key
+from app.domain.keys import OWN_LOGIN_PREFIX, VirtualKey, digest_key, key_state, may_be_key
 from app.gateway.call import Knock
+from app.gateway.own_login import brings_own_login
 from app.gateway.ports import Principals
 
 MASTER_KEY_ID = "key_master"
@@ -52,6 +54,8 @@ class Authenticator:
         found: dict[bytes, Principal] = {}
         refused = ""
         for credential in knock.credentials:
+            if credential.startswith(OWN_LOGIN_PREFIX):
+                continue
             principal, digest = await self._find(credential, knock)
             if principal is None:
                 refused = refused or credential
@@ -67,6 +71,9 @@ class Authenticator:
             )
         principal = next(iter(found.values()))
         self._check_state(principal, knock)
+        # A login and a key are two; nearly every call brings one.
+        if len(knock.credentials) > 1 and brings_own_login(knock.headers):
+            return replace(principal, own_login=True)
         return principal
 
     async def _find(self, credential: str, knock: Knock) -> tuple[Principal | None, bytes]:
@@ -132,6 +139,12 @@ class Authenticator:
         if not knock.credentials:
             return Unauthenticated(
                 "no API key was sent; send a Keyhouse key as Authorization: Bearer or as x-api-key",
+                code="missing_api_key",
+            )
+        if not credential:
+            return Unauthenticated(
+                "a login of Anthropic was sent (sk-ant-oat…), and no key of this gateway; send your Keyhouse key "
+                "beside it, as x-keyhouse-key (ANTHROPIC_CUSTOM_HEADERS in Claude Code)",
                 code="missing_api_key",
             )
         return Unauthenticated(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.domain.catalog import Deployment
 from app.gateway.call import Call, Grant, Outbound
 from app.gateway.exchange import losses_header
+from app.gateway.own_login import with_own_login
 from app.protocols.codec import Header
 from app.providers.host_table import HOSTS
 from app.providers.hosts import endpoint_url
@@ -31,7 +32,8 @@ _REQUEST_IDS = frozenset({b"request-id", b"x-request-id", b"x-amzn-requestid", b
 
 
 async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamReply:
-    """Send the call to the grant's deployment. Raises UpstreamUnreachable, UpstreamTimeout."""
+    """Send the call to the grant's deployment. Raises UpstreamUnreachable, UpstreamTimeout, and ModelNotAllowed where
+    the caller's own login may not be sent there."""
     assert grant.exchange is not None
     deployment, outbound = grant.deployment, grant.exchange.outbound()
     url = endpoint_url(deployment.api_base, outbound.path, outbound.version_path)
@@ -41,7 +43,7 @@ async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamRepl
         provider=deployment.provider,
         method=call.method,
         url=url,
-        headers=_headers_out(call, deployment, outbound),
+        headers=_headers_out(call, deployment, outbound, own_login=grant.principal.own_login),
         body=outbound.body,
         timeouts=deployment.timeouts,
         options=deployment.options,
@@ -50,11 +52,13 @@ async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamRepl
     return await upstream.send(request)
 
 
-def _headers_out(call: Call, deployment: Deployment, outbound: Outbound) -> list[Header]:
+def _headers_out(call: Call, deployment: Deployment, outbound: Outbound, *, own_login: bool) -> list[Header]:
     host = HOSTS[deployment.provider]
     own = [header for header in outbound.headers if header[0] not in NOT_FORWARDED]
     own += [(name.lower().encode(), value.encode()) for name, value in deployment.headers.items()]
-    if deployment.api_key is not None:
+    if own_login:
+        own = with_own_login(own, call, deployment)
+    elif deployment.api_key is not None:
         own += host.credential_headers(deployment.api_key.reveal())
     replaced = {name for name, _ in own}
     headers: list[Header] = []

@@ -126,9 +126,9 @@ def _thinks(envelope: Envelope) -> bool:
 
 
 def learn(hold: Hold, receipt: Receipt, output_bytes: int = 0) -> None:
-    """From a call that ended well and was counted by its provider; nothing from any other. ``output_bytes`` is how
-    much of its answer was seen."""
-    if receipt.status != "ok" or receipt.usage_source not in _COUNTED:
+    """From a call that ended well, was counted by its provider and is paid here; nothing from any other.
+    ``output_bytes`` is how much of its answer was seen."""
+    if receipt.status != "ok" or receipt.usage_source not in _COUNTED or receipt.notional_nanousd is not None:
         return
     cost, fresh_nanousd = receipt.cost, hold.fresh_nanousd
     input_nanousd = cost.input + cost.cache_read + cost.cache_write

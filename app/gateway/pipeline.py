@@ -235,6 +235,8 @@ class Gateway:
             reply.close()
             self._settlement.release(call)
             self._note(call, grant, reply)
+        if grant.principal.own_login:
+            return _refusal(call, grant, reply, body)
         if self.on_refusal is not None:
             self.on_refusal(grant.deployment, reply.status, body)
         self._router.failed_alone(grant.deployment, refused_by(grant, reply, body).failure)

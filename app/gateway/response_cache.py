@@ -260,7 +260,7 @@ def _of_level(value: object) -> CacheWish:
 def _may_be_cached(grant: Grant, *, tools: bool) -> bool:
     """Only where the answer follows from the request alone, and is nobody's own: no personal credential made it."""
     envelope = grant.envelope
-    if envelope is None or grant.deployment.owner_user_id is not None:
+    if envelope is None or grant.deployment.owner_user_id is not None or grant.principal.own_login:
         return False
     unwanted = _STATES if tools else _STATES + _TOOLS
     return all(bytes(raw) in _NOTHING for name in unwanted if (raw := envelope.fields.get(name)) is not None)

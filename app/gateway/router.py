@@ -61,8 +61,11 @@ class Router:
     def begin(self, call: Call, asked: Asked, model: Model, named: tuple[str, ...] = ()) -> Route | None:
         """The way of a call, at its beginning; None where there is nothing to choose and nothing else to try.
 
-        ``named`` are the fallbacks that the call itself names.
+        ``named`` are the fallbacks that the call itself names. A caller's own login is the same wherever it is tried,
+        and what its plan refuses says nothing about us: one attempt, of which nothing is learned.
         """
+        if asked.principal.own_login:
+            return None
         if self._nothing_set and len(model.deployments) == 1 and model.deployments[0].retries is None:
             return None
         group = self._group(model)

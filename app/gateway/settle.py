@@ -21,6 +21,7 @@ from app.gateway.call import Call, Grant
 from app.gateway.estimate import tokens_of_bytes
 from app.gateway.holds import learn
 from app.gateway.observations import Observations
+from app.gateway.own_login import relayed
 from app.gateway.ports import Ledger
 from app.protocols.codec import UsageReport
 from app.providers.host_table import HOSTS
@@ -203,7 +204,7 @@ def _receipt(
     cost, price = _cost(grant, report, usage)
     if grant.deployment.provider == "demo":
         source = "demo"
-    return replace(
+    receipt = replace(
         grant.if_orphaned,
         duration_ms=round((time.monotonic() - call.started_s) * 1000),
         first_byte_ms=first_byte_ms,
@@ -215,6 +216,7 @@ def _receipt(
         status=status,
         finish_reason=report.finish_reason,
     )
+    return relayed(receipt) if grant.principal.own_login else receipt
 
 
 def _cost(grant: Grant, report: UsageReport, usage: Usage) -> tuple[Cost, PriceSheet]:

@@ -25,7 +25,7 @@ _PARAM_NAMES = frozenset(
         "model", "api_key", "api_base", "base_url", "extra_headers", "headers", "organization", "timeout",
         "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "order", "num_retries", "max_retries",
         "cooldown_time", "custom_llm_provider", "use_in_pass_through",
-        "aws_bedrock_runtime_endpoint",
+        "aws_bedrock_runtime_endpoint", "allow_relay",
     }
 )  # fmt: skip
 _OPTION_NAMES = frozenset(name for host in HOSTS.values() for name in host.options)
@@ -193,7 +193,19 @@ def _entry(
         info=_info(reader, info),
         prices=_prices(reader, params) | _prices(reader, info),
         options=_options(reader, target.provider, params),
+        allow_relay=_allow_relay(reader, target.provider, params["allow_relay"]) if "allow_relay" in params else None,
     )
+
+
+def _allow_relay(reader: Reader, provider: str, item: Item) -> bool | None:
+    allowed = reader.boolean(item)
+    if allowed and provider != "anthropic":
+        reader.problems.error(
+            item.place,
+            f'allow_relay is true on provider "{provider}", and callers\' own logins are of Anthropic: it goes with '
+            "provider anthropic alone, whose api_base may be another host's",
+        )
+    return allowed
 
 
 def _options(reader: Reader, provider: str, params: dict[str, Item]) -> dict[str, Secret]:

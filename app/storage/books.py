@@ -86,6 +86,7 @@ COLUMNS = (
     ("service_tier", "text"),
     ("saved_nanousd", "bigint"),
     ("project_id", "text"),
+    ("notional_nanousd", "bigint"),
 )
 _LISTS = ("tags", "scopes")
 _NAMES = ", ".join(name for name, _ in COLUMNS)
@@ -351,6 +352,7 @@ def _row(receipt: Receipt) -> tuple[Any, ...]:
         usage.service,
         receipt.saved_nanousd,
         receipt.project_id,
+        receipt.notional_nanousd,
     )
 
 

@@ -78,9 +78,9 @@ class House:
         self.upstream = ScriptedUpstream(self.replies)
         self.settlement = Settlement(self.ledger, metrics)
         codecs: dict[str, Codec] = {codec.name: codec for codec in (AnthropicMessages(), OpenAIChat())}
-        router = Router(RoutingRules(), metrics)
+        self.router = Router(RoutingRules(), metrics)
         admission = Admission(
-            OneCatalog(self.catalog), self.ledger, Exchanges(codecs), self.rules, LivePrices(), router
+            OneCatalog(self.catalog), self.ledger, Exchanges(codecs), self.rules, LivePrices(), self.router
         )
         self.gateway = Gateway(
             admission, self.upstream, self.settlement, metrics, RelayRules(ping_after_s=self.ping_after_s)

@@ -19,6 +19,7 @@ from app.base.ids import new_id
 from app.domain.spend import Receipt
 from app.storage.books import Books, hold_book
 from app.storage.postgres.aggregates import ALL_TABLES, Comparison, compare_day, days_with_spend, rebuild_day
+from app.storage.postgres.closing import digest_of
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.tables.reports import HOUR_S, SPEND, SPEND_BY_TAG
@@ -80,6 +81,23 @@ async def test_a_tag_that_is_named_twice_counts_once(books: Books, engine: Async
     async with engine.connect() as connection:
         assert {tag: int(cost) for tag, cost in await connection.execute(query)} == {"a": 5, "b": 12}
     assert (await compare(engine)).agrees
+
+
+async def test_what_own_logins_paid_is_added_up_beside_the_cost_and_signed_with_no_month(
+    books: Books, engine: AsyncEngine
+) -> None:
+    batch = [at(0, 5), at(1, 0, notional_nanousd=7), at(2, 0, notional_nanousd=11), at(90, 0, notional_nanousd=0)]
+    await books.book_directly([replace(one, tags=("a", "b"), session_id="s") for one in batch])
+    month = (NOON - timedelta(days=1), NOON + timedelta(days=1))
+    async with engine.begin() as connection:
+        for table in ALL_TABLES:
+            sums = select(func.sum(table.c.cost_nanousd), func.sum(table.c.notional_nanousd))
+            times = 2 if table in SPEND_BY_TAG.values() else 1
+            assert tuple(map(int, (await connection.execute(sums)).one())) == (5 * times, 18 * times)
+        signed = await digest_of(connection, *month)
+        await connection.execute(text("UPDATE spend_days SET notional_nanousd = 0"))
+        assert await digest_of(connection, *month) == signed, "as it was before this was known"
+    assert not (await compare(engine)).agrees
 
 
 async def test_names_of_any_length_and_content_have_buckets_of_their_own(books: Books, engine: AsyncEngine) -> None:
@@ -165,7 +183,12 @@ async def _rows(connection: AsyncConnection, name: str) -> list[Any]:
 
 def _fill_anew(connection: Connection) -> None:
     """The migrations that make and fill sums, down and up again, on their own."""
-    files = ("0004_what_receipts_add_up_to.py", "0008_what_calls_were_for.py", "0022_projects.py")
+    files = (
+        "0004_what_receipts_add_up_to.py",
+        "0008_what_calls_were_for.py",
+        "0022_projects.py",
+        "0024_what_own_logins_paid.py",
+    )
     migrations = [_migration(name) for name in files]
     with Operations.context(MigrationContext.configure(connection)):
         for migration in reversed(migrations):

@@ -116,6 +116,7 @@ def _metadata(row: Row[Any], prompt: int, completion: int) -> dict[str, Any]:
             "tool_usage_cost": number(row.other_cost_nanousd),
             "total_cost": number(row.cost_nanousd),
         },
+        "notional_cost": None if row.notional_nanousd is None else number(row.notional_nanousd),
     }
 
 

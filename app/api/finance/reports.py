@@ -30,7 +30,15 @@ _COUNTS = (
     "requests", "failures", "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens",
     "output_tokens", "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "web_searches",
 )  # fmt: skip
-_COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "cost")
+_COSTS = {
+    "input_cost": "input_cost_nanousd",
+    "cache_read_cost": "cache_read_cost_nanousd",
+    "cache_write_cost": "cache_write_cost_nanousd",
+    "output_cost": "output_cost_nanousd",
+    "other_cost": "other_cost_nanousd",
+    "cost": "cost_nanousd",
+    "notional_cost": "notional_nanousd",
+}
 _DAY = "day"  # in group_by the same as interval=day
 _MOST, _USUAL = 10_000, 1_000
 
@@ -128,7 +136,7 @@ def _row(found: Found, cell: Cell) -> dict[str, Any]:
         if dimension in NAMED:
             row[f"{dimension}_alias"] = found.names.get((dimension, value))
     row |= {name: getattr(cell.amounts, name) for name in _COUNTS}
-    return row | {name: number(getattr(cell.amounts, f"{name}_nanousd")) for name in _COSTS}
+    return row | {name: number(getattr(cell.amounts, column)) for name, column in _COSTS.items()}
 
 
 def _head(group_by: Sequence[Dimension]) -> Sequence[str]:

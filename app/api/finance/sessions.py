@@ -137,6 +137,7 @@ def _amounts(amounts: Amounts) -> dict[str, Any]:
         **{name: getattr(amounts, name) for name in _TOKENS},
         "cache_hit_share": share,
         "cost": number(amounts.cost_nanousd),
+        "notional_cost": number(amounts.notional_nanousd),
     }
 
 

@@ -18,6 +18,7 @@ from app.domain.access import Principal
 from app.gateway.call import Call, Operation
 from app.gateway.discover import Discovery
 from app.gateway.overload import Gate
+from app.gateway.own_login import check_call
 from app.gateway.pipeline import Gateway
 from app.protocols import model_list
 from app.protocols.codec import Codec, PathFacts
@@ -233,6 +234,8 @@ class ModelRoutes:
             self._metrics.running.dec()
 
     async def _answer(self, call: Call, principal: Principal, send: Send) -> None:
+        if principal.own_login:
+            check_call(call)
         try:
             reply = await self._gateway.serve(call, principal)
         except GatewayError:

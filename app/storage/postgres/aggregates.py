@@ -104,7 +104,7 @@ def _sums(source: str, seconds: int, family: _Family) -> str:
         )
     )
     spans = "".join(f", {which}(started_at) AS {name}" for name, which in family.spans.items())
-    amounts = ", ".join(f"sum({name})::bigint AS {name}" for name in SUMMED)
+    amounts = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in SUMMED)
     return (
         f"SELECT {_bin(seconds, COUNTS_AT)} AS bucket, {names}, "  # noqa: S608
         f"count(*) FILTER (WHERE kind = 'usage') AS requests, "
@@ -155,7 +155,9 @@ _REBUILD = text(
     f"WITH booked AS (SELECT {SOURCE_COLUMNS} FROM receipts WHERE {_DAY_OF_RECEIPTS}),\n"  # noqa: S608
     f"{steps('booked')}\nSELECT count(*) FROM booked"
 )
-_CHECKED = ("requests", "failures", "cost_nanousd", "input_tokens", "cache_read_tokens", "output_tokens")
+_CHECKED = (
+    "requests", "failures", "cost_nanousd", "input_tokens", "cache_read_tokens", "output_tokens", "notional_nanousd",
+)  # fmt: skip
 
 
 def _checksum(table: Table) -> str:

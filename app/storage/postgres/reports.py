@@ -82,6 +82,7 @@ class Amounts(NamedTuple):
     output_cost_nanousd: NanoUSD = 0
     other_cost_nanousd: NanoUSD = 0
     cost_nanousd: NanoUSD = 0
+    notional_nanousd: NanoUSD = 0
 
     @property
     def cache_write_tokens(self) -> int:

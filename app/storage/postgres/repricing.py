@@ -35,13 +35,15 @@ class Page:
 
 
 async def list_priced(connection: AsyncConnection, page: Page) -> list[Row[Any]]:
-    """Whole rows in the order of (started_at, request_id, attempt)."""
+    """Whole rows in the order of (started_at, request_id, attempt); what a login of the caller's own paid is not
+    among them."""
     place = tuple_(receipts.c.started_at, receipts.c.request_id, receipts.c.attempt)
     query = select(receipts).where(
         receipts.c.started_at >= page.since,
         receipts.c.started_at < page.until,
         receipts.c.kind == "usage",
         receipts.c.price_source.not_in(_NOT_OURS),
+        receipts.c.notional_nanousd.is_(None),
     )
     if page.model is not None:
         query = query.where(or_(receipts.c.model_asked == page.model, receipts.c.model_served == page.model))

@@ -121,7 +121,7 @@ async def list_cells(
         func.count().filter(is_call).label("requests"),
         func.count().filter(and_(is_call, receipts.c.status != "ok")).label("failures"),
     ]
-    sums = [cast(func.sum(receipts.c[name]), BigInteger).label(name) for name in SUMMED]
+    sums = [cast(func.coalesce(func.sum(receipts.c[name]), 0), BigInteger).label(name) for name in SUMMED]
     lasted = cast(func.concat(receipts.c.duration_ms, literal(" ms")), Interval)
     first = func.min(receipts.c.started_at).label("first_at")
     facts = (func.max(receipts.c.parent_agent_id), func.max(receipts.c.agent_type))

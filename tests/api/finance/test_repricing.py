@@ -27,7 +27,8 @@ AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 @dataclass
 class Past:
-    """Three calls of a model in March, priced at 3 and 15 dollars a million. ``model`` is nobody else's."""
+    """Three calls of a model in March, priced at 3 and 15 dollars a million, one whose price its provider told, and one
+    on its caller's own login. ``model`` is nobody else's."""
 
     door: Door
     key: str
@@ -64,6 +65,7 @@ async def past(admin_door: Door) -> Past:
         for count in (1, 2, 3)
     ]  # fmt: skip
     await admin_door.book(key, AT, 500, **served | {"price_source": "reported"})
+    await admin_door.book(key, AT, 0, **served, input_tokens=1000, notional_nanousd=3_000_000)
     return Past(admin_door, key, model, requests)
 
 
@@ -81,7 +83,7 @@ async def test_a_dry_run_tells_and_writes_nothing(past: Past) -> None:
     assert (told["receipts"], told["adjusted"], told["skipped"]) == (3, 3, 0)
     assert (told["spend_before"], told["spend_after"]) == (Decimal("0.099"), Decimal("0.066"))
     assert told["by_model"] == {past.model: Decimal("-0.033")}
-    assert len(await past.receipts()) == 4
+    assert len(await past.receipts()) == 5
 
 
 async def test_adjustments_are_dated_now_and_the_past_stays_byte_for_byte(past: Past) -> None:

@@ -84,6 +84,8 @@ receipts = Table(
     count_column("saved_nanousd"),
     # Of the key; ``project`` is what reports say, which may be what the call said.
     Column("project_id", Text),
+    # What it would have cost here, where a login of the caller's own paid and the cost is zero.
+    Column("notional_nanousd", BigInteger),
     # Unique per attempt; a partitioned table needs the partition key in it.
     PrimaryKeyConstraint("request_id", "attempt", "started_at"),
     Index("ix_receipts_key_id_started_at", "key_id", "started_at"),

@@ -46,8 +46,11 @@ SUMMED = (
     "output_cost_nanousd",
     "other_cost_nanousd",
     "cost_nanousd",
+    "notional_nanousd",
 )
 MEASURES = COUNTED + SUMMED
+# What receipts and sums had not when they were made first: null in receipts, zero in sums.
+_ADDED = {"notional_nanousd": "0"}
 
 
 def _buckets(name: str, *further: Column[Any], owners: tuple[str, ...] = ()) -> Table:
@@ -62,7 +65,7 @@ def _buckets(name: str, *further: Column[Any], owners: tuple[str, ...] = ()) -> 
         Column("digest", LargeBinary, nullable=False),
         *(Column(one, Text, nullable=False, server_default=_ABSENT.get(one)) for one in DIMENSIONS),
         *further,
-        *(Column(measure, BigInteger, nullable=False) for measure in MEASURES),
+        *(Column(one, BigInteger, nullable=False, server_default=_ADDED.get(one)) for one in MEASURES),
         PrimaryKeyConstraint("bucket", "digest"),
         *(Index(f"ix_{name}_{owner}_bucket", owner, "bucket") for owner in ("key_id", *owners)),
     )
