@@ -33,6 +33,14 @@ def test_claude_code_chooses_its_models_itself_where_the_key_may_use_claude() ->
     assert claude_code_environment(Wish(URL, KEY, "claude-opus-4-8"))["ANTHROPIC_MODEL"] == "claude-opus-4-8"
 
 
+def test_telemetry_is_told_with_the_same_key_and_only_when_it_is_asked_for() -> None:
+    assert not any(name.startswith("OTEL") for name in claude_code_environment(Wish(URL, KEY)))
+    variables = claude_code_environment(Wish(URL, KEY, telemetry=True))
+    assert variables["CLAUDE_CODE_ENABLE_TELEMETRY"] == "1"
+    assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == URL
+    assert variables["OTEL_EXPORTER_OTLP_HEADERS"] == f"x-api-key={KEY}"
+
+
 def test_every_role_gets_the_model_where_no_claude_is_behind_the_key() -> None:
     variables = claude_code_environment(Wish(URL, KEY, "gpt-5", serves_claude=False))
     assert {variables[role] for role in CLAUDE_ROLES} == {"gpt-5"}

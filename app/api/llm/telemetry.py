@@ -1,12 +1,14 @@
 """OTLP over HTTP: ``/v1/metrics``, ``/v1/logs``, ``/v1/traces`` of clients with a key; errors as OTLP has them."""
 
+from collections.abc import Sequence
+
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 
 from app.api.llm.connection import ClientGone, Guard, Receive, Scope, Send, send_whole
 from app.api.llm.door import Door, check_method
 from app.base import clock
-from app.base.errors import GatewayError
+from app.base.errors import GatewayError, TooLarge
 from app.base.ids import new_id
 from app.gateway.telemetry import Telemetry
 from app.protocols.codec import Header
@@ -41,7 +43,7 @@ class TelemetryRoutes:
                 check_method(scope, "POST")
                 principal = await self._door.authenticate(scope)
                 encoding = require_encoding(headers)
-                body = await Guard(receive).read_body(headers, MOST_EXPORT_BYTES, _STALLED_S)
+                body = await _read_body(receive, headers)
                 taken = await self._telemetry.take(principal, signal, encoding, (headers, body), clock.now())
                 await send_whole(200, _headers(encoding, request_id), taken, send)
             except GatewayError as error:
@@ -57,6 +59,13 @@ class TelemetryRoutes:
         if error.retry_after_s is not None:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
         await send_whole(error.status, headers, render_status(encoding, error), send)
+
+
+async def _read_body(receive: Receive, headers: Sequence[Header]) -> bytes:
+    try:
+        return await Guard(receive).read_body(headers, MOST_EXPORT_BYTES, _STALLED_S)
+    except TooLarge as error:
+        raise TooLarge(f"an export is larger than {MOST_EXPORT_BYTES} bytes; export in smaller batches") from error
 
 
 def _headers(encoding: Encoding, request_id: str) -> list[Header]:

@@ -24,6 +24,7 @@ class Wish:
     model: str = ""
     serves_claude: bool = True
     gateway_mode: bool = False
+    telemetry: bool = False
     input_window: int | None = None
     output_window: int | None = None
 
@@ -61,12 +62,28 @@ def claude_code_environment(wish: Wish) -> dict[str, str]:
     }
     if wish.gateway_mode:
         variables["CLAUDE_CODE_USE_GATEWAY"] = "1"
+    if wish.telemetry:
+        variables |= _telemetry(wish)
     if wish.model:
         variables["ANTHROPIC_MODEL"] = wish.model
         if not wish.serves_claude:
             variables |= dict.fromkeys(CLAUDE_ROLES, wish.model)
         variables |= _windows(wish)
     return variables
+
+
+def _telemetry(wish: Wish) -> dict[str, str]:
+    """Claude Code's counters of commits and lines, to the gateway.
+
+    By ``x-api-key``: ``Authorization`` would need a space, which shells split, and Claude Code leaves %20 as it is.
+    """
+    return {
+        "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": wish.url,
+        "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={wish.key}",
+    }
 
 
 def _windows(wish: Wish) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """``keyhouse claude`` and ``keyhouse connect``: print, write and check what a developer's client needs."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,19 @@ _check = click.option("--check", is_flag=True, help="Try each link of the chain,
 @_new_key
 @_model
 @click.option("--gateway-mode", is_flag=True, help="Claude Code shows our refusals alone, and dollars in /usage.")
+@click.option("--telemetry", is_flag=True, help="Tell the gateway of commits, pull requests and lines.")
 @click.option("--write", is_flag=True, help="Merge it into Claude Code's settings file; the old one is kept beside it.")
 @click.option("--settings", "path", type=click.Path(path_type=Path), help="Another settings file for --write.")
 @_check
 def claude(
-    model: str | None, path: Path | None, *, gateway_mode: bool, write: bool, check: bool, **reach: str | None
+    model: str | None,
+    path: Path | None,
+    *,
+    gateway_mode: bool,
+    telemetry: bool,
+    write: bool,
+    check: bool,
+    **reach: str | None,
 ) -> None:
     """Point Claude Code at the gateway: print its variables, write them (--write), or try the chain (--check).
 
@@ -39,12 +48,14 @@ def claude(
     gateway = _gateway(**reach)
     client = CLIENTS["claude-code"]
     target = path or settings_file.settings_path(environment())
-    if write:
-        if not gateway.has_key:
-            raise click.UsageError("--write needs a key: --key sk-kh-…, or --new-key NAME")
-        _write(target, claude_code_environment(_wish(gateway, client, model, gateway_mode=gateway_mode)))
-    if not write and not check:
-        _print(client, _wish(gateway, client, model, gateway_mode=gateway_mode))
+    if write and not gateway.has_key:
+        raise click.UsageError("--write needs a key: --key sk-kh-…, or --new-key NAME")
+    if write or not check:
+        wish = replace(_wish(gateway, client, model), gateway_mode=gateway_mode, telemetry=telemetry)
+        if write:
+            _write(target, claude_code_environment(wish))
+        else:
+            _print(client, wish)
     for obstacle in settings_file.obstacles(settings_file.read(target), environment()):
         click.echo(f"note    {obstacle}", err=True)
     if check:
@@ -87,7 +98,7 @@ def _gateway(url: str | None, key: str | None, new_key: str | None) -> Gateway:
     return Gateway(gateway.url, str(issued["key"]))
 
 
-def _wish(gateway: Gateway, client: Client, model: str | None, *, gateway_mode: bool = False) -> Wish:
+def _wish(gateway: Gateway, client: Client, model: str | None) -> Wish:
     """What the gateway tells of the key's models is taken in, where it answers."""
     models = _models(gateway)
     chosen = model or client.default_model
@@ -100,7 +111,6 @@ def _wish(gateway: Gateway, client: Client, model: str | None, *, gateway_mode: 
         gateway.key,
         chosen,
         serves_claude=serves_claude,
-        gateway_mode=gateway_mode,
         input_window=about.get("max_input_tokens"),
         output_window=about.get("max_tokens"),
     )
