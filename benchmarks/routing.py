@@ -1,7 +1,7 @@
 """Three providers behind one model, of which one fails in each way in turn: who noticed, and what a choice costs.
 
-``python -m benchmarks.routing`` makes 2 000 requests for each way (``--calls N`` for fewer) and prints a table; a failed
-answer that a healthy provider could have given, or books that differ from the providers' bill, fail the run.
+``python -m benchmarks.routing`` makes 2 000 requests for each way (``--calls N`` for fewer) and prints a table; a
+failed answer that a healthy provider could have given, or books that differ from the providers' bill, fail the run.
 """
 
 import argparse

@@ -159,6 +159,7 @@ class Gateway:
             raise
         if reply.status >= 300:
             return await self._refused_attempt(call, grant, reply)
+        self._router.head_came(route)
         if is_stream(reply) and _wants_stream(grant):
             begun = await self._begin_stream(call, grant, reply)
             if isinstance(begun, Failed):

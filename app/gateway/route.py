@@ -51,8 +51,8 @@ class Route:
     """Of one call; changed by the router alone. ``on_settled`` is told of each receipt."""
 
     __slots__ = (
-        "answered", "asked", "attempt", "current", "from_caller", "group", "left", "loaded", "model", "model_asked",
-        "on_settled", "queue", "rates_counted", "session", "tried", "visited",
+        "answered", "asked", "attempt", "began_s", "current", "from_caller", "group", "left", "loaded", "model",
+        "model_asked", "on_settled", "queue", "rates_counted", "session", "tried", "visited",
     )  # fmt: skip
 
     def __init__(self, asked: Asked, model: Model, group: Group, on_settled: OnSettled) -> None:
@@ -63,6 +63,7 @@ class Route:
         self.session: str | None = None
         self.answered = False
         self.attempt = 0
+        self.began_s: float = 0
         self.left = 0
         self.current: Standing | None = None
         self.tried: list[Standing] = []

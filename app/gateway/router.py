@@ -159,9 +159,16 @@ class Router:
         standing = route.current
         assert standing is not None
         route.attempt += 1
+        route.began_s = self.now()
         standing.begin(minute_now())
         if self._ejected:
-            standing.health.begin_probe(self.now(), standing.deployment.timeouts.first_byte_s)
+            standing.health.begin_probe(route.began_s, standing.deployment.timeouts.first_byte_s)
+
+    def head_came(self, route: Route) -> None:
+        """The host has begun to answer: how long this attempt took to it."""
+        if route.current is not None:
+            now_s = self.now()
+            route.current.measure((now_s - route.began_s) * 1000, now_s)
 
     def answered(self, route: Route) -> None:
         """The first byte of an answer has come."""
@@ -325,8 +332,6 @@ class Router:
         if standing is None:
             return
         standing.tokens += receipt.usage.rate_tokens(_CACHED_TOKEN_PERCENT)
-        if receipt.status == "ok" and receipt.first_byte_ms is not None:
-            standing.measure(receipt.first_byte_ms, self.now())
         if receipt.status == "error" and route.answered:
             self._blame(route.group, standing, Failure("broken"))
         self.left(route)
