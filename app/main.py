@@ -19,6 +19,7 @@ from sqlalchemy import text
 from app.admin.alert_delivery import AlertDelivery
 from app.admin.alert_watch import AlertWatch
 from app.admin.billing_alarms import BillingAlarms
+from app.admin.deployment_alarms import DeploymentAlarms
 from app.admin.device_sign_in import DeviceSignIn
 from app.admin.keys import Keys
 from app.admin.live_catalog import CHANNEL, LiveCatalog
@@ -223,11 +224,13 @@ class House:
         addresses, kinds = alert_addresses(settings), alert_kinds(settings)
         watch = AlertWatch(self.engine, [Route(destination_id, kinds) for destination_id in addresses])
         alarms = BillingAlarms(watch)
+        ejections = DeploymentAlarms(watch)
         self.gateway.on_refusal = alarms.note
+        self.router.on_change = ejections.note
         sender = Sender(self.http_upstream, smtp_of(settings))
         cipher = self.catalog.cipher
         turns = Turns(self.redis)
-        return Alerting(turns, watch, alarms, AlertDelivery(self.engine, sender, addresses, cipher))
+        return Alerting(turns, watch, alarms, ejections, AlertDelivery(self.engine, sender, addresses, cipher))
 
     async def open(self) -> None:
         for notice in self.notices:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from app.admin.alert_delivery import AlertDelivery
 from app.admin.alert_watch import AlertWatch
 from app.admin.billing_alarms import BillingAlarms
+from app.admin.deployment_alarms import DeploymentAlarms
 from app.admin.device_sign_in import DeviceSignIn
 from app.admin.live_catalog import REREAD_S, LiveCatalog
 from app.admin.live_prices import PriceKeeper
@@ -59,6 +60,7 @@ class Alerting:
     turns: Turns
     watch: AlertWatch
     alarms: BillingAlarms
+    ejections: DeploymentAlarms
     delivery: AlertDelivery
 
 
@@ -161,6 +163,7 @@ class Worker:
 
     async def _note_refusals(self) -> None:
         self._count(await self._alerting.alarms.flush())
+        self._count(await self._alerting.ejections.flush())
 
     def _count(self, alerts: Sequence[Alert]) -> None:
         for alert in alerts:

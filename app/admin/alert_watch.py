@@ -13,7 +13,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.domain import alert_words as words
-from app.domain.alert_words import BillingRefusal, BudgetFacts
+from app.domain.alert_words import BillingRefusal, BudgetFacts, Ejection
 from app.domain.alerts import (
     EXPIRY_NOTICES_DAYS,
     FORECAST_SHORTEST,
@@ -82,6 +82,11 @@ class AlertWatch:
         """A provider has said that its account is out of money; told once a day for each account."""
         async with transaction(self._engine) as connection:
             return await write_alerts(connection, [words.billing_refused(refusal)], await self._routes(connection))
+
+    async def note_ejection(self, ejection: Ejection) -> list[Alert]:
+        """A deployment was put aside; told once an hour for each."""
+        async with transaction(self._engine) as connection:
+            return await write_alerts(connection, [words.deployment_ejected(ejection)], await self._routes(connection))
 
     async def _routes(self, connection: AsyncConnection) -> list[Route]:
         stored = await list_destinations(connection, EVERYTHING)

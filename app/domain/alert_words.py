@@ -160,6 +160,36 @@ def billing_refused(refusal: BillingRefusal) -> Alert:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Ejection:
+    """A deployment that was put aside; ``reason`` is a FailureKind."""
+
+    deployment_id: str
+    provider: str
+    model: str
+    reason: str
+    at: datetime
+
+
+def deployment_ejected(ejection: Ejection) -> Alert:
+    what = ejection.reason.replace("_", " ")
+    return Alert(
+        name=f"deployment.ejected|{ejection.deployment_id}|{ejection.at:%Y-%m-%dT%H}",
+        subject=f"deployment.ejected|{ejection.deployment_id}",
+        kind="deployment.ejected",
+        title=f"A deployment of provider {ejection.provider} fails and is put aside ({what})",
+        text=(
+            f'Deployment "{ejection.deployment_id}" of model {ejection.model}.\n'
+            "Its calls go elsewhere; one at a time is let through to find out when it is well again. "
+            "GET /health says how it stands."
+        ),
+        facts={
+            "deployment_id": ejection.deployment_id, "provider": ejection.provider, "model": ejection.model,
+            "reason": ejection.reason,
+        },
+    )  # fmt: skip
+
+
 def key_expires(owner: Owner, expires_at: datetime, days: int) -> Alert:
     within = "a day" if days == 1 else f"{days} days"
     return Alert(

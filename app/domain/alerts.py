@@ -15,6 +15,7 @@ AlertKind = Literal[
     "spend.velocity",
     "model.unpriced",
     "provider.billing_refused",
+    "deployment.ejected",
     "key.expiring",
     "test",
 ]

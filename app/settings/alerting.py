@@ -16,7 +16,8 @@ _LITELLM_TYPES: Mapping[str, tuple[str, ...]] = {
     "user_spend_thresholds": _BUDGETS,
     "user_spend_anomalies": ("spend.velocity",),
     "llm_exceptions": ("provider.billing_refused",),
-    "outage_alerts": ("provider.billing_refused",),
+    "outage_alerts": ("provider.billing_refused", "deployment.ejected"),
+    "cooldown_deployment": ("deployment.ejected",),
 }
 _NEEDS = {
     "slack": ("slack_webhook_url", "SLACK_WEBHOOK_URL"),
