@@ -24,6 +24,7 @@ from app.admin.device_sign_in import DeviceSignIn
 from app.admin.keys import Keys
 from app.admin.live_catalog import CHANNEL, LiveCatalog
 from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
+from app.admin.managed_settings import ManagedSettings
 from app.admin.retention import ReceiptRetention
 from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
 from app.api.document import DocumentPlugin
@@ -326,7 +327,7 @@ def create_app(settings: Settings) -> ASGIApp:
     door = Door(house.authenticator, house.metrics)
     gate = Gate(overload_rules_of(settings), house.metrics)
     models = ModelRoutes(door, house.gateway, house.discovery, codecs, gate, wire)
-    claude_code = ClaudeCodeRoutes(door, house.own_usage, codecs["anthropic_messages"])
+    claude_code = ClaudeCodeRoutes(door, house.own_usage, ManagedSettings(house.engine), codecs["anthropic_messages"])
     checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
     master_key = settings.master_key
     assert master_key is not None

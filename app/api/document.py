@@ -18,7 +18,7 @@ _OPEN = frozenset(
         "after", "before",
         "aliases", "before_value", "breakdown", "config", "credential_info", "credential_values", "litellm_params",
         "metadata", "model_info", "model_max_budget", "model_spend", "permissions", "router_settings",
-        "updated_values", "users", "models", "daily_spend",
+        "settings", "effective", "updated_values", "users", "models", "daily_spend",
     }
 )  # fmt: skip
 """Objects and lists whose content is somebody's own, or named by what there is: their keys are not listed."""

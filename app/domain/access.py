@@ -16,12 +16,12 @@ ROUTE_GROUPS: dict[str, tuple[str, ...]] = {
     "llm_api_routes": (
         "/v1/messages*", "/messages*", "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions",
         "/v1/responses*", "/responses*", "/v1/embeddings", "/embeddings", "/v1/images/*", "/images/*",
-        "/v1/models*", "/models*", "/v1beta/models/*", "/anthropic/*", "/api/oauth/usage",
+        "/v1/models*", "/models*", "/v1beta/models/*", "/anthropic/*", "/api/oauth/usage", "/managed/settings",
         "/v1/metrics", "/v1/logs", "/v1/traces",
     ),
     "anthropic_routes": (
         "/v1/messages*", "/messages*", "/v1/models*", "/models*", "/anthropic/*", "/api/oauth/usage",
-        "/v1/metrics", "/v1/logs", "/v1/traces",
+        "/managed/settings", "/v1/metrics", "/v1/logs", "/v1/traces",
     ),
     "openai_routes": (
         "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions", "/v1/responses*", "/responses*",

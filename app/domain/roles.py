@@ -120,7 +120,16 @@ RULES: tuple[Rule, ...] = (
     *(Rule("POST", f"/{kind}/info", "settings.read") for kind in ("budget", "tag")),
     *(
         Rule(method, f"/{kind}*", "settings.read" if method == "GET" else "settings.change")
-        for kind in ("budget/", "tag/", "model/", "credentials", "access_group/", "price/", "config/cost_")
+        for kind in (
+            "budget/",
+            "tag/",
+            "model/",
+            "credentials",
+            "access_group/",
+            "price/",
+            "config/cost_",
+            "managed_settings/",
+        )
         for method in ("GET", *_CHANGES)
     ),
     Rule("GET", "/spend/logs*", "spend.logs"),

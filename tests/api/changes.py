@@ -145,6 +145,9 @@ _DEVICES: dict[str, Body] = {
     "/device/approve": lambda world: {
         "user_code": world.codes[0], "user_id": world.named("user"), "team_id": world.named("team"),
     },
+    "/managed_settings/update": lambda world: {
+        "team_id": world.named("team"), "settings": {"permissions": {"deny": ["WebFetch"]}},
+    },
     "/device/deny": lambda world: {"user_code": world.codes[1]},
 }  # fmt: skip
 _DELETIONS: dict[str, Body] = {

@@ -44,6 +44,8 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
         "/key/list": {"return_full_object": "true", "size": "1"},
         "/key/self": {},
         "/api/v1/key": {},
+        "/managed_settings/info": {"team_id": team},
+        "/managed_settings/list": {},
         "/model/info": {"litellm_model_id": world.model},
         "/model_group/info": {"model_group": "file-claude"},
         "/organization/info": {"organization_id": organization},

@@ -1,6 +1,8 @@
 """What a key may ask about its spend, and what of Claude Code's gateway protocol is told: its gateway mode."""
 
 import asyncio
+import hashlib
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -90,3 +92,25 @@ async def test_the_protocol_page_tells_without_a_key_what_is_there(http: httpx.A
     assert {"/v1/messages", "/v1/models", "/v1/metrics", "/protocol"} <= {
         part["path"] for part in told["parts"] if part["served"]
     }
+
+
+async def test_the_settings_of_a_keys_team_come_with_a_checksum_and_not_twice(
+    http: httpx.AsyncClient, admin: Admin
+) -> None:
+    teams = [(await admin.post("/team/new")).json()["team_id"] for _ in range(2)]
+    key, other = [await admin.generate(team_id=team_id, key_type="llm_api") for team_id in teams]
+    settings = {"permissions": {"deny": ["WebFetch"]}, "env": {"B": "2", "A": "1"}}
+    await admin.post("/managed_settings/update", team_id=teams[0], settings=settings)
+    answer = await http.get("/managed/settings", headers={"authorization": f"Bearer {key}"})
+    written = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    checksum = f"sha256:{hashlib.sha256(written.encode()).hexdigest()}"
+    assert answer.json() == {"uuid": answer.json()["uuid"], "checksum": checksum, "settings": settings}
+    assert answer.headers["etag"] == f'"{checksum}"'
+    for known in (checksum, f'W/"{checksum}"', f'"other", "{checksum}"'):
+        headers = {"authorization": f"Bearer {key}", "if-none-match": known}
+        assert (await http.get("/managed/settings", headers=headers)).status_code == 304
+    headers = {"authorization": f"Bearer {other}", "if-none-match": checksum}
+    assert (await http.get("/managed/settings", headers=headers)).status_code == 404, "another team's"
+    await admin.post("/managed_settings/update", team_id=teams[0], settings={})
+    changed = await http.get("/managed/settings", headers={"authorization": f"Bearer {key}", "if-none-match": checksum})
+    assert changed.json()["settings"] == {}

@@ -22,6 +22,7 @@ from app.admin.keys import Keys
 from app.admin.litellm.take_over import LiteLLMTakeOver
 from app.admin.live_catalog import LiveCatalog
 from app.admin.live_prices import PriceKeeper
+from app.admin.managed_settings import ManagedSettings
 from app.admin.memberships import TeamMembers
 from app.admin.models import Models
 from app.admin.organization_members import OrganizationMembers
@@ -50,6 +51,7 @@ from app.api.admin.imports import ImportRoutes
 from app.api.admin.key_more import MoreKeyRoutes
 from app.api.admin.key_self import KeySelfRoutes
 from app.api.admin.keys import KeyRoutes
+from app.api.admin.managed_settings import ManagedSettingsRoutes
 from app.api.admin.models import ModelAdminRoutes
 from app.api.admin.organizations import OrganizationMemberRoutes, OrganizationRoutes
 from app.api.admin.price_import import PriceImportRoutes
@@ -102,6 +104,7 @@ def admin_routes() -> list[ControllerRouterHandler]:
         AccessGroupRoutes,
         AlertRoutes,
         DeviceRoutes,
+        ManagedSettingsRoutes,
         *finance_routes(),
         PriceRoutes,
         PriceTermRoutes,
@@ -163,6 +166,7 @@ def admin_dependencies(
         "price_import": _provide(PriceImport(engine, price_keeper, catalog)),
         "price_view": _provide(PriceView(catalog, price_keeper)),
         "closing": _provide(Closing(engine)),
+        "managed_settings": _provide(ManagedSettings(engine)),
         "sign_in_desk": _provide(SignInDesk(DeviceSignIn(engine, principals, keys), is_open=rules.programs_sign_in)),
         "litellm_take_over": _provide(LiteLLMTakeOver(engine, principals)),
     }

@@ -24,6 +24,7 @@ from app.storage.postgres.tables.keys import (
     keys,
     retired_key_digests,
 )
+from app.storage.postgres.tables.managed_settings import managed_settings
 from app.storage.postgres.tables.people import (
     browser_sessions,
     invitations,
@@ -70,6 +71,7 @@ __all__ = [
     "device_authorizations",
     "invitations",
     "keys",
+    "managed_settings",
     "memberships",
     "organization_memberships",
     "organizations",
