@@ -240,6 +240,9 @@ class House:
             await self.ledger.open()
         await self.catalog.refresh()
         await self.price_keeper.refresh()
+        for name in sorted(self.settings.routing.targets):
+            if self.catalog.current().resolve(name) is None:
+                self.log.warning("notice", text=f'the fallback "{name}" is no model here, so it is passed over')
         self.worker.start()
         if self.collector is not None:
             self.collector.start()

@@ -29,6 +29,7 @@ _HASH_BITS = 53
 _HASH_MASK = (1 << _HASH_BITS) - 1
 _HASH_ROOM = 2 << _HASH_BITS
 _ODD = 0x9E3779B97F4A7C15
+_LAST = 1 << 30
 _LOW_BITS = 7  # the lowest of a product are not mixed well
 
 
@@ -59,6 +60,13 @@ class RoutingRules:
             return _first_named(self.content_policy_fallbacks, names)
         return _first_named(self.fallbacks, names) or self.default_fallbacks
 
+    @property
+    def targets(self) -> frozenset[str]:
+        """All models that may serve instead of another."""
+        named = (self.fallbacks, self.context_window_fallbacks, self.content_policy_fallbacks)
+        lists = [*self.default_fallbacks, *(name for one in named for names in one.values() for name in names)]
+        return frozenset(lists)
+
     def has_fallbacks(self, names: Sequence[str]) -> bool:
         kinds: tuple[FailureKind | None, ...] = (None, "context_window", "content_policy")
         return any(self.fallbacks_of(names, kind) for kind in kinds)
@@ -87,6 +95,12 @@ class Standing:
         self.measured_s: float = 0
         self.minute = self.requests = self.tokens = self.others_requests = self.others_tokens = 0
 
+    @property
+    def order(self) -> int:
+        """Those without one come last."""
+        order = self.deployment.order
+        return _LAST if order is None else order
+
     def begin(self, minute: int) -> None:
         self.running += 1
         if minute != self.minute:
@@ -112,6 +126,13 @@ class Standing:
         if most_requests is not None and self.requests + self.others_requests >= most_requests:
             return False
         return most_tokens is None or self.tokens + self.others_tokens < most_tokens
+
+
+def credential_of(deployment: Deployment) -> tuple[object, ...]:
+    """What tells credentials apart: the host with the key, or with what it signs by."""
+    key = None if deployment.api_key is None else deployment.api_key.reveal()
+    options = tuple(sorted((name, secret.reveal()) for name, secret in deployment.options.items()))
+    return deployment.provider, deployment.api_base, key, options
 
 
 def choose(

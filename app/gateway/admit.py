@@ -124,7 +124,14 @@ class Admission:
                 continue  # it cannot be said to this host
             except (RateLimited, BudgetExhausted):
                 break  # the same model again is refused again
-        return await self._fallback(call, route, failure)
+        if (grant := await self._fallback(call, route, failure)) is not None:
+            return grant
+        if not self.router.despair(route, failure):
+            return None
+        try:
+            return await self._grant(call, route.asked, route.model, route.deployment, route)
+        except CallerError:
+            return None
 
     async def _first(self, call: Call, route: Route) -> Grant:
         """Where everything of the model is put aside, what may serve instead; before nothing does, the model all the

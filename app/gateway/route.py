@@ -51,14 +51,14 @@ class Route:
     """Of one call; changed by the router alone. ``on_settled`` is told of each receipt."""
 
     __slots__ = (
-        "answered", "asked", "attempt", "began_s", "current", "from_caller", "group", "left", "loaded", "model",
-        "model_asked", "on_settled", "queue", "rates_counted", "session", "tried", "visited",
+        "answered", "asked", "attempt", "began_s", "current", "from_caller", "group", "group_asked", "left", "loaded",
+        "model", "model_asked", "on_settled", "queue", "rates_counted", "session", "tried", "visited",
     )  # fmt: skip
 
     def __init__(self, asked: Asked, model: Model, group: Group, on_settled: OnSettled) -> None:
         self.asked = asked
         self.model_asked = self.model = model
-        self.group = group
+        self.group_asked = self.group = group
         self.on_settled = on_settled
         self.session: str | None = None
         self.answered = False

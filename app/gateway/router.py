@@ -12,7 +12,7 @@ from app.base.metrics import Metrics
 from app.domain.catalog import Deployment, Model
 from app.domain.failures import Failure, FailureKind
 from app.domain.health import Health, RetryBudget
-from app.domain.routing import RoutingRules, Standing, choose
+from app.domain.routing import RoutingRules, Standing, choose, credential_of
 from app.domain.spend import Receipt
 from app.gateway.attribution import SESSION_HEADER, header_text
 from app.gateway.call import Call
@@ -96,6 +96,19 @@ class Router:
     def last_resort(self, route: Route) -> None:
         """All is put aside and nothing else may serve: the one whose time ends first, as a call is to be answered."""
         self._take(route, min(route.group.standings, key=lambda standing: standing.health.until_s))
+
+    def despair(self, route: Route, failure: Failure) -> bool:
+        """All that is well has failed: choose what is put aside of the model asked for, and was not tried yet, where
+        there is any."""
+        group, now_s = route.group_asked, self.now()
+        if failure.meaning.verdict == "give_up" or group.attempts_set is not None or route.attempt >= MOST_ATTEMPTS:
+            return False
+        aside = [one for one in group.standings if one not in route.tried and not one.health.may_be_called(now_s)]
+        if not aside or not self._budget.take(now_s):
+            return False
+        route.model, route.group, route.left = route.model_asked, group, 0
+        self._take(route, min(aside, key=lambda standing: standing.health.until_s))
+        return True
 
     def enter(self, route: Route, model: Model) -> bool:
         """Go on with another model; False where it was tried already, or all of it is put aside."""
@@ -250,7 +263,7 @@ class Router:
         if route.group.limited:
             standings = [standing for standing in standings if standing.has_room(minute)] or standings
         if route.group.ordered:
-            orders = [_order(standing) for standing in standings]
+            orders = [standing.order for standing in standings]
             first = min(orders)
             standings = [standing for standing, order in zip(standings, orders, strict=True) if order == first]
         found = choose(self.rules.strategy, standings, now_s, minute, random.random, session)
@@ -289,7 +302,7 @@ class Router:
         enough = standing.health.has_failed_enough(now_s, self.rules.breaker)
         if blame == "credential":
             for other in list(self._standings.values()):
-                if _credential(other.deployment) == _credential(standing.deployment):
+                if credential_of(other.deployment) == credential_of(standing.deployment):
                     self._eject(other, failure)
         elif blame == "limit" or (enough and (standing.health.ejected or self._may_eject(group))):
             self._eject(standing, failure)
@@ -369,20 +382,8 @@ def minute_now() -> int:
     return int(time.time()) // 60
 
 
-def _order(standing: Standing) -> int:
-    order = standing.deployment.order
-    return 1 << 30 if order is None else order
-
-
 def _session(call: Call, asked: Asked) -> str | None:
     for name, value in call.headers:
         if name == SESSION_HEADER and value:
             return header_text(value)
     return asked.envelope.session_id
-
-
-def _credential(deployment: Deployment) -> tuple[object, ...]:
-    """What tells credentials apart: the host with the key, or with what it signs by."""
-    key = None if deployment.api_key is None else deployment.api_key.reveal()
-    options = tuple(sorted((name, secret.reveal()) for name, secret in deployment.options.items()))
-    return deployment.provider, deployment.api_base, key, options

@@ -355,6 +355,17 @@ async def test_a_call_names_its_own_fallbacks_where_that_is_allowed_and_no_host_
         await farm.ask(models=[7])
 
 
+async def test_when_all_that_is_well_has_failed_what_is_put_aside_is_asked_before_the_caller_is_refused() -> None:
+    farm = Farm({"m": (hosted("a"), hosted("b"))}, {"a": refuses(429, head=LATE)})
+    while "a" not in farm.hosts.asked:
+        await farm.ask()
+    farm.ways.clear()
+    farm.ways["b"] = refuses(500)
+    farm.hosts.asked.clear()
+    reply = await farm.ask()
+    assert (reply.body, farm.hosts.asked) == (WHOLE, ["b", "a"])
+
+
 async def test_an_error_of_ours_says_who_was_asked_last_and_how_often() -> None:
     farm = Farm(THREE, dict.fromkeys("abc", unreachable))
     with pytest.raises(UpstreamError) as caught:
