@@ -72,7 +72,7 @@ class LogRoutes(Controller):
                 "page": number,
                 "page_size": size,
                 "total_pages": -(-total // size),
-                "next_cursor": _write_cursor(found[-1]) if follows else None,
+                "next_cursor": write_cursor(found[-1]) if follows else None,
             }
         )
 
@@ -129,10 +129,11 @@ def _read_page(query: Query, size: int, number: int) -> LogPage:
         return LogPage(order, newest_first, size, (number - 1) * size)
     if order != "started_at" or "page" in query:
         raise Unprocessable('"cursor" goes with sort_by=startTime and without page', param="cursor")
-    return LogPage(order, newest_first, size, 0, _read_cursor(query["cursor"]))
+    return LogPage(order, newest_first, size, 0, read_cursor(query["cursor"]))
 
 
-def _read_cursor(text: str) -> Place:
+def read_cursor(text: str) -> Place:
+    """Raises Unprocessable."""
     try:
         place: Place = msgspec.json.decode(base64.urlsafe_b64decode(text), type=Place)
     except (msgspec.DecodeError, binascii.Error, ValueError) as error:
@@ -142,6 +143,7 @@ def _read_cursor(text: str) -> Place:
     return place
 
 
-def _write_cursor(row: Row[Any]) -> str:
+def write_cursor(row: Row[Any]) -> str:
+    """Behind which receipt the next page begins."""
     place: Place = (row.started_at, row.request_id, row.attempt)
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()

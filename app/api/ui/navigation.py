@@ -22,6 +22,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui", "Overview", "overview", "spend.reports"),
     Entry("/ui/keys", "Keys", "key", "key.read", for_others=True),
     Entry("/ui/my-keys", "My keys", "own-key", "key.read"),
+    Entry("/ui/requests", "Requests", "requests", "spend.logs"),
     Entry("/ui/people", "People", "people", "tenancy.read"),
 )
 

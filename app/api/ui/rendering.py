@@ -41,7 +41,10 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters |= {"usd": usd, "count": count, "short": short, "ago": ago, "day": day, "moment": moment}
+        environment.filters |= {
+            "usd": usd, "exact_usd": exact_usd, "count": count, "short": short, "duration": duration, "ago": ago,
+            "day": day, "moment": moment,
+        }  # fmt: skip
         environment.globals |= {"asset": asset_address, "navigation_for": navigation_for, "form_token": _form_token}
         environment.globals["icon"] = getattr(environment.get_template("icons.html").module, "icon")  # noqa: B009
         self._environment = environment
@@ -82,6 +85,13 @@ def usd(amount: NanoUSD | None) -> str:
     return f"{sign}${whole:,}.{part:0{digits}d}"
 
 
+def exact_usd(amount: NanoUSD) -> str:
+    """To the nano-dollar, without zeros at the end beyond the cent."""
+    sign, (whole, part) = ("−" if amount < 0 else ""), divmod(abs(amount), NANO_PER_USD)
+    digits = f"{part:09d}"
+    return f"{sign}${whole:,}.{digits[:2]}{digits[2:].rstrip('0')}"
+
+
 def count(number: int | None) -> str:
     return "–" if number is None else f"{number:,}"
 
@@ -94,6 +104,16 @@ def short(number: int) -> str:
             digits = 0 if whole >= 100 else 1 if whole >= 10 else 2
             return f"{whole}{f'.{hundredths:02d}'[: digits + 1] if digits else ''} {letter}"
     return str(number)
+
+
+def duration(milliseconds: int | None) -> str:
+    """In the unit that says most: 850 ms, 1.5 s, 2 min 5 s."""
+    if milliseconds is None:
+        return "–"
+    if milliseconds < 1_000:
+        return f"{milliseconds} ms"
+    seconds, rest = divmod(milliseconds, 1_000)
+    return f"{seconds}.{rest // 100} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60} s"
 
 
 def moment(at: datetime | None) -> Markup:
@@ -118,10 +138,10 @@ def ago(at: datetime | None) -> Markup:
     if at is None:
         return Markup('<span class="quiet">never</span>')
     seconds = int((now() - at).total_seconds())
-    units = ((_DAY_S, "day"), (_HOUR_S, "hour"), (_MINUTE_S, "minute"))
+    units = ((_DAY_S, "day"), (_HOUR_S, "h"), (_MINUTE_S, "min"))
     size, name = next(((size, name) for size, name in units if seconds >= size), (0, ""))
     number = seconds // size if size else 0
-    words = f"{number} {name}{'s' if number > 1 else ''} ago" if size else "just now"
+    words = f"{number} {name}{'s' if name == 'day' and number > 1 else ''} ago" if size else "just now"
     utc = at.astimezone(UTC)
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         utc.isoformat(), f"{utc:%d %b %Y, %H:%M}", words

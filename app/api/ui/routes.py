@@ -15,6 +15,7 @@ from app.api.ui.keys import KeyPages
 from app.api.ui.overview import OverviewPages
 from app.api.ui.people import PeoplePages
 from app.api.ui.rendering import Templates
+from app.api.ui.requests import RequestPages
 from app.api.ui.sign_in import SignInPages
 from app.domain.catalog import Catalog
 
@@ -29,7 +30,7 @@ def page_routes(pages: Pages, engine: AsyncEngine, catalog: Callable[[], Catalog
     naming = Naming(engine)
     return Router(
         "/",
-        route_handlers=[SignInPages, DevicePages, OverviewPages, KeyPages, PeoplePages, serve_asset],
+        route_handlers=[SignInPages, DevicePages, OverviewPages, KeyPages, RequestPages, PeoplePages, serve_asset],
         dependencies={
             "pages": Provide(lambda: pages, sync_to_thread=False),
             "naming": Provide(lambda: naming, sync_to_thread=False),

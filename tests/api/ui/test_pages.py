@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from app.api.ui.charts import bars
-from app.api.ui.rendering import PAGE_HEADERS, short, usd
+from app.api.ui.rendering import PAGE_HEADERS, duration, exact_usd, short, usd
 from app.base.clock import now
 from app.base.ids import new_id
 from app.domain.roles import ACTIONS, USER_ROLES
@@ -188,13 +188,17 @@ async def test_a_hostile_name_is_text_on_every_page(street: Street) -> None:
     async with street.signed_in("proxy_admin", user_alias=HOSTILE) as (browser, user_id):
         alias = HOSTILE + new_id("key")
         own = await key_of(street.door, key_alias=alias, user_id=user_id, team_id=team_id, models=[HOSTILE])
-        await street.door.book(own["token"], now(), 1_000, user_id=user_id, team_id=team_id, model_served=HOSTILE)
+        columns = {"model_served": HOSTILE, "session_id": HOSTILE, "client": HOSTILE, "customer_id": HOSTILE}
+        owners = {"user_id": user_id, "team_id": team_id, "tags": [HOSTILE]}
+        request_id = await street.door.book(own["token"], now(), 1_000, **owners, **columns)
         pages = [
             await browser.get(path)
             for path in (
                 "/ui", "/ui/keys", "/ui/my-keys", f"/ui/keys/{own['token']}", "/ui/keys/new", "/ui/account",
-                "/ui/people?q=%40",
-                f"/ui/keys?q={HOSTILE}", f"/ui/{HOSTILE}", f"/ui/keys/{HOSTILE}", f"/ui/sign-in?next={HOSTILE}",
+                "/ui/people?q=%40", "/ui/requests", f"/ui/requests/{request_id}",
+                f"/ui/keys?q={HOSTILE}", f"/ui/{HOSTILE}", f"/ui/keys/{HOSTILE}",
+                f"/ui/requests?model={HOSTILE}&key={HOSTILE}&session={HOSTILE}&live=1", f"/ui/requests/{HOSTILE}",
+                f"/ui/sign-in?next={HOSTILE}",
             )
         ]  # fmt: skip
         pages.append(await browser.send("/ui/keys/new", {"key_alias": HOSTILE, "max_budget": HOSTILE}))
@@ -205,7 +209,7 @@ async def test_a_hostile_name_is_text_on_every_page(street: Street) -> None:
         assert "<script>alert" not in page.text, page.url
         assert "<img src=x" not in page.text, page.url
         assert "&49" not in page.text, page.url
-    assert all("&lt;script&gt;" in page.text for page in pages[:7])
+    assert all("&lt;script&gt;" in page.text for page in pages[:9])
 
 
 async def test_every_page_comes_under_the_strict_policy_and_loads_from_here_alone(street: Street) -> None:
@@ -247,6 +251,11 @@ def test_amounts_and_counts_read_well() -> None:
         "0", "999", "1.00 k", "12.3 k", "123 k", "1.25 M", "3.00 G",
     ]  # fmt: skip
 
+    assert [exact_usd(amount) for amount in (0, 1, 1_500_000_000, -20_000_001)] == [
+        "$0.00", "$0.000000001", "$1.50", "−$0.020000001",
+    ]  # fmt: skip
+    assert [duration(time_ms) for time_ms in (7, 1_540, 125_000, None)] == ["7 ms", "1.5 s", "2 min 5 s", "–"]
+
 
 def test_a_bar_is_as_high_as_its_amount_and_little_is_still_seen() -> None:
     chart = bars([("a", 0), ("b", 1), ("c", 500), ("d", 1_000)])
@@ -286,3 +295,39 @@ async def test_an_invitation_cannot_name_a_role_or_an_address_that_there_is_not(
     async with street.signed_in("proxy_admin") as (browser, _):
         for fields in ({"email": "nobody", "role": "internal_user"}, {"email": "a@b.example", "role": "root"}):
             assert (await browser.send("/ui/people", fields)).status_code == 422
+
+
+async def test_the_log_shows_what_the_person_reaches_in_pages_and_a_receipt_says_why_it_cost_that(
+    street: Street,
+) -> None:
+    async with street.signed_in("internal_user") as (browser, user_id):
+        assert "No requests" in (await browser.get("/ui/requests")).text
+        own, theirs = await key_of(street.door, user_id=user_id), await key_of(street.door)
+        at = now() - timedelta(minutes=5)
+        ids = [
+            await street.door.book(own["token"], at - timedelta(seconds=number), 0, user_id=user_id)
+            for number in range(60)
+        ]
+        strange = await street.door.book(theirs["token"], at, 5)
+        page = await browser.get("/ui/requests")
+        assert [request_id for request_id in ids if request_id in page.text] == ids[:50]
+        assert strange not in page.text
+        older = re.search(r'href="([^"]+cursor=[^"]+)"', page.text)
+        assert older is not None
+        second = await browser.get(older[1].replace("&amp;", "&"))
+        assert [request_id for request_id in ids if request_id in second.text] == ids[50:]
+        assert (await browser.get("/ui/requests?cursor=nonsense")).status_code == 422
+        assert (await browser.get(f"/ui/requests/{strange}")).status_code == 404
+
+        parts = {"input_tokens": 2_000, "input_cost_nanousd": 6_000_000, "output_tokens": 500}
+        parts |= {"output_cost_nanousd": 7_500_000, "cache_read_tokens": 10_000, "cache_read_cost_nanousd": 3_000_001}
+        told = await street.door.book(own["token"], at, 16_500_001, user_id=user_id, **parts)
+        receipt = (await browser.get(f"/ui/requests/{told}")).text
+        for words in ("$0.016500001", "$3.00", "$15.00", "10,000", "counted by the provider"):
+            assert words in receipt
+
+
+async def test_an_auditor_sees_neither_spend_nor_requests(street: Street) -> None:
+    async with street.signed_in("auditor") as (browser, _):
+        assert (await browser.get("/ui/requests")).status_code == 403
+        assert "/ui/requests" not in (await browser.get("/ui/account")).text

@@ -248,7 +248,9 @@ async def test_whatever_is_sent_as_a_form_is_answered_in_words(street: Street) -
 
 
 async def test_sign_ins_and_changes_of_passwords_are_in_the_audit(street: Street) -> None:
-    async with street.signed_in() as (_, user_id):
+    user_id, email = await street.person()
+    async with street.browser() as browser:
+        await browser.sign_in(email)
         async with street.door.engine.connect() as connection:
             of_user = (tables.audit.c.object_id == user_id, tables.audit.c.action == "user.sign_in")
             found = await connection.execute(select(func.count()).select_from(tables.audit).where(*of_user))
