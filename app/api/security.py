@@ -22,28 +22,27 @@ from app.storage.postgres.engine import reading
 from app.storage.postgres.tenants import find_standing
 from app.storage.principals import Principals
 
-CREDENTIAL_HEADERS = frozenset({b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key", b"x-keyhouse-key"})
+CREDENTIAL_HEADERS = frozenset(
+    {b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key", b"x-keyhouse-key"}
+)
 AnyRequest = Request[Any, Any, Any]
 _LONGEST_CHANGED_BY = 256
 _ADDRESSES_REMEMBERED = 10_000
 
 
 def find_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """Every credential that a request carries, each once, in the order of its headers.
+    """Every credential that a request carries, each once, in the order of its headers, whose names are in lower case.
 
     ``Bearer`` may be written in any case, and may stand before the value of any of the headers.
     """
     found: list[str] = []
     for name, value in headers:
-        lowered = name.lower()
-        if lowered == b"authorization":
-            scheme, _, rest = value.strip().partition(b" ")
-            credential = rest.strip() if scheme.lower() == b"bearer" else b""
-        elif lowered in CREDENTIAL_HEADERS:
-            scheme, _, rest = value.strip().partition(b" ")
-            credential = rest.strip() if scheme.lower() == b"bearer" else value.strip()
-        else:
+        if name not in CREDENTIAL_HEADERS:
             continue
+        scheme, _, rest = value.strip().partition(b" ")
+        credential = b"" if name == b"authorization" else value.strip()
+        if scheme.lower() == b"bearer":
+            credential = rest.strip()
         text = credential.decode("latin-1")
         if text and text not in found:
             found.append(text)

@@ -1,5 +1,6 @@
 """uvicorn's HTTP/1.1 with a cheaper head of an answer: it is in every call, and has some twenty headers."""
 
+from operator import itemgetter
 from typing import Any, cast
 
 from uvicorn._types import ASGI3Application, ASGISendEvent, HTTPResponseStartEvent
@@ -9,6 +10,7 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 # What ends a header or a head before its time, and what else may stand in neither (RFC 9110 5.5).
 _FORBIDDEN = bytes({*range(0x20), 0x7F} - {0x09})
 _NO_BODY = (204, 304)
+_NAME = itemgetter(0)
 
 
 class _Cycle(RequestResponseCycle):
@@ -27,9 +29,9 @@ class _Cycle(RequestResponseCycle):
         sized = name == b"content-length" and length.isdigit()
         if not self.keep_alive or self.scope["method"] == "HEAD" or status in _NO_BODY:
             return False
-        if not _FRAMING.isdisjoint([name for name, _ in (headers[:-1] if sized else headers)]):
+        if not _FRAMING.isdisjoint(map(_NAME, headers[:-1] if sized else headers)):
             return False
-        lines = [name + b": " + value for name, value in headers]
+        lines = list(map(b": ".join, headers))
         head = b"\r\n".join(lines)
         if len(head.translate(None, _FORBIDDEN)) != len(head) - 2 * (len(lines) - 1):
             return False

@@ -16,7 +16,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 T = TypeVar("T", bound=msgspec.Struct)
 
 # Beyond any model's context by far, and safe to add up in 64 bits: a larger count is a host's mistake.
-_LARGEST_COUNT = 2**40
+LARGEST_COUNT = 2**40
 
 
 class FrameScanner(ABC):
@@ -117,7 +117,7 @@ def lenient_reader(
 def count_of(values: object, name: str) -> int | None:
     """A count in a provider's usage object; None where it is missing, null or no sensible number."""
     value = values.get(name) if isinstance(values, dict) else None
-    return value if type(value) is int and 0 <= value <= _LARGEST_COUNT else None
+    return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
 
 
 def text_bytes(value: object, depth: int = 4) -> int:

@@ -23,10 +23,17 @@ def openai_service(tier: object) -> str:
 
 def anthropic_service(usage: Mapping[str, object]) -> str:
     """Priority capacity is paid for in advance and otherwise at the standard price, so it is not said."""
+    return joined_service(usage.get("service_tier"), usage.get("speed"), usage.get("inference_geo"))
+
+
+def joined_service(tier: object, speed: object, inference_geo: object) -> str:
+    """The same of its parts."""
+    if tier != "batch" and speed != "fast" and inference_geo != "us":
+        return ""
     said = (
-        "batch" if usage.get("service_tier") == "batch" else "",
-        "fast" if usage.get("speed") == "fast" else "",
-        "us" if usage.get("inference_geo") == "us" else "",
+        "batch" if tier == "batch" else "",
+        "fast" if speed == "fast" else "",
+        "us" if inference_geo == "us" else "",
     )
     return "+".join(filter(None, said))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
+from msgspec.structs import astuple
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -16,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
+from app.domain.pricing import Cost
 from app.domain.spend import BudgetClaim, Receipt
 from app.domain.tenancy import owners_in
+from app.domain.usage import Usage
 from app.storage.postgres import aggregates
 from app.storage.postgres.aggregates import Comparison
 from app.storage.postgres.owner_spend import spend_of_owners, spend_of_scope
@@ -89,6 +92,16 @@ COLUMNS = (
     ("notional_nanousd", "bigint"),
 )
 _LISTS = ("tags", "scopes")
+_OF_USAGE = {
+    "input_tokens": "input", "cache_read_tokens": "cache_read", "cache_write_5m_tokens": "cache_write_5m",
+    "cache_write_1h_tokens": "cache_write_1h", "output_tokens": "output", "reasoning_tokens": "reasoning",
+    "audio_input_tokens": "audio_input", "audio_output_tokens": "audio_output", "images": "images",
+    "web_searches": "web_searches", "service_tier": "service",
+}  # fmt: skip
+_OF_COST = {
+    "input_cost_nanousd": "input", "cache_read_cost_nanousd": "cache_read", "cache_write_cost_nanousd": "cache_write",
+    "output_cost_nanousd": "output", "other_cost_nanousd": "other", "cost_nanousd": "total",
+}  # fmt: skip
 _NAMES = ", ".join(name for name, _ in COLUMNS)
 _VALUES = ", ".join(f"{name}::text[]" if name in _LISTS else name for name, _ in COLUMNS)
 # Each column travels as the text of an array, see _array_literal.
@@ -290,70 +303,28 @@ async def _sum(connection: AsyncConnection, claim: BudgetClaim) -> int:
 
 async def insert_receipts(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:
     """Of somebody who holds the book. Returns which were not in it before, by request, attempt and start."""
-    columns = zip(*map(_row, receipts), strict=True)
-    inserted = await connection.exec_driver_sql(_INSERT, tuple(map(_array_literal, columns)))
+    inserted = await connection.exec_driver_sql(_INSERT, tuple(map(_array_literal, _columns(receipts))))
     return {tuple(row) for row in inserted.all()}
 
 
-def _row(receipt: Receipt) -> tuple[Any, ...]:
-    """The values in the order of COLUMNS."""
-    usage, cost = receipt.usage, receipt.cost
-    return (
-        receipt.request_id,
-        receipt.attempt,
-        receipt.started_at,
-        receipt.duration_ms,
-        receipt.first_byte_ms,
-        receipt.organization_id,
-        receipt.team_id,
-        receipt.user_id,
-        receipt.key_id,
-        receipt.customer_id,
-        _array_literal(receipt.tags),
-        receipt.session_id,
-        receipt.agent_id,
-        receipt.route,
-        receipt.model_asked,
-        receipt.model_served,
-        receipt.provider,
-        receipt.deployment_id,
-        receipt.protocol_in,
-        receipt.protocol_out,
-        receipt.streamed,
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.output,
-        usage.reasoning,
-        usage.audio_input,
-        usage.audio_output,
-        usage.images,
-        usage.web_searches,
-        cost.input,
-        cost.cache_read,
-        cost.cache_write,
-        cost.output,
-        cost.other,
-        cost.total,
-        receipt.price_version,
-        receipt.price_source,
-        receipt.usage_source,
-        receipt.status,
-        receipt.finish_reason,
-        receipt.request_class,
-        receipt.project,
-        receipt.parent_agent_id,
-        receipt.agent_type,
-        receipt.prompt_id,
-        receipt.client,
-        receipt.kind,
-        _array_literal(receipt.scopes),
-        usage.service,
-        receipt.saved_nanousd,
-        receipt.project_id,
-        receipt.notional_nanousd,
-    )
+def _columns(receipts: Sequence[Receipt]) -> Iterator[Sequence[object]]:
+    """The values of each of COLUMNS."""
+    of_receipt = _by_field(Receipt, receipts)
+    of_usage = _by_field(Usage, [receipt.usage for receipt in receipts])
+    of_cost = _by_field(Cost, [receipt.cost for receipt in receipts])
+    for name, _ in COLUMNS:
+        if name in _OF_USAGE:
+            yield of_usage[_OF_USAGE[name]]
+        elif name in _OF_COST:
+            yield of_cost[_OF_COST[name]]
+        elif name in _LISTS:
+            yield [_array_literal(texts) for texts in of_receipt[name]]
+        else:
+            yield of_receipt[name]
+
+
+def _by_field(shape: type[msgspec.Struct], records: Sequence[msgspec.Struct]) -> dict[str, tuple[Any, ...]]:
+    return dict(zip(shape.__struct_fields__, zip(*map(astuple, records), strict=True), strict=True))
 
 
 def _array_literal(values: Sequence[object]) -> str:

@@ -1,10 +1,13 @@
 """Usage of Messages answers, from the bytes as Anthropic and its imitators send them."""
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.domain.usage import Usage
 from app.protocols.anthropic_messages.codec import AnthropicMessages
-from app.protocols.anthropic_messages.usage import MessagesScanner
+from app.protocols.anthropic_messages.usage import MessagesScanner, scan_response, usage_of
 from app.protocols.codec import StreamScanner, UsageReport
 from app.protocols.sse import FrameSplitter
 from tests.protocols.streams import answer, feed_all, names
@@ -180,3 +183,29 @@ def test_a_frame_without_end_passes_on_and_leaves_the_count_unfinal() -> None:
     assert watching.report().usage == Usage(input=25, output=15)
     assert not watching.report().final
     assert watching.flush() == b""
+
+
+_counts = st.none() | st.integers(-2, 50) | st.just(2**41) | st.just("7") | st.booleans()
+_usages = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("input_tokens", "output_tokens", "cache_read_input_tokens"), _counts),
+        "cache_creation_input_tokens": _counts,
+        "cache_creation": st.none()
+        | st.fixed_dictionaries(
+            {}, optional={"ephemeral_5m_input_tokens": _counts, "ephemeral_1h_input_tokens": _counts}
+        ),
+        "output_tokens_details": st.none() | st.fixed_dictionaries({}, optional={"thinking_tokens": _counts}),
+        "server_tool_use": st.none() | st.fixed_dictionaries({}, optional={"web_search_requests": _counts}),
+        "service_tier": st.sampled_from([None, "standard", "batch", 5]),
+        "speed": st.sampled_from([None, "fast"]),
+        "iterations": st.sampled_from([None, [], [{"type": "compaction", "input_tokens": 3}]]),
+    },
+)
+
+
+@given(_usages)
+def test_a_whole_answer_is_counted_as_its_usage_object_alone_would_be(usage: dict[str, object]) -> None:
+    report = scan_response(msgspec.json.encode({"usage": usage, "content": [], "stop_reason": "end_turn"}))
+    assert report.usage == usage_of(usage)
+    assert report.finish_reason == "end_turn"

@@ -4,14 +4,22 @@ Source: the public API reference, ``usage`` of Messages and the streaming events
 ``message_delta`` the whole once more, cumulative; only the former splits the cache writes by their time to live.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
-from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, count_of, json_bytes, text_bytes
-from app.protocols.service_tiers import anthropic_service
+from app.protocols.scanning import (
+    LARGEST_COUNT,
+    UNREADABLE,
+    FrameScanner,
+    as_word,
+    count_of,
+    json_bytes,
+    text_bytes,
+)
+from app.protocols.service_tiers import anthropic_service, joined_service
 from app.protocols.sse import FrameSplitter, data_of
 
 _INPUT_CLASSES = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -40,8 +48,48 @@ class _Event(msgspec.Struct, gc=False):
     error: Any = None
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)] | None
+
+
+class _Written(msgspec.Struct, gc=False):
+    ephemeral_5m_input_tokens: _Count = None
+    ephemeral_1h_input_tokens: _Count = None
+
+
+class _Thought(msgspec.Struct, gc=False):
+    thinking_tokens: _Count = None
+
+
+class _Searched(msgspec.Struct, gc=False):
+    web_search_requests: _Count = None
+
+
+class _PlainUsage(msgspec.Struct, gc=False):
+    """A usage object as the provider itself writes it; whatever else may stand there is for ``Tally``."""
+
+    input_tokens: _Count = None
+    output_tokens: _Count = None
+    cache_read_input_tokens: _Count = None
+    cache_creation_input_tokens: _Count = None
+    cache_creation: _Written | None = None
+    output_tokens_details: _Thought | None = None
+    server_tool_use: _Searched | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
+    iterations: msgspec.Raw | None = None
+
+
+class _PlainMessage(msgspec.Struct, gc=False):
+    usage: _PlainUsage | None = None
+    content: Any = None
+    stop_reason: Any = None
+
+
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
+_decode_plain_message = msgspec.json.Decoder(_PlainMessage).decode
+_NOTHING_WRITTEN, _NO_THOUGHT, _NO_SEARCH = _Written(), _Thought(), _Searched()
 
 
 class Tally:
@@ -118,15 +166,48 @@ def usage_of(usage: object) -> Usage | None:
 def scan_response(body: bytes) -> UsageReport:
     """Usage of a whole answer; an unreadable one reports nothing."""
     try:
+        plain = _decode_plain_message(body)
+    except UNREADABLE:
+        return _scan_loosely(body)
+    if plain.usage is None or plain.usage.iterations is not None:
+        return _scan_loosely(body)
+    return _report(_usage_of_plain(plain.usage), plain.content, plain.stop_reason)
+
+
+def _scan_loosely(body: bytes) -> UsageReport:
+    try:
         message = _decode_message(body)
     except UNREADABLE:
         return UsageReport(usage=None, final=False, output_bytes=0)
-    usage = usage_of(message.usage)
+    return _report(usage_of(message.usage), message.content, message.stop_reason)
+
+
+def _report(usage: Usage | None, content: object, stop_reason: object) -> UsageReport:
     return UsageReport(
-        usage=usage,
-        final=usage is not None,
-        output_bytes=_content_bytes(message.content),
-        finish_reason=as_word(message.stop_reason),
+        usage=usage, final=usage is not None, output_bytes=_content_bytes(content), finish_reason=as_word(stop_reason)
+    )
+
+
+def _usage_of_plain(said: _PlainUsage) -> Usage | None:
+    """What ``usage_of`` finds, in a quarter of its time."""
+    if said.input_tokens is None and said.output_tokens is None:
+        return None
+    written = said.cache_creation or _NOTHING_WRITTEN
+    write_5m, write_1h = written.ephemeral_5m_input_tokens, written.ephemeral_1h_input_tokens
+    if write_5m is None and write_1h is None:
+        write_5m = said.cache_creation_input_tokens
+    if not (said.input_tokens or said.cache_read_input_tokens or said.cache_creation_input_tokens):
+        write_5m = write_1h = 0
+    output = said.output_tokens or 0
+    return Usage(
+        input=said.input_tokens or 0,
+        cache_read=said.cache_read_input_tokens or 0,
+        cache_write_5m=write_5m or 0,
+        cache_write_1h=write_1h or 0,
+        output=output,
+        reasoning=min((said.output_tokens_details or _NO_THOUGHT).thinking_tokens or 0, output),
+        web_searches=(said.server_tool_use or _NO_SEARCH).web_search_requests or 0,
+        service=joined_service(said.service_tier, said.speed, said.inference_geo),
     )
 
 

@@ -181,8 +181,9 @@ class RedisLedger:
         """The oldest receipts that are not yet acknowledged. For the one that holds the book's lock."""
         entries = []
         for entry_id, flat in await self._run("read", [_RECEIPTS], [count]):
-            fields = dict(zip(flat[::2], flat[1::2], strict=True))
-            entries.append(StreamedReceipt(entry_id, fields.get(b"receipt", b""), fields.get(b"counted") == b"1"))
+            # As settle.lua appends it: the receipt first, whether it was counted last.
+            payload = flat[1] if flat[0] == b"receipt" else b""
+            entries.append(StreamedReceipt(entry_id, payload, flat[-2:] == [b"counted", b"1"]))
         return entries
 
     async def acknowledge(self, entry_ids: Sequence[bytes]) -> None:
