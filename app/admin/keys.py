@@ -14,7 +14,7 @@ from app.admin.key_projects import place_in_project
 from app.admin.key_reading import KeyView, find_referenced, shown, views
 from app.admin.key_rights import check_change, check_secret, terms_of_new
 from app.admin.key_terms import KeyTerms, check_supplied_key, columns_of
-from app.admin.narrowing import CurrentCatalog, check_narrower
+from app.admin.narrowing import CurrentCatalog, check_narrower, check_step_down
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
 from app.base.ids import KeyId, new_id
@@ -75,6 +75,7 @@ class Keys:
         life = Life(at, is_new=True)
         columns["budget_id"] = (await write_budget(connection, terms.budget, None, actor, life=life)).budget_id
         await self._check_narrower(connection, terms, columns, (team, project))
+        self._check_step_down(columns, ())
         await _write(rows.insert_key(connection, columns), columns)
         view = await self._record(connection, actor, "key.generate", None, key_id)
         return IssuedKey(secret, view)
@@ -208,6 +209,7 @@ class Keys:
         columns["budget_id"] = written.budget_id
         columns |= {"updated_at": at, "updated_by": actor.name}
         await self._check_narrower(connection, terms, columns, (team, project))
+        self._check_step_down(columns, before.models)
         await _write(rows.update_key(connection, before.key_id, columns), columns)
         await delete_own_budgets(connection, [written.spare_id])
         return await self._record(connection, actor, action, before, before.key_id)
@@ -278,6 +280,10 @@ class Keys:
         if project is not None:
             of = f'the project "{project.project_alias or project.project_id}"'
             await self._check_below(connection, terms, columns, project, of)
+
+    def _check_step_down(self, columns: Mapping[str, Any], models: Sequence[str]) -> None:
+        catalog = None if self._catalog is None else self._catalog()
+        check_step_down(columns, columns.get("models", models), catalog)
 
     async def _check_below(
         self,

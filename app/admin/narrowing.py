@@ -7,6 +7,7 @@ from typing import Any
 from app.base.errors import Unprocessable
 from app.domain.access import EVERY_MODEL, NO_MODELS, TEAM_MODELS, names_model
 from app.domain.catalog import Catalog
+from app.domain.step_down import parse_step_down
 
 CurrentCatalog = Callable[[], Catalog]
 
@@ -44,6 +45,21 @@ def check_narrower(written: Mapping[str, Any], above: Any, of: str, catalog: Cat
             raise Unprocessable(
                 f'"models" holds "{entry}", which {of} may not use; it may use: {", ".join(allowed[:20])}',
                 param="models",
+            )
+
+
+def check_step_down(written: Mapping[str, Any], models: Sequence[str], catalog: Catalog | None) -> None:
+    """Raises Unprocessable for a policy whose target is no model here, or none of its owner's ``models``."""
+    policy = (written.get("metadata") or {}).get("step_down")
+    for rung in () if policy is None or catalog is None else parse_step_down(policy):
+        if catalog is not None and catalog.resolve(rung.to) is None:
+            raise Unprocessable(
+                f'"step_down" names "{rung.to}", which is no model here; see GET /v1/models', param="metadata"
+            )
+        if models and TEAM_MODELS not in models and not _is_within(rung.to, models, catalog):
+            raise Unprocessable(
+                f'"step_down" names "{rung.to}", which "models" does not hold: {", ".join(models[:20])}; add it there',
+                param="metadata",
             )
 
 

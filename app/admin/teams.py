@@ -12,7 +12,7 @@ from app.admin.budget_terms import BudgetTerms, BudgetWords, Life, check_below_p
 from app.admin.key_reading import KeyView, views
 from app.admin.key_removal import remove_keys_of
 from app.admin.memberships import Member, MembershipView, MemberTerms, add_member, membership_views
-from app.admin.narrowing import CurrentCatalog, check_narrower
+from app.admin.narrowing import CurrentCatalog, check_narrower, check_step_down
 from app.admin.projects import remove_project
 from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
@@ -74,6 +74,7 @@ class Teams:
         team_id = terms.columns.get("team_id") or new_id("team")
         async with transaction(self._engine) as connection:
             values = {**terms.columns, "team_id": team_id, "created_by": actor.name, "updated_by": actor.name}
+            self._check_step_down(terms, ())
             await self._check_organization(connection, terms)
             await _check_alias(connection, team_id, values.get("organization_id"), values.get("team_alias"))
             values |= await self._write_budgets(connection, terms, None, values.get("organization_id"), actor)
@@ -99,6 +100,7 @@ class Teams:
         async with transaction(self._engine) as connection:
             before = await _get(connection, team_id, lock=True)
             earlier = await _snapshot(connection, before)
+            self._check_step_down(terms, before.models)
             await self._check_organization(connection, terms)
             organization_id = terms.columns.get("organization_id", before.organization_id)
             alias = terms.columns.get("team_alias", before.team_alias)
@@ -193,6 +195,10 @@ class Teams:
             "member_budget_id": of_member.budget_id,
             "spare_ids": [written.spare_id, of_member.spare_id],
         }
+
+    def _check_step_down(self, terms: TeamTerms, models: Sequence[str]) -> None:
+        catalog = None if self._catalog is None else self._catalog()
+        check_step_down(terms.columns, terms.columns.get("models", models), catalog)
 
     async def _check_narrower(self, connection: AsyncConnection, terms: TeamTerms, organization_id: str | None) -> None:
         above = None if organization_id is None else await find_organization(connection, organization_id)

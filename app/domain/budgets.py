@@ -55,7 +55,7 @@ class Budget:
     One row may stand for several budgets: ``part`` tells those apart, "" is the first. With a ``model``, a name or a
     pattern, only calls of such models count. One that is ``pooled`` is counted once for all who name it. The limit is
     higher by ``increase_nanousd`` before ``increase_until``. One that is a ``pace`` keeps calls back for a moment
-    rather than refusing them for want of money.
+    rather than refusing them for want of money. ``soft_nanousd`` is a soft limit beside the limit.
     """
 
     budget_id: BudgetId
@@ -74,6 +74,7 @@ class Budget:
     increase_until: datetime | None = None
     pace: bool = False
     on_exceed: OnExceed | None = None
+    soft_nanousd: NanoUSD | None = None
 
     @property
     def counted_since(self) -> datetime:

@@ -34,6 +34,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     its version. ``kind`` adjustment corrects what was booked before: it is no request, and may be below zero.
     ``project`` is what reports call by that name: the key's own project, else what the call says; ``project_id`` is the
     key's own alone, whose budgets it counts on.
+    ``step_down`` is why a cheaper model than the one asked for has served it: per cent of a budget, or a word.
     ``scopes`` are those that it counts on and its owners do not tell: pools, and budgets of one model.
     ``notional_nanousd``: the caller's own login paid, so the cost is zero, and this is what it would have been.
     """
@@ -77,6 +78,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     saved_nanousd: NanoUSD = 0
     project_id: str | None = None
     notional_nanousd: NanoUSD | None = None
+    step_down: str | None = None
 
 
 class BudgetClaim(msgspec.Struct, frozen=True):
@@ -98,6 +100,7 @@ class BudgetClaim(msgspec.Struct, frozen=True):
     counting_since: datetime
     strict: bool | None = None
     pace: bool = False
+    soft_nanousd: NanoUSD | None = None
 
 
 class Growth(msgspec.Struct, frozen=True):

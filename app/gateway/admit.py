@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from msgspec import structs
 
@@ -25,6 +26,7 @@ from app.domain.failures import Failure
 from app.domain.picker import plain_name
 from app.domain.pricing import PriceSheet, at_service, cost_of
 from app.domain.spend import Admitted, BudgetClaim, Claim, Receipt
+from app.domain.step_down import has_policy
 from app.domain.tenancy import Level
 from app.domain.usage import Usage
 from app.gateway.attribution import (
@@ -50,6 +52,7 @@ from app.gateway.ports import CatalogSource, Ledger, NamedLevels
 from app.gateway.refusals import enumerate_models, not_found, refusal
 from app.gateway.route import Asked, Route
 from app.gateway.router import Router
+from app.gateway.step_down import StepDown
 from app.protocols.codec import Envelope
 from app.protocols.service_tiers import asked_service
 from app.providers.prices import Prices
@@ -105,6 +108,13 @@ class Admission:
         if self.router.rules.client_fallbacks:
             envelope, named = take_fallbacks(envelope)
         asked = Asked(principal, envelope, tags)
+        if has_policy(principal):
+            admit = partial(self._admit_as, call, named)
+            return await StepDown(call, asked, model, admit, self.find_model).grant()
+        return await self._admit_as(call, named, asked, model)
+
+    async def _admit_as(self, call: Call, named: tuple[str, ...], asked: Asked, model: Model) -> Grant:
+        """``named`` are the fallbacks that the call itself names."""
         route = self.router.begin(call, asked, model, named)
         if route is None:
             return await self._grant(call, asked, model, model.deployments[0], None)
@@ -168,7 +178,7 @@ class Admission:
     async def _grant(
         self, call: Call, asked: Asked, model: Model, deployment: Deployment, route: Route | None
     ) -> Grant:
-        principal, envelope, tags = asked
+        principal, envelope, tags, stepped = asked
         exchange = self._exchanges.choose(call, envelope, deployment)
         if exchange is None or call.operation == "count_tokens":
             return Grant(principal, envelope, model, deployment, exchange, route=route)
@@ -193,6 +203,9 @@ class Admission:
         if scopes := further_scopes(budgets):
             draft = structs.replace(draft, scopes=scopes)
         rates = rate_claims(principal, (model,))
+        if stepped is not None:
+            draft = structs.replace(draft, step_down=stepped.at)
+            rates = tuple(structs.replace(rate, counted=rate.scope in stepped.counted) for rate in rates)
         if route is not None:
             rates = route.counted_once(rates)
             if route.attempt:
@@ -205,7 +218,7 @@ class Admission:
             if_orphaned=draft,
         )
         admitted = await self.reserve(call, principal, claim)
-        return Grant(principal, envelope, model, deployment, exchange, admitted, draft, price, hold, route)
+        return Grant(principal, envelope, model, deployment, exchange, admitted, draft, price, hold, route, stepped)
 
     async def beside(self, principal: Principal, customers: Sequence[str], tags: Sequence[str]) -> Principal:
         """The principal with what is set for the customers and tags of its call, and for the platform.

@@ -14,7 +14,7 @@ from app.domain.learning import Learning
 from app.domain.pricing import PriceSheet
 from app.domain.spend import Admitted, Receipt
 from app.gateway.estimate import Estimate
-from app.gateway.route import Route
+from app.gateway.route import Route, SteppedDown
 from app.protocols.codec import Codec, Envelope, Header, PathFacts, StreamScanner, UsageReport
 from app.protocols.losses import Loss
 from app.providers.provider import UpstreamReply
@@ -155,6 +155,7 @@ class Grant(msgspec.Struct, frozen=True):
     price: PriceSheet | None = None
     hold: Hold | None = None
     route: Route | None = None
+    stepped: SteppedDown | None = None
 
     @property
     def metered(self) -> bool:

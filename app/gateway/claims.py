@@ -113,6 +113,7 @@ def _claim_budgets(
                 counting_since,
                 strict=False if budget.pace else None if budget.on_exceed is None else budget.on_exceed == "cut",
                 pace=budget.pace,
+                soft_nanousd=budget.soft_nanousd,
             )
         )
 

@@ -6,6 +6,7 @@ from app.domain.catalog import Deployment
 from app.gateway.call import Call, Grant, Outbound
 from app.gateway.exchange import losses_header
 from app.gateway.own_login import with_own_login
+from app.gateway.route import SteppedDown
 from app.protocols.codec import Header
 from app.providers.host_table import HOSTS
 from app.providers.hosts import endpoint_url
@@ -114,4 +115,11 @@ def own_headers(call: Call, grant: Grant, *, refused: bool = False) -> list[Head
         ours += call.codec.limit_headers(grant.admitted, int(call.started_at.timestamp()))
     if grant.exchange is not None and grant.exchange.losses:
         ours.append((b"x-keyhouse-losses", losses_header(grant.exchange.losses)))
+    if grant.stepped is not None and grant.stepped.at is not None:
+        ours.append((b"x-keyhouse-step-down", _step_down_header(grant.stepped)))
     return ours
+
+
+def _step_down_header(stepped: SteppedDown) -> bytes:
+    """``claude-haiku-4-5; from=claude-opus-4-8; at=80%``."""
+    return f"{stepped.served}; from={stepped.asked_for}; at={stepped.at}".encode("ascii", "replace")

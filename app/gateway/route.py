@@ -14,12 +14,23 @@ from app.domain.spend import RateClaim, Receipt
 from app.protocols.codec import Envelope
 
 
+class SteppedDown(NamedTuple):
+    """A second reservation of one call. ``counted`` are the limits among whose requests it is already. ``at`` says why
+    a cheaper model serves it, None where it is the one asked for after all."""
+
+    at: str | None
+    counted: frozenset[str]
+    asked_for: str = ""
+    served: str = ""
+
+
 class Asked(NamedTuple):
     """Whose call it is, and what it says: the same in each of its attempts."""
 
     principal: Principal
     envelope: Envelope
     tags: tuple[str, ...]
+    stepped: SteppedDown | None = None
 
 
 OnSettled = Callable[["Route", Receipt], None]

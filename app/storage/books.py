@@ -88,6 +88,7 @@ COLUMNS = (
     ("scopes", "text"),
     ("service_tier", "text"),
     ("saved_nanousd", "bigint"),
+    ("step_down", "text"),
     ("project_id", "text"),
     ("notional_nanousd", "bigint"),
 )

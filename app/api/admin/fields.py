@@ -12,6 +12,7 @@ from app.base.errors import InvalidRequest, Unprocessable
 from app.base.money import NanoUSD, parse_usd
 from app.domain.budgets import Duration, OnExceed, parse_duration
 from app.domain.caching import parse_wish
+from app.domain.step_down import parse_step_down
 
 LONGEST_TEXT = 256
 MOST_ENTRIES = 1_000
@@ -162,6 +163,11 @@ def read_owner_metadata(name: str, raw: bytes) -> dict[str, Any]:
             parse_wish(metadata["cache"])
         except ValueError as error:
             raise Unprocessable(f'"cache" in "{name}" cannot be read: {error}', param=name) from error
+    if metadata.get("step_down") is not None:
+        try:
+            parse_step_down(metadata["step_down"])
+        except ValueError as error:
+            raise Unprocessable(f'"step_down" in "{name}" cannot be read: {error}', param=name) from error
     return metadata
 
 

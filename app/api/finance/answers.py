@@ -87,6 +87,7 @@ def _metadata(row: Row[Any], prompt: int, completion: int) -> dict[str, Any]:
         "finish_reason": row.finish_reason,
         "usage_source": row.usage_source,
         "saved_spend": number(row.saved_nanousd),
+        "step_down": row.step_down,
         "price_version": row.price_version,
         "price_source": row.price_source,
         "service_tier": row.service_tier or None,

@@ -57,7 +57,7 @@ OWNER_COLUMNS: dict[WatchedKind, tuple[str, ...]] = {
     "tag": ("tag",),
     "project": ("project_id",),
 }
-_TERMS = [budgets.c.soft_limit_nanousd, *(budgets.c[name] for name in TERMS)]
+_TERMS = [budgets.c[name] for name in TERMS]
 _NO_PARTS: dict[str, Any] = {"windows": [], "model_budgets": {}}
 
 

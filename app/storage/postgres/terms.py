@@ -11,6 +11,7 @@ from app.domain.limits import MINUTE_S, WINDOWS_S, RateLimits
 TERMS = (
     "budget_id", "limit_nanousd", "duration", "anchor", "counting_since", "shared", "reset_at", "timezone", "windows",
     "model_budgets", "pooled", "increase_nanousd", "increase_until", "on_exceed",
+    "soft_limit_nanousd",
 )  # fmt: skip
 """The columns of budgets that ``budgets_of`` reads."""
 _PACE = BudgetId("pace")
@@ -76,6 +77,7 @@ def budgets_of(terms: Columns, owned_since: datetime | None, *, since_made: bool
             increase_nanousd=0 if part else terms["increase_nanousd"] or 0,
             increase_until=None if part else terms["increase_until"],
             on_exceed=terms["on_exceed"],
+            soft_nanousd=None if part else terms["soft_limit_nanousd"],
         )
         found.append(budget)
     return tuple(found)

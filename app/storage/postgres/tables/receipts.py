@@ -82,6 +82,8 @@ receipts = Table(
     texts_column("scopes"),
     # What an answer out of the response cache had cost when the provider gave it.
     count_column("saved_nanousd"),
+    # Why a cheaper model than the one asked for has served it.
+    Column("step_down", Text),
     # Of the key; ``project`` is what reports say, which may be what the call said.
     Column("project_id", Text),
     # What it would have cost here, where a login of the caller's own paid and the cost is zero.
