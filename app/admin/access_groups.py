@@ -11,6 +11,7 @@ from app.admin.live_catalog import LiveCatalog
 from app.base.errors import NotFound, Unprocessable
 from app.domain.access import EVERY_MODEL, NO_MODELS, TEAM_MODELS
 from app.storage.postgres import deployments as rows
+from app.storage.postgres.access_group_budgets import delete_group_budget
 from app.storage.postgres.deployments import StoredAccessGroup
 from app.storage.postgres.engine import transaction
 
@@ -67,6 +68,7 @@ class AccessGroups:
         """How many models were in it. A list that still names it allows nothing by that. Raises NotFound."""
         async with transaction(self._engine) as connection:
             before = await self._get(connection, name)
+            await delete_group_budget(connection, name)
             await rows.delete_access_group(connection, name)
             change = Change("access_group.delete", "access_group", name, _snapshot(before), None)
             await record_change(connection, actor, change)

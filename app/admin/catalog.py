@@ -10,6 +10,7 @@ from app.admin.deployment_needs import default_base, no_address, no_key_of_its_o
 from app.admin.model_settings import ModelSettings
 from app.base.ids import DeploymentId
 from app.base.secret import Secret
+from app.domain.budgets import Budget
 from app.domain.catalog import (
     Catalog,
     Deployment,
@@ -20,6 +21,7 @@ from app.domain.catalog import (
     other_names,
     wildcard_pattern,
 )
+from app.domain.tenancy import PLATFORM, Level
 from app.providers.host_table import HOSTS, family_of
 from app.providers.hosts import Credential, Host
 from app.providers.price_book import PriceBook
@@ -42,10 +44,11 @@ ANY_PROVIDER = "*"
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """What was made at run time: entries, and the access groups by the names of their models."""
+    """What was made at run time: entries, the access groups by the names of their models, and budgets of groups."""
 
     entries: tuple[ModelEntry, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    budgets: tuple[Budget, ...] = ()
 
 
 _NOTHING = Managed()
@@ -65,7 +68,8 @@ def build_catalog(
             aliases[alias] = name
         else:
             builder.notices.append(f'model_group_alias "{alias}" is left out: there is no model "{name}"')
-    return Catalog(models, aliases, price_of=builder.book.schedule), builder.notices
+    of_groups = Level("platform", PLATFORM, "the platform", budgets=managed.budgets) if managed.budgets else None
+    return Catalog(models, aliases, price_of=builder.book.schedule, group_budgets=of_groups), builder.notices
 
 
 def why_left_out(settings: ModelSettings, price_book: PriceBook, entry: ModelEntry) -> str | None:

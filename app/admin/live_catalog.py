@@ -11,9 +11,11 @@ from app.admin.catalog import Managed, build_catalog, why_left_out
 from app.admin.model_settings import ModelSettings
 from app.base.errors import GatewayError, StorageUnavailable
 from app.base.logs import get_logger
+from app.domain.budgets import Budget
 from app.domain.catalog import Catalog, ModelEntry
 from app.providers.price_book import PriceBook
 from app.storage.postgres import deployments as rows
+from app.storage.postgres.access_group_budgets import list_counted
 from app.storage.postgres.credentials import CredentialCipher, StoredCredential, list_credentials
 from app.storage.postgres.deployments import StoredAccessGroup, StoredDeployment
 from app.storage.postgres.engine import transaction
@@ -112,8 +114,9 @@ class LiveCatalog:
                     return
                 found = await rows.list_deployments(connection)
                 groups = await rows.list_access_groups(connection)
+                budgets = await list_counted(connection)
                 credentials = {str(one.credential_id): one for one in await list_credentials(connection)}
-            self._state = self._build(stamp, found, groups, credentials)
+            self._state = self._build(stamp, found, groups, credentials, tuple(budgets))
 
     def _build(
         self,
@@ -121,6 +124,7 @@ class LiveCatalog:
         found: Sequence[StoredDeployment],
         groups: Sequence[StoredAccessGroup],
         credentials: Mapping[str, StoredCredential],
+        budgets: tuple[Budget, ...],
     ) -> _State:
         entries: list[ModelEntry] = []
         unusable: dict[str, str] = {}
@@ -141,7 +145,7 @@ class LiveCatalog:
         for group in groups:
             for name in group.model_names:
                 names[name] = (*names.get(name, ()), group.access_group)
-        catalog, _ = build_catalog(self._settings, self.price_book, Managed(tuple(entries), names))
+        catalog, _ = build_catalog(self._settings, self.price_book, Managed(tuple(entries), names, budgets))
         return _State(catalog, stamp, tuple(found), tuple(groups), unusable)
 
     def secrets(self, deployment: StoredDeployment) -> dict[str, Any]:

@@ -234,6 +234,7 @@ SUMMARIES: Mapping[str, str] = {
     "/global/spend/teams": "Spend of each day, by team",
     "/access_group/list": "The access groups",
     "/access_group/new": "Make an access group: a name for several models",
+    "/access_group/{access_group}/budget": "What all calls of the models in a group may cost",
     "/access_group/{access_group}/delete": "Delete an access group",
     "/access_group/{access_group}/info": "One access group",
     "/access_group/{access_group}/update": "Put other models into an access group",

@@ -10,6 +10,7 @@ from decimal import Decimal
 from app.base.ids import DeploymentId
 from app.base.secret import Secret
 from app.domain.pricing import PriceSchedule
+from app.domain.tenancy import Level
 
 PriceLookup = Callable[[str, str], PriceSchedule]
 """The prices of ``(provider, upstream_model)``; never None, as every model has a price."""
@@ -151,7 +152,7 @@ class ModelEntry:
 class Catalog:
     """A snapshot of the models, which never changes; looked up by name without any store."""
 
-    __slots__ = ("_aliases", "_by_name", "_by_undated", "_filled", "_price_of", "_wildcards", "models")
+    __slots__ = ("_aliases", "_by_name", "_by_undated", "_filled", "_price_of", "_wildcards", "group_budgets", "models")
 
     def __init__(
         self,
@@ -159,13 +160,16 @@ class Catalog:
         aliases: Mapping[str, str] | None = None,
         *,
         price_of: PriceLookup | None = None,
+        group_budgets: Level | None = None,
     ) -> None:
         """``aliases`` are further exact names of models. ``price_of`` prices what a wildcard is filled in with, unless
         the configuration has given the wildcard a price of its own.
 
+        ``group_budgets`` are what calls of the models in access groups may cost, of whatever key.
         Where several wildcards match, the one with the most letters outside its ``*`` is meant.
         """
         self.models = models
+        self.group_budgets = group_budgets
         self._by_name = {model.name: model for model in models if "*" not in model.name}
         self._aliases = {alias: self._by_name[name] for alias, name in (aliases or {}).items()}
         wildcards = sorted((model for model in models if "*" in model.name), key=lambda model: -len(model.name))

@@ -101,7 +101,7 @@ class Admission:
         envelope = self._exchanges.read_envelope(call)
         tags = tags_of(call, principal, envelope)
         customers = () if envelope.customer is None else (envelope.customer,)
-        if customers or tags or self._platform is not None:
+        if customers or tags or self._platform is not None or self._catalog.current().group_budgets is not None:
             principal = await self.beside(principal, customers, tags)
         model = self.find_model(principal, self._meant(principal, envelope.model))
         named: tuple[str, ...] = ()
@@ -221,7 +221,7 @@ class Admission:
         return Grant(principal, envelope, model, deployment, exchange, admitted, draft, price, hold, route, stepped)
 
     async def beside(self, principal: Principal, customers: Sequence[str], tags: Sequence[str]) -> Principal:
-        """The principal with what is set for the customers and tags of its call, and for the platform.
+        """The principal with what is set for the customers and tags of its call, the platform, and access groups.
 
         Raises Forbidden for a blocked customer, StorageUnavailable.
         """
@@ -234,6 +234,8 @@ class Admission:
                 raise Forbidden(f"{level.title} is blocked; an admin can unblock it with /customer/unblock")
         if self._platform is not None:
             levels += (self._platform,)
+        if (of_groups := self._catalog.current().group_budgets) is not None:
+            levels += (of_groups,)
         return replace(principal, levels=principal.levels + levels) if levels else principal
 
     def _meant(self, principal: Principal, asked: str) -> str:

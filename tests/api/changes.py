@@ -169,6 +169,8 @@ CHANGES: tuple[ChangeRequest, ...] = (
     ChangeRequest("PATCH", "/model/{model_id}/update", lambda _: {"litellm_params": {"tpm": 9}}),
     ChangeRequest("PATCH", "/credentials/{credential_name}", lambda _: {"credential_values": {"api_key": "other"}}),
     ChangeRequest("PUT", "/access_group/{access_group}/update", lambda _: {"model_names": ["file-claude"]}),
+    ChangeRequest("PUT", "/access_group/{access_group}/budget", lambda _: {"max_budget": 5, "budget_duration": "1d"}),
+    ChangeRequest("DELETE", "/access_group/{access_group}/budget", lambda _: None),
     ChangeRequest("DELETE", "/access_group/{access_group}/delete", lambda _: None),
     ChangeRequest("DELETE", "/alert/destination/{destination_id}", lambda _: None),
     *(ChangeRequest("POST", path, body) for path, body in _DELETIONS.items()),
@@ -206,6 +208,8 @@ async def make_world(door: Door, mark: str) -> World:
     await made("/tag/new", {"name": f"tag-{mark}"})
     await made("/credentials", {"credential_name": f"credential-{mark}", "credential_values": {"api_key": "k"}})
     await made("/access_group/new", {"access_group": f"group-{mark}", "model_names": ["file-claude"]})
+    budget = await send(door, "PUT", f"/access_group/group-{mark}/budget", {"max_budget": 9})
+    assert budget.status == 200, budget.text
     params = {"model": "anthropic/claude-haiku-4-5", "litellm_credential_name": f"credential-{mark}"}
     model = await made("/model/new", {"model_name": f"model-{mark}", "litellm_params": params})
     key = await made("/key/generate", {"team_id": names["team"], "user_id": names["user"], "max_budget": 1})

@@ -20,6 +20,7 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
     organization, team, user = world.named("organization"), world.named("team"), world.named("user")
     queries: dict[str, Query] = {
         "/access_group/list": {},
+        "/access_group/{access_group}/budget": {},
         "/access_group/{access_group}/info": {},
         "/alert/destination": {},
         "/alert/events": {"page_size": "1"},

@@ -89,6 +89,25 @@ async def test_a_pool_is_emptied_by_all_who_name_it(client: httpx.AsyncClient, a
         assert refused(answer, f'the pool "{pool}" has spent') if is_refused else answer.status_code == 200
 
 
+async def test_the_budget_of_an_access_group_counts_its_models_for_every_key(
+    client: httpx.AsyncClient, admin: Admin
+) -> None:
+    names = ["claude-haiku-4-5"]
+    assert (await admin.post("/access_group/new", access_group="small-ones", model_names=names)).status_code == 200
+    place = "/access_group/small-ones/budget"
+    first, second = await admin.generate(), await admin.generate()
+    made = await admin.client.put(place, json={**LITTLE, "budget_duration": "month"})
+    assert made.status_code == 200, made.text
+    try:
+        answers = [await ask(client, key, "claude-haiku-4-5") for key in (first, second, first, second)]
+        assert answers[0].status_code == 200
+        assert refused(answers[-1], 'model "small-ones" of the platform has spent')
+        assert (await ask(client, second)).status_code == 200
+    finally:
+        assert (await admin.client.delete(place)).status_code == 200
+    assert (await ask(client, second, "claude-haiku-4-5")).status_code == 200
+
+
 async def test_a_budget_of_one_model_lets_the_others_go_on(client: httpx.AsyncClient, admin: Admin) -> None:
     only = {"claude-sonnet-*": {"budget_limit": 0.01, "time_period": "1d"}}
     team = (await admin.post("/team/new", model_max_budget=only)).json()["team_id"]

@@ -8,6 +8,7 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.admin.access_group_budgets import AccessGroupBudgets
 from app.admin.access_groups import AccessGroups
 from app.admin.aggregates import Aggregates
 from app.admin.alerts import Alerts
@@ -40,7 +41,7 @@ from app.admin.spend import Spend
 from app.admin.tags import Tags
 from app.admin.teams import Teams
 from app.admin.users import Users
-from app.api.admin.access_groups import AccessGroupRoutes
+from app.api.admin.access_groups import AccessGroupBudgetRoutes, AccessGroupRoutes
 from app.api.admin.alerts import AlertRoutes
 from app.api.admin.audit import AuditRoutes
 from app.api.admin.budgets import BudgetRoutes
@@ -102,6 +103,7 @@ def admin_routes() -> list[ControllerRouterHandler]:
         CredentialRoutes,
         ResealingRoutes,
         AccessGroupRoutes,
+        AccessGroupBudgetRoutes,
         AlertRoutes,
         DeviceRoutes,
         ManagedSettingsRoutes,
@@ -135,6 +137,7 @@ def admin_dependencies(
     pepper = principals.pepper
     catalog, price_keeper = shared.catalog, shared.prices
     keys = Keys(engine, principals, pepper, catalog.current)
+    groups = AccessGroups(engine, catalog)
     return {
         "audit_trail": _provide(AuditTrail(engine)),
         "alerts": _provide(Alerts(engine, catalog.cipher, egress, rules.channels)),
@@ -150,7 +153,8 @@ def admin_dependencies(
         "shared_budgets": _provide(SharedBudgets(engine, principals)),
         "customers": _provide(Customers(engine, principals)),
         "tags": _provide(Tags(engine, principals)),
-        "access_groups": _provide(AccessGroups(engine, catalog)),
+        "access_groups": _provide(groups),
+        "access_group_budgets": _provide(AccessGroupBudgets(engine, catalog, groups)),
         "credentials": _provide(Credentials(engine, catalog, egress)),
         "resealing": _provide(Resealing(engine, catalog.cipher)),
         "models": _provide(Models(engine, catalog, egress)),

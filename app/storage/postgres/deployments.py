@@ -54,7 +54,9 @@ _STAMP = text(
     "SELECT md5(concat_ws('|', "
     "(SELECT string_agg(deployment_id || updated_at || blocked, ',' ORDER BY deployment_id) FROM deployments), "
     "(SELECT string_agg(credential_id || updated_at, ',' ORDER BY credential_id) FROM provider_credentials), "
-    "(SELECT string_agg(access_group || updated_at, ',' ORDER BY access_group) FROM access_groups)))"
+    "(SELECT string_agg(access_group || updated_at, ',' ORDER BY access_group) FROM access_groups), "
+    "(SELECT string_agg(access_group || updated_at, ',' ORDER BY access_group) "
+    "FROM access_group_budgets JOIN budgets USING (budget_id))))"
 )
 
 

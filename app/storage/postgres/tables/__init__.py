@@ -15,6 +15,7 @@ from app.storage.postgres.tables.audit import (
     audit_head,
 )
 from app.storage.postgres.tables.catalog import (
+    access_group_budgets,
     access_groups,
     deployments,
     provider_credentials,
@@ -57,6 +58,7 @@ from app.storage.postgres.tables.tenancy import (
 )
 
 __all__ = [
+    "access_group_budgets",
     "access_groups",
     "alert_deliveries",
     "alert_destinations",

@@ -58,3 +58,11 @@ access_groups = Table(
     time_column("updated_at"),
     Column("updated_by", Text, nullable=False),
 )
+
+# A group may also be made by the entries of its models alone, so this names no row of access_groups.
+access_group_budgets = Table(
+    "access_group_budgets",
+    metadata,
+    id_column("access_group"),
+    reference_column("budget_id", "budgets.budget_id", required=True),
+)
