@@ -1,6 +1,7 @@
 """From a grant to a provider's answer: the request that goes out, and the head that comes back."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from app.domain.catalog import Deployment
 from app.gateway.call import Call, Grant, Outbound
@@ -30,6 +31,8 @@ _NOT_RETURNED = frozenset(
 )  # fmt: skip
 _UPSTREAM_ID = b"x-keyhouse-upstream-request-id"
 _REQUEST_IDS = frozenset({b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id"})
+
+_NAME = itemgetter(0)
 
 
 async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamReply:
@@ -61,19 +64,16 @@ def _headers_out(call: Call, deployment: Deployment, outbound: Outbound, *, own_
         own = with_own_login(own, call, deployment)
     elif deployment.api_key is not None:
         own += host.credential_headers(deployment.api_key.reveal())
-    replaced = {name for name, _ in own}
+    replaced = set(map(_NAME, own))
     headers: list[Header] = []
     if outbound.forwards_headers:
-        named_by_connection = _connection_headers(call.headers)
+        kept_back = NOT_FORWARDED.union(replaced, _connection_headers(call.headers))
         headers = [
-            (name, value)
-            for name, value in call.headers
-            if name not in NOT_FORWARDED
-            and not name.startswith(_NOT_FORWARDED_PREFIXES)
-            and name not in replaced
-            and name not in named_by_connection
+            header
+            for header in call.headers
+            if header[0] not in kept_back and not header[0].startswith(_NOT_FORWARDED_PREFIXES)
         ]
-    given = {name for name, _ in headers}
+    given = set(map(_NAME, headers))
     own += [header for header in host.default_headers if header[0] not in given and header[0] not in replaced]
     # The usage scanner reads text, and the client gets the very bytes, so neither side compresses.
     return [*headers, *(header for header in own if header[1]), (b"accept-encoding", b"identity")]
@@ -81,6 +81,8 @@ def _headers_out(call: Call, deployment: Deployment, outbound: Outbound, *, own_
 
 def _connection_headers(headers: Sequence[Header]) -> set[bytes]:
     """RFC 9110 7.6.1: headers named in Connection concern one hop only."""
+    if b"connection" not in map(_NAME, headers):
+        return set()
     return {
         token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")
     } - {b"keep-alive", b"close"}
@@ -93,7 +95,7 @@ def headers_back(call: Call, grant: Grant, reply: UpstreamReply, content_type: b
     if content_type is not None:
         upstream_id = [(_UPSTREAM_ID, value) for name, value in reply.headers if name.lower() in _REQUEST_IDS]
         return [(b"content-type", content_type), *upstream_id[:1], *ours]
-    replaced = {name for name, _ in ours}
+    replaced = set(map(_NAME, ours))
     strip_limits = grant.admitted is not None and bool(grant.admitted.budgets)
     headers: list[Header] = []
     for name, value in reply.headers:

@@ -159,7 +159,7 @@ def _kind_of(call: Call, envelope: Envelope, output_limit: int | None, deploymen
         "tools" in fields,
         _thinks(envelope),
         _continues(envelope),
-        any(name == AGENT_HEADER and value for name, value in call.headers),
+        bool(dict(call.headers).get(AGENT_HEADER)),
     )
 
 

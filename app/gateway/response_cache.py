@@ -241,13 +241,13 @@ def _without_field(call: Call) -> tuple[Call, CacheWish | None]:
 
 
 def _of_header(call: Call) -> CacheWish | None:
-    for name, value in call.headers:
-        if name == HEADER:
-            try:
-                return parse_wish_header(value.decode("latin-1").strip())
-            except ValueError as error:
-                raise InvalidRequest(f"the header {HEADER.decode()} cannot be read: {error}") from error
-    return None
+    value = dict(call.headers).get(HEADER)
+    if value is None:
+        return None
+    try:
+        return parse_wish_header(value.decode("latin-1").strip())
+    except ValueError as error:
+        raise InvalidRequest(f"the header {HEADER.decode()} cannot be read: {error}") from error
 
 
 def _of_level(value: object) -> CacheWish:

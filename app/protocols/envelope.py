@@ -57,7 +57,9 @@ def splice(body: bytes, fields: Mapping[str, msgspec.Raw], changes: Mapping[str,
     encoded anew from ``fields`` instead: what was authorised is what is sent, whichever of two "model" a host would
     have believed.
     """
-    members = _compact_members(body, fields) or _find_members(body, fields)
+    if changes.keys() <= fields.keys() and (spliced := _splice_compact(body, fields, changes)) is not None:
+        return spliced
+    members = _find_members(body, fields)
     if members is None:
         return encode_fields(fields, changes)
     view = memoryview(body)
@@ -172,20 +174,27 @@ def _character_start(body: bytes, position: int) -> int:
     return position + next((step for step, byte in enumerate(continues) if byte & 0xC0 != 0x80), 3)
 
 
-def _compact_members(body: bytes, fields: Mapping[str, msgspec.Raw]) -> list[tuple[str, int, int, int]] | None:
-    """What _find_members gives, of a body in which nothing is between its tokens, as the SDKs write it; else None.
+def _splice_compact(
+    body: bytes, fields: Mapping[str, msgspec.Raw], changes: Mapping[str, bytes | None]
+) -> bytes | None:
+    """``splice`` of what is there, in a body with nothing between its tokens, as the SDKs write it; else None.
 
     No body with these fields is shorter: a key that is there twice or written with escapes, and white space, make it
     longer. So where the length fits, each place follows from the lengths before it.
     """
-    members: list[tuple[str, int, int, int]] = []
-    position = 1
+    parts: list[bytes] = []
+    position, copied = 1, 0
     for key, raw in fields.items():
         value_start = position + len(key) + 3
-        value_end = value_start + memoryview(raw).nbytes
-        members.append((key, position, value_start, value_end))
-        position = value_end + 1
-    return members if position == len(body) else None
+        position = value_start + memoryview(raw).nbytes
+        if key in changes:
+            value = changes[key]
+            if value is None:
+                return None
+            parts += (body[copied:value_start], value)
+            copied = position
+        position += 1
+    return b"".join((*parts, body[copied:])) if position == len(body) else None
 
 
 def _find_members(body: bytes, fields: Mapping[str, msgspec.Raw]) -> list[tuple[str, int, int, int]] | None:

@@ -182,7 +182,7 @@ class Upstreams:
 def _head(request: UpstreamRequest, host: bytes, target: bytes) -> bytes:
     """The request line and headers. Raises UpstreamUnreachable for a header that would end its line early."""
     lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target), b"host: " + host]
-    lines += [name + b": " + value for name, value in request.headers]
+    lines += map(b": ".join, request.headers)
     if request.body or request.method not in {"GET", "HEAD", "DELETE"}:
         lines.append(b"content-length: %d" % len(request.body))
     head = b"\r\n".join(lines)

@@ -126,12 +126,13 @@ async def _send_chunks(body: StreamBody, send: Send) -> None:
 
 
 def _check_declared_length(headers: Iterable[Header], most_bytes: int) -> None:
-    for name, value in headers:
-        if name == b"content-length":
-            if not value.isdigit():
-                raise InvalidRequest("the content-length header is not a number")
-            if int(value) > most_bytes:
-                raise _too_large(most_bytes)
+    length = dict(headers).get(b"content-length")
+    if length is None:
+        return
+    if not length.isdigit():
+        raise InvalidRequest("the content-length header is not a number")
+    if int(length) > most_bytes:
+        raise _too_large(most_bytes)
 
 
 def _too_large(most_bytes: int) -> TooLarge:
