@@ -63,7 +63,7 @@ class Route:
 
     __slots__ = (
         "answered", "asked", "attempt", "began_s", "current", "from_caller", "group", "group_asked", "left", "loaded",
-        "model", "model_asked", "on_settled", "queue", "rates_counted", "session", "tried", "visited",
+        "model", "model_asked", "on_settled", "queue", "rates_counted", "session", "tried", "visited", "waits",
     )  # fmt: skip
 
     def __init__(self, asked: Asked, model: Model, group: Group, on_settled: OnSettled) -> None:
@@ -75,6 +75,7 @@ class Route:
         self.answered = False
         self.attempt = 0
         self.began_s: float = 0
+        self.waits = 0
         self.left = 0
         self.current: Standing | None = None
         self.tried: list[Standing] = []

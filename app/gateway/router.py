@@ -140,6 +140,7 @@ class Router:
         if not self._budget.take(now_s):
             return None
         route.left -= 1
+        route.waits += not others
         self._take(route, self._pick(route, others, now_s) if others else failed)
         return wait_s
 
@@ -283,7 +284,7 @@ class Router:
 
     def _pause(self, route: Route, failure: Failure) -> float:
         """Twice as long each time, spread so that those who failed together do not come again together."""
-        pause_s: float = _FIRST_WAIT_S * 2 ** (route.attempt - 1) * random.uniform(0.5, 1)  # noqa: S311  spreads load
+        pause_s: float = _FIRST_WAIT_S * 2**route.waits * random.uniform(0.5, 1)  # noqa: S311  spreads load
         return max(min(pause_s, LONGEST_WAIT_S), self.rules.retry_after_s, failure.retry_after_s or 0)
 
     def _further(self, group: Group) -> int:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from app.base.errors import InvalidRequest, UpstreamBroken, UpstreamError, UpstreamUnreachable
@@ -371,3 +373,45 @@ async def test_an_error_of_ours_says_who_was_asked_last_and_how_often() -> None:
     with pytest.raises(UpstreamError) as caught:
         await farm.ask()
     assert dict(caught.value.headers)[b"x-keyhouse-attempts"] == b"3"
+
+
+WAYS: dict[str, Answer] = {
+    "answers": answers,
+    "is cut": lambda: ScriptedReply(200, JSON, [b"{", UpstreamBroken("cut", provider="anthropic")]),
+    "refuses": refuses(500),
+    "limits": refuses(429),
+    "is away": unreachable,
+    "blames the caller": refuses(400, b'{"error":{"message":"no"}}'),
+}
+
+
+@settings(deadline=None, max_examples=60)
+@given(ways=st.lists(st.sampled_from(sorted(WAYS)), min_size=4, max_size=4), retries=st.sampled_from([None, 0]))
+def test_p8_whatever_fails_the_receipts_are_those_of_attempts_that_cost_and_nothing_stays_held(
+    ways: list[str], retries: int | None
+) -> None:
+    """One receipt for each attempt that may be billed, each of another attempt of one request, and one hold at the end
+    at most, which is given back."""
+
+    async def run() -> None:
+        rules = RoutingRules(num_retries=retries, default_fallbacks=("n",))
+        models = {"m": (hosted("a"), hosted("b"), hosted("c")), "n": (hosted("d"),)}
+        farm = Farm(models, {name: WAYS[way] for name, way in zip("abcd", ways, strict=True)}, rules)
+        try:
+            status = (await farm.ask()).status
+        except UpstreamError:
+            status = 0
+        await farm.settlement.drain(1)
+        said = [ways["abcd".index(host)] for host in farm.hosts.asked]
+        settled = farm.ledger.settled
+        assert len(settled) == said.count("answers") + said.count("is cut")
+        assert len({(receipt.request_id, receipt.attempt) for receipt in settled}) == len(settled)
+        assert [receipt.status == "ok" for receipt in settled] == [
+            way == "answers" for way in said if way in ("answers", "is cut")
+        ]
+        assert (status == 200) == (said[-1] == "answers")
+        assert "answers" not in said[:-1]
+        assert len(farm.ledger.released) == (said[-1] not in ("answers", "is cut"))
+        assert [claim.if_orphaned.attempt for claim in farm.ledger.claims] == list(range(1, len(said) + 1))
+
+    asyncio.run(run())
