@@ -15,7 +15,7 @@ from app.api.named_rows import check_named
 from app.base.clock import now
 from app.base.errors import Forbidden, RateLimited, Unauthenticated
 from app.domain.access import Principal, blocked_above, may_call_route
-from app.domain.keys import digest_key, key_state, may_be_key
+from app.domain.keys import OWN_LOGIN_PREFIX, digest_key, key_state, may_be_key
 from app.domain.roles import EVERYTHING, MASTER, Rule, Standing, Tenant, roles_that_may, rule_for, tenant_of
 from app.gateway.authenticate import WRONG_KEYS_PER_MINUTE
 from app.storage.postgres.engine import reading
@@ -128,7 +128,9 @@ class Access:
         return caller
 
     async def _find_principal(self, request: AnyRequest) -> Principal | None:
-        credentials = find_credentials(request.scope["headers"])
+        sent = find_credentials(request.scope["headers"])
+        # A developer's own login at Anthropic may stand beside the key; it is not ours, and nothing of it is said.
+        credentials = [one for one in sent if not one.startswith(OWN_LOGIN_PREFIX)]
         if not credentials:
             raise Unauthenticated(
                 "no API key was sent; send the master key as Authorization: Bearer …", code="missing_api_key"

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from app.cli.connecting.client_setups import CLAUDE_ROLES, CLIENTS, Wish, claude_code_environment
+from app.cli.connecting.client_setups import CLAUDE_ROLES, CLIENTS, Wish, claude_code_environment, shell_lines
 from app.cli.connecting.gateway import NO_KEY, find_gateway
-from app.cli.connecting.settings_file import merge, obstacles
+from app.cli.connecting.settings_file import merge, obstacles, read
 
 URL, KEY = "https://gateway.example.com", "sk-kh-of-a-developer"
 VARIABLES = {"ANTHROPIC_BASE_URL": URL, "ANTHROPIC_AUTH_TOKEN": KEY}
@@ -39,6 +39,22 @@ def test_telemetry_is_told_with_the_same_key_and_only_when_it_is_asked_for() -> 
     assert variables["CLAUDE_CODE_ENABLE_TELEMETRY"] == "1"
     assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == URL
     assert variables["OTEL_EXPORTER_OTLP_HEADERS"] == f"x-api-key={KEY}"
+
+
+def test_beside_a_login_of_ones_own_the_key_stands_in_a_header_that_keeps_the_others(tmp_path: Path) -> None:
+    variables = claude_code_environment(Wish(URL, KEY, own_login=True))
+    assert variables["ANTHROPIC_CUSTOM_HEADERS"] == f"x-keyhouse-key: {KEY}"
+    assert "ANTHROPIC_AUTH_TOKEN" not in variables
+    assert f"export ANTHROPIC_CUSTOM_HEADERS='x-keyhouse-key: {KEY}'" in shell_lines(variables)
+
+    path = tmp_path / "settings.json"
+    path.write_text('{"env": {"ANTHROPIC_CUSTOM_HEADERS": "x-keyhouse-tag-project: apollo\\nX-Keyhouse-Key: sk-old"}}')
+    merge(path, variables)
+    written = read(path)["env"]["ANTHROPIC_CUSTOM_HEADERS"]
+    assert written == f"x-keyhouse-tag-project: apollo\nx-keyhouse-key: {KEY}"
+    assert merge(path, variables).changed == ()
+    [told] = obstacles({"forceLoginMethod": "claudeai"}, {"ANTHROPIC_AUTH_TOKEN": "sk-kh-x"}, own_login=True)
+    assert told.startswith("ANTHROPIC_AUTH_TOKEN is set in this shell")
 
 
 def test_every_role_gets_the_model_where_no_claude_is_behind_the_key() -> None:

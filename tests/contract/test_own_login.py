@@ -146,6 +146,8 @@ async def test_a_key_of_ours_must_stand_beside_it(
     assert "unknown API key" in wrong.json()["error"]["message"]
     assert "x-keyhouse-key" in alone.json()["error"]["message"]
     assert LOGIN[-4:] not in alone.text
+    headers = {"authorization": f"Bearer {LOGIN}", "x-keyhouse-key": key}
+    assert (await client.get("/key/info", headers=headers)).json()["info"]["spend"] == 0
     assert upstream.requests == []
 
 

@@ -1,13 +1,17 @@
 """What each client needs to be pointed at the gateway: the variables and files of every client we know, as data."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from app.cli.connecting.chain import CHAT, GEMINI, MESSAGES, RESPONSES, Protocol
+from app.cli.connecting.settings_file import CUSTOM_HEADERS
 
 CLAUDE_ROLES = ("ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL")
+KEY_HEADER = "x-keyhouse-key"
+"""Where the key stands beside a developer's own login, which has Authorization."""
 _SMALLEST_COMPACT_WINDOW = 100_000
 
 
@@ -16,7 +20,8 @@ class Wish:
     """What the developer asks for. ``model`` may be empty: the client's own choice then stands.
 
     ``serves_claude``: the key may use models of Claude's names, which Claude Code asks for by itself. The windows are
-    those of ``model``, None where the gateway does not know them.
+    those of ``model``, None where the gateway does not know them. ``own_login``: they stay signed in at Anthropic, and
+    the key stands beside that login.
     """
 
     url: str
@@ -25,6 +30,7 @@ class Wish:
     serves_claude: bool = True
     gateway_mode: bool = False
     telemetry: bool = False
+    own_login: bool = False
     input_window: int | None = None
     output_window: int | None = None
 
@@ -55,11 +61,8 @@ def claude_code_environment(wish: Wish) -> dict[str, str]:
     Without a Claude model behind the key each of its roles must be given a name, as titles and background work ask for
     built-in ones whatever ANTHROPIC_MODEL says.
     """
-    variables = {
-        "ANTHROPIC_BASE_URL": wish.url,
-        "ANTHROPIC_AUTH_TOKEN": wish.key,
-        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
-    }
+    key = {CUSTOM_HEADERS: f"{KEY_HEADER}: {wish.key}"} if wish.own_login else {"ANTHROPIC_AUTH_TOKEN": wish.key}
+    variables = {"ANTHROPIC_BASE_URL": wish.url, **key, "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1"}
     if wish.gateway_mode:
         variables["CLAUDE_CODE_USE_GATEWAY"] = "1"
     if wish.telemetry:
@@ -101,7 +104,7 @@ def _windows(wish: Wish) -> dict[str, str]:
 
 
 def shell_lines(variables: Mapping[str, str]) -> str:
-    return "\n".join(f"export {name}={value}" for name, value in variables.items())
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 
 
 def _json(value: object) -> str:

@@ -28,15 +28,17 @@ _check = click.option("--check", is_flag=True, help="Try each link of the chain,
 @_model
 @click.option("--gateway-mode", is_flag=True, help="Claude Code shows our refusals alone, and dollars in /usage.")
 @click.option("--telemetry", is_flag=True, help="Tell the gateway of commits, pull requests and lines.")
+@click.option("--own-login", is_flag=True, help="Stay signed in at Anthropic; the key stands beside that login.")
 @click.option("--write", is_flag=True, help="Merge it into Claude Code's settings file; the old one is kept beside it.")
 @click.option("--settings", "path", type=click.Path(path_type=Path), help="Another settings file for --write.")
 @_check
-def claude(
+def claude(  # noqa: PLR0913  the options of a command
     model: str | None,
     path: Path | None,
     *,
     gateway_mode: bool,
     telemetry: bool,
+    own_login: bool,
     write: bool,
     check: bool,
     **reach: str | None,
@@ -45,18 +47,22 @@ def claude(
 
     Example: keyhouse claude --key sk-kh-… --write --check
     """
+    if own_login and gateway_mode:
+        raise click.UsageError("--own-login and --gateway-mode exclude each other: the latter has its own sign-in")
     gateway = _gateway(**reach)
     client = CLIENTS["claude-code"]
     target = path or settings_file.settings_path(environment())
     if write and not gateway.has_key:
         raise click.UsageError("--write needs a key: --key sk-kh-…, or --new-key NAME")
     if write or not check:
-        wish = replace(_wish(gateway, client, model), gateway_mode=gateway_mode, telemetry=telemetry)
+        wish = replace(
+            _wish(gateway, client, model), gateway_mode=gateway_mode, telemetry=telemetry, own_login=own_login
+        )
         if write:
             _write(target, claude_code_environment(wish))
         else:
             _print(client, wish)
-    for obstacle in settings_file.obstacles(settings_file.read(target), environment()):
+    for obstacle in settings_file.obstacles(settings_file.read(target), environment(), own_login=own_login):
         click.echo(f"note    {obstacle}", err=True)
     if check:
         _examine(gateway, client.protocol, model)
@@ -150,7 +156,8 @@ def _write(path: Path, variables: dict[str, str]) -> None:
 
 
 def _masked(name: str, value: str) -> str:
-    return f"…{value[-4:]}" if name.endswith(("_TOKEN", "_KEY")) else value
+    secret = name.endswith(("_TOKEN", "_KEY")) or name == settings_file.CUSTOM_HEADERS
+    return f"…{value[-4:]}" if secret else value
 
 
 def _examine(gateway: Gateway, protocol: Protocol, model: str | None) -> None:

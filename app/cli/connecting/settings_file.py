@@ -12,6 +12,8 @@ from typing import Any
 import click
 import msgspec
 
+CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
+"""Lines of ``name: value``."""
 # Each of these takes the place of the key that we write, or sends Claude Code past the gateway.
 _IN_THE_WAY = {
     "forceLoginMethod": "it makes Claude Code ask for a sign-in and refuse the gateway's key",
@@ -23,6 +25,12 @@ _VARIABLES_IN_THE_WAY = {
     "CLAUDE_CODE_USE_BEDROCK": "Claude Code then goes to Bedrock, not to the gateway",
     "CLAUDE_CODE_USE_VERTEX": "Claude Code then goes to Vertex, not to the gateway",
     "CLAUDE_CODE_USE_FOUNDRY": "Claude Code then goes to Foundry, not to the gateway",
+}
+_LOGINS_IN_THE_WAY = {"apiKeyHelper": "its output is sent in the place of your login"}
+_TOKENS_IN_THE_WAY = {
+    "ANTHROPIC_AUTH_TOKEN": "Claude Code sends it in the place of your login; take it out",
+    "ANTHROPIC_API_KEY": "Claude Code sends it in the place of your login; take it out",
+    "CLAUDE_CODE_USE_GATEWAY": "Claude Code then signs in at the gateway, not at Anthropic",
 }
 
 
@@ -47,6 +55,9 @@ def merge(path: Path, variables: Mapping[str, str]) -> Merged:
     env = settings.get("env", {})
     if not isinstance(env, dict):
         raise click.ClickException(f'"env" in {path} is no object; mend it, then run this again')
+    if CUSTOM_HEADERS in variables and isinstance(env.get(CUSTOM_HEADERS), str):
+        headers = _with_header(env[CUSTOM_HEADERS], variables[CUSTOM_HEADERS])
+        variables = {**variables, CUSTOM_HEADERS: headers}
     changed = tuple((name, env.get(name)) for name, value in variables.items() if env.get(name) != value)
     if not changed:
         return Merged(path, (), None)
@@ -56,6 +67,16 @@ def merge(path: Path, variables: Mapping[str, str]) -> Merged:
         shutil.copy2(path, backup)
     _write(path, {**settings, "env": {**env, **variables}})
     return Merged(path, changed, backup)
+
+
+def _with_header(lines: str, ours: str) -> str:
+    """The headers that are there, ours in the place of one of the same name."""
+    name = _header_name(ours)
+    return "\n".join([*(line for line in lines.splitlines() if line.strip() and _header_name(line) != name), ours])
+
+
+def _header_name(line: str) -> str:
+    return line.partition(":")[0].strip().lower()
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -70,11 +91,14 @@ def read(path: Path) -> dict[str, Any]:
         raise click.ClickException(f"{path} is no JSON object ({error}); it was left as it is") from error
 
 
-def obstacles(settings: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
-    """What stands there or in the environment and keeps Claude Code from the gateway, in words."""
-    found = [f"{name} is set in the settings: {why}" for name, why in _IN_THE_WAY.items() if settings.get(name)]
+def obstacles(settings: Mapping[str, Any], environment: Mapping[str, str], *, own_login: bool = False) -> list[str]:
+    """What stands there or in the environment and keeps Claude Code from the gateway, in words; with ``own_login``
+    what keeps it from the login."""
+    in_the_way = _LOGINS_IN_THE_WAY if own_login else _IN_THE_WAY
+    found = [f"{name} is set in the settings: {why}" for name, why in in_the_way.items() if settings.get(name)]
     env = settings.get("env")
-    for name, why in _VARIABLES_IN_THE_WAY.items():
+    variables = _VARIABLES_IN_THE_WAY | (_TOKENS_IN_THE_WAY if own_login else {})
+    for name, why in variables.items():
         if isinstance(env, dict) and env.get(name):
             found.append(f'{name} is set in the settings\' "env": {why}')
         elif environment.get(name):
