@@ -19,7 +19,13 @@ from app.storage.postgres.reports import Dimension, find_names
 MOST_LINES = 10_000
 OWNERS: Mapping[Dimension, Owner] = {
     "organization": "organization_id", "team": "team_id", "user": "user_id", "key": "key_id",
+    "project_id": "project_id",
 }  # fmt: skip
+
+
+def named_as(dimension: Dimension) -> Dimension:
+    """Names of projects are known by the other dimension, which calls fill too."""
+    return "project" if dimension == "project_id" else dimension
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class Productivity:
         async with transaction(self._engine) as connection:
             for place, dimension in enumerate(question.group_by):
                 ids = {group[place] for _, group in lines} - {""}
-                named = await find_names(connection, dimension, ids)
+                named = await find_names(connection, named_as(dimension), ids)
                 names |= {(dimension, one): name for one, name in named.items()}
         return [lines[place] for place in sorted(lines)], names
 

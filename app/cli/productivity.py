@@ -9,7 +9,13 @@ from app.cli.client import call
 from app.cli.tables import Column, terminal_width, write_table
 from app.settings import environment, load_settings
 
-_OWNERS = ("organization", "team", "user", "key")
+_OWNERS = {
+    "organization": "organization_id",
+    "team": "team_id",
+    "user": "user_id",
+    "key": "key_id",
+    "project_id": "project_id",
+}
 _AMOUNTS = (
     Column("sessions", "sessions", lesser=True),
     Column("commits", "commits"),
@@ -38,6 +44,7 @@ _AMOUNTS = (
 @click.option("--team", "team_id", help="Only these.")
 @click.option("--user", "user_id", help="Only these.")
 @click.option("--key", "key_id", help="Only this one.")
+@click.option("--project", "project_id", help="Only these ids of projects.")
 def productivity(style: str, as_json: bool, **words: Any) -> None:  # noqa: ANN401, FBT001  click gives them
     """What coding sessions cost, and the commits, pull requests and lines that clients tell of.
 
@@ -58,7 +65,10 @@ def productivity(style: str, as_json: bool, **words: Any) -> None:  # noqa: ANN4
         return
     found = answer.value
     rows = [
-        {**row, **{one: row[f"{one}_alias"] or row[f"{one}_id"] or "-" for one in found["group_by"]}}
+        {
+            **row,
+            **{one: row[f"{one.removesuffix('_id')}_alias"] or row[_OWNERS[one]] or "-" for one in found["group_by"]},
+        }
         for row in found["data"]
     ]
     groups = [Column(one, one, gives=True) for one in found["group_by"]]

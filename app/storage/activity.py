@@ -26,6 +26,7 @@ class ActivityStore:
             "team_id": key.team_id or "",
             "user_id": key.user_id or "",
             "key_id": key.key_id,
+            "project_id": key.project_id or "",
         }
         async with transaction(self._engine) as connection:
             await add_readings(connection, owners, readings, at)

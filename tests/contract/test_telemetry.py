@@ -95,7 +95,8 @@ async def test_a_commit_stands_beside_what_its_session_cost(
     http: httpx.AsyncClient, gateway: GatewayProcess, admin: Admin, upstream: RecordingUpstream
 ) -> None:
     team = (await admin.post("/team/new", team_alias=f"builders-{uuid4()}")).json()
-    key = await admin.generate(team_id=team["team_id"])
+    project = (await admin.post("/project/new", project_alias=f"apollo-{uuid4()}", team_id=team["team_id"])).json()
+    key = await admin.generate(team_id=team["team_id"], project_id=project["project_id"])
     sessions = [str(uuid4()), str(uuid4())]
     for session_id, encoding in zip(sessions, ("json", "protobuf"), strict=True):
         await spend_usd_1_50(http, upstream, key, session_id)
@@ -135,6 +136,11 @@ async def test_a_commit_stands_beside_what_its_session_cost(
     file = (await admin.client.get("/spend/productivity", params={**asked, "format": "csv"})).text.splitlines()
     assert file[0].split(",") == list(line)
     assert file[1].split(",")[3:6] == ["3.000000", "0", "2"]
+    [of_project] = (await admin.client.get("/spend/productivity", params={**asked, "group_by": "project_id"})).json()[
+        "data"
+    ]
+    assert (of_project["project_alias"], of_project["cost"], of_project["commits"]) == (project["project_alias"], 3, 2)
+    assert "apollo-" in await said(gateway, f"spend productivity --by project_id --project {project['project_id']}")
     table = await said(gateway, f"spend productivity --by team,user --team {team['team_id']}")
     assert "builders-" in table
     assert "1.500000" in table

@@ -7,7 +7,7 @@ from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 
 from app.admin.key_reading import KeyReading
-from app.admin.productivity import OWNERS, Line, Productivity, Question
+from app.admin.productivity import OWNERS, Line, Productivity, Question, named_as
 from app.api.admin.answers import answer, number, optional_number
 from app.api.admin.queries import Query, read_choice, read_query
 from app.api.finance.activity_answers import ACTIVITY_FIELDS, render_activity
@@ -76,7 +76,7 @@ def _row(question: Question, line: Line, names: Mapping[tuple[Dimension, str], s
     row: dict[str, Any] = {"period": line.period}
     for dimension, value in zip(question.group_by, line.group, strict=True):
         row[OWNERS[dimension]] = value or None
-        row[f"{dimension}_alias"] = names.get((dimension, value))
+        row[f"{named_as(dimension)}_alias"] = names.get((dimension, value))
     return {
         **row,
         "cost": number(line.cost_nanousd),
@@ -88,5 +88,5 @@ def _row(question: Question, line: Line, names: Mapping[tuple[Dimension, str], s
 
 
 def _head(question: Question) -> list[str]:
-    names = [name for dimension in question.group_by for name in (OWNERS[dimension], f"{dimension}_alias")]
+    names = [name for dimension in question.group_by for name in (OWNERS[dimension], f"{named_as(dimension)}_alias")]
     return ["period", *names, *_AMOUNTS]

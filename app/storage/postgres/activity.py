@@ -32,7 +32,7 @@ from app.storage.postgres.tenants import within
 _GROWING_FOR, _REPEATED_FOR = timedelta(days=30), timedelta(days=3)
 """How long a counter may be silent, and how long a client may go on repeating itself."""
 _FORGOTTEN_AT_ONCE = 5_000
-Owner = Literal["organization_id", "team_id", "user_id", "key_id"]
+Owner = Literal["organization_id", "team_id", "user_id", "key_id", "project_id"]
 
 
 @dataclass(frozen=True, slots=True)
