@@ -25,6 +25,7 @@ from app.admin.keys import Keys
 from app.admin.live_catalog import CHANNEL, LiveCatalog
 from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
 from app.admin.managed_settings import ManagedSettings
+from app.admin.passwords import Passwords
 from app.admin.retention import ReceiptRetention
 from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
 from app.api.document import DocumentPlugin
@@ -334,7 +335,7 @@ def create_app(settings: Settings) -> ASGIApp:
     checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
     master_key = settings.master_key
     assert master_key is not None
-    pages = make_pages(house.engine, house.principals.pepper, master_key.reveal())
+    pages = make_pages(house.engine, house.principals.pepper, master_key.reveal(), Passwords())
     model_handlers = models.handlers()
     handlers: list[ControllerRouterHandler] = [
         *model_handlers,

@@ -79,11 +79,11 @@ class Person:
 class People:
     """``master_key`` is the admin key, which makes an owner."""
 
-    def __init__(self, engine: AsyncEngine, pepper: bytes, master_key: str) -> None:
+    def __init__(self, engine: AsyncEngine, pepper: bytes, master_key: str, passwords: Passwords) -> None:
         self._engine = engine
         self._pepper = pepper
         self._master_digest = self._digest("admin key", master_key)
-        self._passwords = Passwords()
+        self._passwords = passwords
         self._log = get_logger()
 
     async def is_any_owner(self) -> bool:

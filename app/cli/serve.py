@@ -162,6 +162,7 @@ def _announce(prepared: Prepared, settings: Settings) -> None:
     if new_key is not None:
         lines.append(f"admin key: {admin_key}   (shown this once; kept in {settings.home / 'admin-key'})")
     lines += [
+        f"pages: {url}/ui",
         f"data: {settings.home}",
         "",
         "Issue a key:",

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from argon2 import PasswordHasher
 from litestar import Litestar
 from redis.asyncio import Redis
 from sqlalchemy import insert, update
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.live_catalog import CHANNEL, LiveCatalog
 from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
+from app.admin.passwords import Passwords
 from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
 from app.api.errors import error_handler
 from app.api.sign_in.oauth import OAuthRoutes
@@ -47,6 +49,8 @@ from app.storage.redis.ledger import RedisLedger
 MASTER_KEY = "sk-master-of-the-tests-1234567890"
 PEPPER = b"pepper of the tests"
 Headers = Mapping[str, str]
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Hashes of passwords at a cost that tests can pay a hundred times."""
 ADMIN: Headers = {"authorization": f"Bearer {MASTER_KEY}"}
 
 
@@ -158,7 +162,7 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     books = Books(engine, RedisLedger(scripts))
     keeper = PriceKeeper(LivePrices(), engine, Announcements(redis, PRICE_CHANNEL))
     await keeper.refresh()
-    pages = make_pages(engine, PEPPER, MASTER_KEY)
+    pages = make_pages(engine, PEPPER, MASTER_KEY, Passwords(QUICK))
     app = Litestar(
         route_handlers=[*admin_routes(), OAuthRoutes, page_routes(pages, engine, catalog.current)],
         dependencies=admin_dependencies(

@@ -7,6 +7,7 @@ from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.naming import Naming
+from app.admin.passwords import Passwords
 from app.admin.people import People
 from app.api.ui.access import Pages
 from app.api.ui.assets import serve_asset
@@ -20,8 +21,8 @@ from app.api.ui.sign_in import SignInPages
 from app.domain.catalog import Catalog
 
 
-def make_pages(engine: AsyncEngine, pepper: bytes, master_key: str) -> Pages:
-    return Pages(People(engine, pepper, master_key), Templates())
+def make_pages(engine: AsyncEngine, pepper: bytes, master_key: str, passwords: Passwords) -> Pages:
+    return Pages(People(engine, pepper, master_key, passwords), Templates())
 
 
 def page_routes(pages: Pages, engine: AsyncEngine, catalog: Callable[[], Catalog]) -> Router:

@@ -10,10 +10,11 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
+from app.admin.passwords import Passwords
 from app.admin.people import People, Visit
 from app.base.ids import new_id
 from app.storage.postgres import tables
-from tests.api.support import MASTER_KEY, PEPPER, Door
+from tests.api.support import MASTER_KEY, PEPPER, QUICK, Door
 
 PASSWORD = "correct horse battery staple"
 _TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
@@ -53,8 +54,7 @@ class Street:
 
     def __init__(self, door: Door) -> None:
         self.door = door
-        self.people = People(door.engine, PEPPER, MASTER_KEY)
-        self._hash: str | None = None
+        self.people = People(door.engine, PEPPER, MASTER_KEY, Passwords(QUICK))
 
     @asynccontextmanager
     async def browser(self, address: str | None = None, scheme: str = "http") -> AsyncIterator[Browser]:
@@ -71,8 +71,8 @@ class Street:
         async with self.door.engine.begin() as connection:
             values = {"user_id": user_id, "user_email": email, "user_role": role, **columns}
             await connection.execute(insert(tables.users).values(**values))
-            self._hash = self._hash or await self.people._passwords.hash(PASSWORD)
-            await connection.execute(insert(tables.passwords).values(user_id=user_id, password_hash=self._hash))
+            hashed = QUICK.hash(PASSWORD)
+            await connection.execute(insert(tables.passwords).values(user_id=user_id, password_hash=hashed))
         return user_id, email
 
     @asynccontextmanager

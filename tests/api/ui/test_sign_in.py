@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.admin.actor import Actor
+from app.admin.passwords import Passwords
 from app.admin.people import IDLE, MOST_ATTEMPTS
 from app.api.ui.access import safe_next
 from app.base.clock import now
@@ -106,6 +107,15 @@ async def test_the_tables_hold_neither_password_nor_cookie(street: Street) -> No
         assert PASSWORD not in stored
         assert browser.session is not None
         assert browser.session.encode() not in digest
+
+
+async def test_passwords_cost_whoever_guesses_what_rfc_9106_says() -> None:
+    passwords = Passwords()
+    stored = await passwords.hash("caf\u00e9 with an accent")
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert await passwords.matches(stored, "cafe\u0301 with an accent")
+    assert not await passwords.matches(stored, "cafe without an accent")
+    assert not await passwords.matches(None, "of nobody at all")
 
 
 async def test_a_form_without_the_token_of_its_page_is_refused(street: Street) -> None:
