@@ -33,6 +33,12 @@ def test_claude_code_chooses_its_models_itself_where_the_key_may_use_claude() ->
     assert claude_code_environment(Wish(URL, KEY, "claude-opus-4-8"))["ANTHROPIC_MODEL"] == "claude-opus-4-8"
 
 
+def test_gateway_mode_without_a_key_names_the_gateway_for_sign_in() -> None:
+    [snippet] = CLIENTS["claude-code"].setup(Wish(URL, NO_KEY, gateway_mode=True))
+    assert json.loads(snippet.text) == {"forceLoginMethod": "gateway", "forceLoginGatewayUrl": URL}
+    assert len(CLIENTS["claude-code"].setup(Wish(URL, KEY, gateway_mode=True))) == 2
+
+
 def test_telemetry_is_told_with_the_same_key_and_only_when_it_is_asked_for() -> None:
     assert not any(name.startswith("OTEL") for name in claude_code_environment(Wish(URL, KEY)))
     variables = claude_code_environment(Wish(URL, KEY, telemetry=True))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from app.cli.connecting.chain import CHAT, GEMINI, MESSAGES, RESPONSES, Protocol
+from app.cli.connecting.gateway import NO_KEY
 from app.cli.connecting.settings_file import CUSTOM_HEADERS
 
 CLAUDE_ROLES = ("ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL")
@@ -33,6 +34,11 @@ class Wish:
     own_login: bool = False
     input_window: int | None = None
     output_window: int | None = None
+
+    @property
+    def signs_in(self) -> bool:
+        """By Claude Code's /login: gateway mode without a key."""
+        return self.gateway_mode and self.key == NO_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,12 @@ def _json(value: object) -> str:
 
 
 def _claude_code(wish: Wish) -> list[Snippet]:
+    if wish.signs_in:
+        named = {"forceLoginMethod": "gateway", "forceLoginGatewayUrl": wish.url}
+        where = (
+            "managed settings of the machine (Linux: /etc/claude-code/managed-settings.json); then claude and /login"
+        )
+        return [Snippet(where, _json(named))]
     variables = claude_code_environment(wish)
     return [
         Snippet("in a shell, then start: claude", shell_lines(variables)),

@@ -26,7 +26,7 @@ _check = click.option("--check", is_flag=True, help="Try each link of the chain,
 @_key
 @_new_key
 @_model
-@click.option("--gateway-mode", is_flag=True, help="Claude Code shows our refusals alone, and dollars in /usage.")
+@click.option("--gateway-mode", is_flag=True, help="Our refusals alone, dollars in /usage; without a key, /login.")
 @click.option("--telemetry", is_flag=True, help="Tell the gateway of commits, pull requests and lines.")
 @click.option("--own-login", is_flag=True, help="Stay signed in at Anthropic; the key stands beside that login.")
 @click.option("--write", is_flag=True, help="Merge it into Claude Code's settings file; the old one is kept beside it.")
@@ -139,7 +139,9 @@ def _print(client: Client, wish: Wish) -> None:
         click.echo(snippet.text)
     for note in client.notes:
         click.echo(f"note    {note}", err=True)
-    if wish.key == NO_KEY:
+    if wish.signs_in:
+        click.echo("note    the gateway needs KEYHOUSE_CLAUDE_CODE_SIGN_IN=true; or give a key with --key", err=True)
+    elif wish.key == NO_KEY:
         click.echo("note    put in a key: --key, --new-key NAME, or keyhouse keys create", err=True)
 
 
