@@ -224,7 +224,9 @@ class House:
 
     def _alerting(self, settings: Settings) -> Alerting:
         addresses, kinds = alert_addresses(settings), alert_kinds(settings)
-        watch = AlertWatch(self.engine, [Route(destination_id, kinds) for destination_id in addresses])
+        platform = _platform(settings)
+        budgets = () if platform is None else platform.budgets
+        watch = AlertWatch(self.engine, [Route(destination_id, kinds) for destination_id in addresses], budgets)
         alarms = BillingAlarms(watch)
         ejections = DeploymentAlarms(watch)
         self.gateway.on_refusal = alarms.note

@@ -13,7 +13,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.domain import alert_words as words
-from app.domain.alert_words import BillingRefusal, BudgetFacts, Ejection
+from app.domain.alert_words import BillingRefusal, BudgetFacts, Ejection, Owner
 from app.domain.alerts import (
     EXPIRY_NOTICES_DAYS,
     FORECAST_SHORTEST,
@@ -27,10 +27,10 @@ from app.domain.alerts import (
     reached_at,
     weights_of,
 )
-from app.domain.budgets import limit_at, window_at
+from app.domain.budgets import Budget, limit_at, window_at
 from app.domain.report_periods import HOUR_S, QUARTER_S
 from app.domain.roles import EVERYTHING
-from app.domain.tenancy import owners_in
+from app.domain.tenancy import PLATFORM, owners_in
 from app.storage.postgres import alert_sources as sources
 from app.storage.postgres.alert_destinations import list_destinations
 from app.storage.postgres.alert_outbox import Route, last_told, list_told, write_alerts
@@ -49,9 +49,14 @@ _NO_HABIT = (0,) * 7
 
 
 class AlertWatch:
-    """``configured`` are the destinations of the configuration, beside those in the database."""
+    """``configured`` are the destinations of the configuration, beside those in the database; ``platform`` are the
+    budgets of all calls together."""
 
-    def __init__(self, engine: AsyncEngine, configured: Sequence[Route] = ()) -> None:
+    def __init__(self, engine: AsyncEngine, configured: Sequence[Route] = (), platform: Sequence[Budget] = ()) -> None:
+        everybody = Owner(PLATFORM, "the platform")
+        self._platform = [
+            WatchedBudget("platform", (), everybody, one, refuses=True, soft_limit_nanousd=None) for one in platform
+        ]
         self._engine = engine
         self._configured = tuple(configured)
         self._has_looked = False
@@ -67,6 +72,7 @@ class AlertWatch:
                 watched = await sources.list_watched(connection, kind, since)
                 for first in range(0, len(watched), _AT_ONCE):
                     found += await _of_budgets(connection, kind, watched[first : first + _AT_ONCE], at)
+            found += await _of_budgets(connection, "platform", self._platform, at)
             for unusual in ("key", "team"):
                 found += await _of_velocity(connection, unusual, at)
             found += await _of_prices(connection, at - (_LOOKS_BACK if self._has_looked else _FIRST_LOOKS_BACK), at)
@@ -102,7 +108,7 @@ async def _of_budgets(
     for _, facts in standing:
         found += _lines(facts, told.get(facts.subject, []))
     expected = [(one, facts) for one, facts in standing if _may_be_forecast(facts)]
-    plain = [one.ids for one, facts in expected if "scope" not in owners_in(facts.owner.scope)]
+    plain = [one.ids for one, facts in expected if one.ids and "scope" not in owners_in(facts.owner.scope)]
     habits = await sources.spend_by_weekday(connection, kind, plain, at)
     for one, facts in expected:
         own = "scope" not in owners_in(facts.owner.scope)

@@ -28,6 +28,8 @@ _OWN: dict[str, Any] = {
     "model_budgets": {},
     "increase_nanousd": None,
     "increase_until": None,
+    "requests_per_minute": None,
+    "tokens_per_minute": None,
 }
 # What makes a budget count differently: its counters are then rebuilt from the receipts.
 _DEFINITION = ("duration", "timezone", "windows", "model_budgets", "pooled")
@@ -47,6 +49,8 @@ class BudgetTerms:
     model_budgets: Mapping[str, Mapping[str, Any]] | UnsetType = UNSET
     increase_nanousd: NanoUSD | UnsetType | None = UNSET
     increase_until: datetime | UnsetType | None = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
 
     @property
     def own(self) -> dict[str, Any]:

@@ -190,6 +190,7 @@ class Teams:
         if terms.member_budget.is_set and of_member.budget_id is not None:
             default = await find_budget(connection, of_member.budget_id)
             check_below_parent(default, budget, MEMBER_BUDGET_WORDS, "the team")
+            _check_member_limits(default, terms, before)
         return {
             "budget_id": written.budget_id,
             "member_budget_id": of_member.budget_id,
@@ -256,6 +257,18 @@ async def _check_alias(
         raise Unprocessable(
             f'"team_alias" is taken: "{alias}" names the team "{holder}"; choose another', param="team_alias"
         )
+
+
+def _check_member_limits(default: StoredBudget | None, terms: TeamTerms, before: StoredTeam | None) -> None:
+    """Raises Unprocessable for a limit of each member above the team's own."""
+    for column, name in (
+        ("requests_per_minute", "team_member_rpm_limit"),
+        ("tokens_per_minute", "team_member_tpm_limit"),
+    ):
+        limit = getattr(default, column, None)
+        most = terms.columns.get(column, getattr(before, column, None))
+        if limit is not None and most is not None and limit > most:
+            raise Unprocessable(f'"{name}" is {limit}, above the {most} of the team; give at most that', param=name)
 
 
 async def _present(

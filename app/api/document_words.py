@@ -148,6 +148,8 @@ FIELDS: Mapping[str, Schema] = {
     "team_member_budget": _dollars("what each member may spend who has nothing of its own"),
     "team_member_budget_duration": _duration("the window of team_member_budget"),
     "team_member_on_exceed": _ON_EXCEED,
+    "team_member_rpm_limit": _count("requests a minute of each member who has no budget of its own in the team"),
+    "team_member_tpm_limit": _count("tokens a minute of each such member"),
     "teams": {
         "type": ["array", "null"], "description": "teams to join, by id or with a budget and a role",
         "items": {"anyOf": [{"type": "string", "minLength": 1}, {"type": "object"}]},

@@ -8,7 +8,7 @@ from typing import Any
 from app.base.money import NANO_PER_USD, NanoUSD, format_usd
 from app.domain.alerts import Alert, AlertKind
 from app.domain.budgets import Budget, BudgetWindow
-from app.domain.tenancy import ids_in, owners_in
+from app.domain.tenancy import PLATFORM, ids_in, owners_in
 
 _CENT = NANO_PER_USD // 100
 # Where the budget of each kind of owner is changed, and by which field.
@@ -42,6 +42,8 @@ class Owner:
     def kind(self) -> str:
         """Of whom it is; of one model's budget, of whom that model is."""
         scope = ids_in(self.scope)[0] if self.scope.startswith("model:") else self.scope
+        if scope == PLATFORM:
+            return "platform"
         kind, colon, _ = scope.partition(":")
         return kind if colon else "key"
 
@@ -266,6 +268,8 @@ def _spent_of(budget: BudgetFacts, limit: NanoUSD) -> str:
 
 def _next_step(facts: BudgetFacts, *, soft: bool = False) -> str:
     budget = facts.budget
+    if facts.owner.kind == "platform":
+        return "To change the budget: max_budget of litellm_settings in the configuration."
     path, name = _CHANGED_BY["pool" if budget.shared else facts.owner.kind]
     if soft:
         name = "soft_budget"

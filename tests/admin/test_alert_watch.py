@@ -15,7 +15,8 @@ from app.base.ids import new_id
 from app.base.money import NANO_PER_USD
 from app.domain.alert_words import BillingRefusal
 from app.domain.alerts import Alert
-from app.domain.tenancy import scope_of_model, scope_of_pool
+from app.domain.budgets import Duration
+from app.domain.tenancy import budget_of_setting, scope_of_model, scope_of_pool
 from app.storage.postgres import tables
 from app.storage.postgres.aggregates import rebuild_day
 from app.storage.postgres.alert_outbox import Route
@@ -332,3 +333,15 @@ async def test_an_account_without_credit_is_told_once_a_day(book: Book) -> None:
     assert len(await watch.note_refusal(refusal())) == 1
     assert await watch.note_refusal(refusal()) == []
     assert await book.deliveries() == [("Provider openai refuses calls: its account is out of credit", "config:slack")]
+
+
+async def test_the_budget_of_the_platform_is_watched_over_all_keys(book: Book) -> None:
+    budget = budget_of_setting("max_budget", 1_000, Duration(1, "mo"))
+    for cost in (500, 300):
+        await book.spend(await book.key(), cost, NOON)
+    watch = AlertWatch(book.engine, [ANYWHERE], [budget])
+    (alert,) = [one for one in await watch.look(NOON) if one.sent and one.percent]
+    assert (alert.kind, alert.percent, alert.facts["owner_kind"]) == ("budget.threshold_reached", 75, "platform")
+    assert "the platform" in alert.title.lower()
+    assert "max_budget of litellm_settings" in alert.text
+    assert [one for one in await watch.look(NOON) if one.percent] == []

@@ -29,6 +29,8 @@ _MEMBER_BUDGET: Readers = {
     "team_member_budget": ("limit_nanousd", fields.read_amount, None),
     "team_member_budget_duration": ("duration", read_period, None),
     "team_member_on_exceed": ("on_exceed", fields.read_on_exceed, None),
+    "team_member_rpm_limit": ("requests_per_minute", fields.read_count, None),
+    "team_member_tpm_limit": ("tokens_per_minute", fields.read_count, None),
 }
 _NOT_ENFORCED = frozenset(
     {
@@ -38,7 +40,7 @@ _NOT_ENFORCED = frozenset(
         "enforced_file_expires_after", "guardrails", "mcp_rpm_limit", "members", "model_aliases",
         "object_permission", "policies", "prompts", "require_trace_id",
         "router_settings", "rpm_limit_type", "secret_manager_settings", "tags", "team_member_key_duration",
-        "team_member_model_max_budget", "team_member_permissions", "team_member_rpm_limit", "team_member_tpm_limit",
+        "team_member_model_max_budget", "team_member_permissions",
         "tpm_limit_type",
     }
 )  # fmt: skip

@@ -45,8 +45,9 @@ from app.storage.postgres.terms import TERMS, budgets_of
 
 # One number for the one who looks among all processes on a database: "khalert" in ASCII.
 ALERT_LOCK = 0x6B68616C657274
-WatchedKind = Literal["key", "member", "team", "user", "organization", "customer", "tag", "project"]
-WATCHED_KINDS: tuple[WatchedKind, ...] = get_args(WatchedKind)
+WatchedKind = Literal["key", "member", "team", "user", "organization", "customer", "tag", "project", "platform"]
+WATCHED_KINDS: tuple[WatchedKind, ...] = tuple(kind for kind in get_args(WatchedKind) if kind != "platform")
+"""Those that have rows: the platform's budget is a setting."""
 OWNER_COLUMNS: dict[WatchedKind, tuple[str, ...]] = {
     "key": ("key_id",),
     "member": ("team_id", "user_id"),
@@ -56,6 +57,7 @@ OWNER_COLUMNS: dict[WatchedKind, tuple[str, ...]] = {
     "customer": ("customer_id",),
     "tag": ("tag",),
     "project": ("project_id",),
+    "platform": (),
 }
 _TERMS = [budgets.c[name] for name in TERMS]
 _NO_PARTS: dict[str, Any] = {"windows": [], "model_budgets": {}}

@@ -48,6 +48,21 @@ async def test_a_team_shows_its_keys_and_what_it_spent(admin_door: Door) -> None
     assert "team-of-my-own" in [row["team_id"] for row in listed]
 
 
+async def test_each_member_has_the_teams_limits_for_members(admin_door: Door) -> None:
+    limits = {"team_member_rpm_limit": 3, "team_member_tpm_limit": 500}
+    team = (await admin_door.post("/team/new", {"rpm_limit": 5, **limits})).fields
+    table = team["team_member_budget_table"]
+    assert (table["rpm_limit"], table["tpm_limit"], table["max_budget"]) == (3, 500, None)
+    key = await admin_door.new_key(team_id=team["team_id"], user_id=f"ada of {team['team_id']}")
+    told = (await admin_door.get("/key/self", headers={"x-api-key": key["key"]})).fields
+    of_member = [one for one in told["limits"] if one["of"].startswith("member")]
+    assert [(one["requests"], one["tokens"]) for one in of_member] == [(3, 500)]
+    above = await admin_door.post("/team/update", {"team_id": team["team_id"], "team_member_rpm_limit": 6})
+    assert (above.status, above.error["param"]) == (422, "team_member_rpm_limit")
+    cleared = {"team_id": team["team_id"], "team_member_rpm_limit": None, "team_member_tpm_limit": None}
+    assert (await admin_door.post("/team/update", cleared)).fields["data"]["team_member_budget_table"] is None
+
+
 async def test_the_keys_of_a_blocked_team_are_refused_until_it_is_unblocked(admin_door: Door) -> None:
     team = (await admin_door.post("/team/new", {})).fields["team_id"]
     key = await admin_door.new_key(team_id=team)
