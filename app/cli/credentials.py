@@ -27,7 +27,8 @@ def reseal(dry_run: bool) -> None:  # noqa: FBT001  click gives it
     method, path = ("GET", "/check") if dry_run else ("POST", "")
     done = call(settings, method, f"/credentials/migrate-encryption{path}", {}).value
     for kind, count in done["sealed_anew"].items():
-        click.echo(f"{kind}: {count} {'to be ' if dry_run else ''}sealed anew")
+        if count:
+            click.echo(f"{kind}: {count} {'to be ' if dry_run else ''}sealed anew")
     already = sum(done["sealed_already"].values())
     click.echo(f"{already} {'was' if already == 1 else 'were'} under the present key ({done['key_id']}) already")
     for row in done["unreadable"]:

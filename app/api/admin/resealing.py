@@ -9,6 +9,7 @@ from app.admin.resealing import Resealed, Resealing
 from app.api.admin.answers import answer
 from app.api.admin.queries import read_query, read_query_flag
 from app.api.security import Access
+from app.storage.postgres.sealed_rows import SEALED_KINDS
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -38,7 +39,7 @@ def _render(done: Resealed, *, dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
         "key_id": done.key_id,
-        "sealed_anew": done.sealed_anew,
-        "sealed_already": done.sealed_already,
+        "sealed_anew": {kind: done.sealed_anew[kind] for kind in SEALED_KINDS},
+        "sealed_already": {kind: done.sealed_already[kind] for kind in SEALED_KINDS},
         "unreadable": [{"kind": kind, "id": row_id} for kind, row_id in done.unreadable],
     }
