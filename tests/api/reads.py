@@ -99,6 +99,7 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
     further: list[tuple[str, Query]] = [
         ("/spend/logs", _DAYS),
         ("/global/spend/report", {**_DAYS, "group_by": "api_key"}),
+        ("/spend/productivity", {**_DAYS, "group_by": "user"}),
         ("/spend/report", {**_DAYS, "group_by": "key"}),
         ("/key/list", {}),
         ("/organization/info", {"organization_id": organization}),

@@ -106,15 +106,18 @@ class Admin:
 
     async def receipts(self, key: str, count: int, timeout_s: float = 10.0) -> list[dict[str, Any]]:
         """The key's rows of /spend/logs, newest first, as soon as there are ``count``."""
-        return await self._rows(key, timeout_s, lambda rows: len(rows) >= count)
+        return await self.receipts_when(key, lambda rows: len(rows) >= count, timeout_s)
 
     async def receipts_until(self, key: str, request_id: str, timeout_s: float = 10.0) -> list[dict[str, Any]]:
         """The key's rows of /spend/logs, newest first, as soon as that request is among them."""
-        return await self._rows(key, timeout_s, lambda rows: any(row["request_id"] == request_id for row in rows))
+        return await self.receipts_when(
+            key, lambda rows: any(row["request_id"] == request_id for row in rows), timeout_s
+        )
 
-    async def _rows(
-        self, key: str, timeout_s: float, enough: Callable[[list[dict[str, Any]]], bool]
+    async def receipts_when(
+        self, key: str, enough: Callable[[list[dict[str, Any]]], bool], timeout_s: float = 10.0
     ) -> list[dict[str, Any]]:
+        """The key's rows of /spend/logs, newest first, as soon as they are enough, or the time is up."""
         deadline = time.monotonic() + timeout_s
         while True:
             answer = await self.client.get("/spend/logs", params={"api_key": key, "summarize": "false"})
