@@ -91,9 +91,20 @@ def database_url(servers: RunningServers) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url(servers: RunningServers) -> str:
-    """An emptied database number of this test worker's own (1 to 15: worker 16 would share with worker 1)."""
+    """An emptied database number of this test worker's own."""
+    return _emptied_redis(servers, 0)
+
+
+@pytest.fixture(scope="module")
+def apart_redis_url(servers: RunningServers) -> str:
+    """Another one, emptied, for a gateway on a database of its own: it would drain the receipts of the others."""
+    return _emptied_redis(servers, 1)
+
+
+def _emptied_redis(servers: RunningServers, which: int) -> str:
+    """Of the numbers 0 to 15 two belong to a worker: the ninth shares with the first."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    number = int(worker.removeprefix("gw")) % 15 + 1
+    number = int(worker.removeprefix("gw")) % 8 * 2 + which
     if servers.redis_url.startswith("unix:"):
         own = f"{servers.redis_url.partition('?')[0]}?db={number}"
     else:

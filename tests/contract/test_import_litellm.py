@@ -30,12 +30,12 @@ class House(GatewayProcess):
 
 
 @pytest.fixture(scope="module")
-def house(servers: RunningServers, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(servers: RunningServers, apart_redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     home = tmp_path_factory.mktemp("take-over") / "home"
     with fresh_database(servers) as database_url, fresh_database(servers) as litellm_url:
         # As Prisma writes it.
         prisma_url = f"{litellm_url}{'&' if '?' in litellm_url else '?'}schema=public&connection_limit=5"
-        process = House(home, database_url, redis_url, prisma_url)
+        process = House(home, database_url, apart_redis_url, prisma_url)
         process.start()
         try:
             with ThreadPoolExecutor(1) as thread:
