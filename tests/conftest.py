@@ -102,9 +102,9 @@ def apart_redis_url(servers: RunningServers) -> str:
 
 
 def _emptied_redis(servers: RunningServers, which: int) -> str:
-    """Of the numbers 0 to 15 two belong to a worker: the ninth shares with the first."""
+    """Of the numbers 1 to 14 two belong to a worker: the eighth shares with the first."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    number = int(worker.removeprefix("gw")) % 8 * 2 + which
+    number = int(worker.removeprefix("gw")) % 7 * 2 + 1 + which
     if servers.redis_url.startswith("unix:"):
         own = f"{servers.redis_url.partition('?')[0]}?db={number}"
     else:
