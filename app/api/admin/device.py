@@ -40,6 +40,7 @@ class DeviceRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], sign_in_desk: NamedDependency[SignInDesk]
     ) -> Response[bytes]:
         caller = await access.require_caller(request)
+        _check_is_not_narrowed(caller)
         body = await read_body(request)
         check_names(body, {"user_code", "user_id", "team_id"}, ())
         code = require_text(body, "user_code", HINT)
@@ -58,6 +59,18 @@ class DeviceRoutes(Controller):
         code = require_text(body, "user_code", HINT)
         await sign_in_desk.find_waiting(code, address_of(request))
         return answer(_render(await sign_in_desk.sign_in.deny(code, caller.actor), "denied"))
+
+
+def _check_is_not_narrowed(caller: Caller) -> None:
+    """Raises Forbidden for a key that has bounds of its own: the program's key would have only those of the person."""
+    if caller.principal is None or caller.tenant.everything:
+        return
+    key = caller.principal.key
+    if key.models or key.limits or key.budgets or key.allowed_routes or key.expires_at or key.project_id:
+        raise Forbidden(
+            f'key "…{key.last_four}" has models, limits, a budget, routes, a project or an end of its own, which the '
+            "program's key would not have; approve at /ui/device, or with a key that has none"
+        )
 
 
 def _person(caller: Caller, named: str | None) -> str:

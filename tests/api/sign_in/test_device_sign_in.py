@@ -300,3 +300,20 @@ def test_a_code_can_be_typed_as_people_type() -> None:
         assert parse_user_code(typed) == code
     for wrong in ("", code[:-1], f"{code}B", "AEIO-UAEI", "ＢＣＤＦＧＨＪＫ", "BCDF-GHJ\0"):
         assert parse_user_code(wrong) is None
+
+
+@pytest.mark.parametrize(
+    "bound", [{"models": ["file-claude"]}, {"max_budget": 1}, {"rpm_limit": 3}, {"duration": "1h"}]
+)
+async def test_a_key_with_bounds_of_its_own_approves_nothing_as_the_new_key_would_have_none(
+    admin_door: Door, bound: dict[str, object]
+) -> None:
+    user_id, _ = await new_person(admin_door)
+    own = (await admin_door.new_key(user_id=user_id, **bound))["key"]
+    begun = await begin(admin_door)
+    answer = await admin_door.post(
+        "/device/approve", {"user_code": begun["user_code"]}, {"authorization": f"Bearer {own}"}
+    )
+    assert answer.status == 403, answer.text
+    assert "/ui/device" in answer.error["message"]
+    assert refused(await poll(admin_door, begun)) == (400, "authorization_pending")
