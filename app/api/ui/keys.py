@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
@@ -17,7 +16,7 @@ from app.admin.spend import Ask, Spend
 from app.api.admin.key_fields import read_regenerate
 from app.api.ui.access import Pages
 from app.api.ui.key_form import GRACES, LIFETIMES, PERIODS, models_for, read_grace, read_new_key
-from app.api.ui.lists import read_page_number, read_text
+from app.api.ui.lists import last_page, read_listing
 from app.base.clock import now
 from app.base.errors import CallerError, NotFound, Unprocessable
 from app.domain.catalog import Catalog
@@ -27,32 +26,6 @@ from app.storage.postgres.keys import SORT_COLUMNS, KeyFilter, Page, StoredKey
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 25
 _STATUSES = ("active", "blocked", "expired", "deleted")
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What the address of a list asks for."""
-
-    path: str
-    search: str
-    status: str
-    sort: str
-    descending: bool
-    number: int
-
-    def address(self, **changes: object) -> str:
-        """Of the same list with something else; what is as it is anyway is left out."""
-        asked = {
-            "q": self.search, "status": self.status, "sort": self.sort, "order": "desc" if self.descending else "asc",
-            "page": self.number,
-        }  # fmt: skip
-        plain = {"q": "", "status": "", "sort": "created_at", "order": "desc", "page": 1}
-        merged = {name: value for name, value in (asked | changes).items() if value != plain[name]}
-        return f"{self.path}?{urlencode(merged)}" if merged else self.path
-
-    def sorted_by(self, column: str) -> str:
-        order = "asc" if self.sort == column and self.descending else "desc"
-        return self.address(sort=column, order=order, page=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,34 +170,22 @@ async def _show_list(
     whose: tuple[Person, str, str | None],
 ) -> Response[bytes]:
     person, title, user_id = whose
-    listing = _read_listing(request)
+    listing = read_listing(request, sorts=SORT_COLUMNS, usual_sort="created_at", filters={"status": _STATUSES})
     is_id = listing.search.startswith("key_")
     wanted = KeyFilter(
         key_id=listing.search if is_id else None,
         user_id=user_id,
         key_alias=listing.search if listing.search and not is_id else None,
         alias_is_substring=True,
-        status=listing.status or None,
+        status=listing.chosen("status") or None,
     )
     page = Page(listing.number, _PAGE, listing.sort, descending=listing.descending)
     found, total = await key_reading.list(person.tenant("key.read") or Tenant(), wanted, page)
     values: dict[str, Any] = {"views": found, "total": total, "listing": listing, "title": title}
-    values |= {"names": await _names(naming, found), "last": max(1, -(-total // _PAGE)), "statuses": _STATUSES}
+    values |= {"names": await _names(naming, found), "last": last_page(total, _PAGE), "statuses": _STATUSES}
     values |= {"may_make": person.tenant("key.change") is not None, "own": user_id is not None}
     values |= {"done": request.query_params.get("done")}
     return pages.show(request, "keys.html", person, **values)
-
-
-def _read_listing(request: AnyRequest) -> Listing:
-    status, sort = read_text(request, "status"), read_text(request, "sort")
-    return Listing(
-        request.scope["path"],
-        read_text(request, "q"),
-        status if status in _STATUSES else "",
-        sort if sort in SORT_COLUMNS else "created_at",
-        read_text(request, "order") != "asc",
-        read_page_number(request),
-    )
 
 
 async def _show_new(

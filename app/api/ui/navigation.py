@@ -1,6 +1,8 @@
 """The sidebar, as data: which page is there for whom."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from app.admin.people import Person
 from app.domain.roles import Tenant
@@ -8,27 +10,31 @@ from app.domain.roles import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the sidebar. ``icon`` is a symbol of ``icons.html``; it is shown to who may do ``action``, and
-    where ``for_others`` is set, only to who reaches more than what is the person's own."""
+    """One line of the sidebar, below the heading ``group``. ``icon`` is a symbol of ``icons.html``; it is shown to who
+    may do ``action``, and where ``for_others`` is set, only to who reaches more than what is the person's own."""
 
     path: str
     title: str
     icon: str
     action: str
+    group: str = ""
     for_others: bool = False
 
 
 ENTRIES: tuple[Entry, ...] = (
     Entry("/ui", "Overview", "overview", "spend.reports"),
-    Entry("/ui/keys", "Keys", "key", "key.read", for_others=True),
     Entry("/ui/my-keys", "My keys", "own-key", "key.read"),
     Entry("/ui/requests", "Requests", "requests", "spend.logs"),
-    Entry("/ui/people", "People", "people", "tenancy.read"),
+    Entry("/ui/keys", "Keys", "key", "key.read", "Manage", for_others=True),
+    Entry("/ui/people", "People", "people", "tenancy.read", "Manage"),
 )
+"""In the order of the sidebar; those of one group stand together. The groups: none, Spend, Manage, Models, System."""
 
 
-def navigation_for(person: Person) -> list[Entry]:
-    return [entry for entry in ENTRIES if _is_for(person, entry)]
+def navigation_for(person: Person) -> list[tuple[str, Sequence[Entry]]]:
+    """Each group that holds anything for this person, with its entries."""
+    found = [entry for entry in ENTRIES if _is_for(person, entry)]
+    return [(group, list(entries)) for group, entries in groupby(found, key=lambda entry: entry.group)]
 
 
 def reaches_others(tenant: Tenant) -> bool:

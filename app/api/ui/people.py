@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from app.admin.people import Person, check_email
 from app.admin.users import Users, UserTerms
 from app.api.ui.access import Form, Pages
-from app.api.ui.lists import read_page_number, read_text
+from app.api.ui.lists import last_page, read_listing
 from app.base.errors import CallerError, Unprocessable
 from app.domain.roles import USER_ROLES, Role
 from app.storage.postgres.users import UserFilter
@@ -74,10 +74,10 @@ async def _show_people(
     refused: tuple[CallerError, dict[str, str]] | None = None,
 ) -> Response[bytes]:
     error, typed = refused or (None, {"email": "", "role": "internal_user"})
-    search, number = read_text(request, "q"), read_page_number(request)
-    found, total = await users.list(UserFilter(email_part=search or None), number, _PAGE)
-    values: dict[str, Any] = {"views": found, "total": total, "number": number, "last": max(1, -(-total // _PAGE))}
-    values |= {"states": await pages.people.states([view.user.user_id for view in found]), "search": search}
+    listing = read_listing(request)
+    found, total = await users.list(UserFilter(email_part=listing.search or None), listing.number, _PAGE)
+    values: dict[str, Any] = {"views": found, "total": total, "listing": listing, "last": last_page(total, _PAGE)}
+    values |= {"states": await pages.people.states([view.user.user_id for view in found])}
     values |= {"error": error, "typed": typed, "roles": ROLE_WORDS}
     values |= {"may_invite": person.tenant("tenancy.change") is not None}
     return pages.show(request, "people.html", person, status=error.status if error else 200, **values)
