@@ -14,6 +14,7 @@ from app.settings.errors import SettingsError
 _COMMANDS = {
     "serve": ("app.cli.serve", "serve"),
     "migrate": ("app.cli.serve", "migrate"),
+    "demo-data": ("app.cli.serve", "demo_data"),
     "doctor": ("app.cli.doctor", "doctor"),
     "import": ("app.cli.import_litellm", "import_from"),
     "spend": ("app.cli.spending", "spend"),

@@ -1,4 +1,4 @@
-"""``keyhouse serve`` and ``keyhouse migrate``: from nothing to a running gateway."""
+"""``keyhouse serve``, ``migrate`` and ``demo-data``: from nothing to a running gateway."""
 
 import asyncio
 import signal
@@ -16,6 +16,7 @@ from litestar.types import ASGIApp
 
 from app.base.logs import configure_logs, get_logger
 from app.base.secret import Secret
+from app.cli.demo_data import demo_lines, demo_receipts, fill
 from app.embedded import EmbeddedServers
 from app.home import Prepared, prepare
 from app.main import create_app
@@ -32,7 +33,9 @@ _KEEP_ALIVE_S = 75
 @click.option("--port", type=click.IntRange(0, 65_535), help="The port to listen on; 4000 unless set.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that serve; 1 unless set.")
 @click.option("--model", help="Serve this one provider/model only.")
-def serve(**options: Any) -> None:  # noqa: ANN401  click gives them
+@click.option("--demo-data", is_flag=True, help="Fill an empty database with a company to look at.")
+@demo_receipts
+def serve(demo_data: bool, demo_receipts: int, **options: Any) -> None:  # noqa: ANN401, FBT001  click gives them
     """Start the gateway, on embedded Postgres and Valkey unless DATABASE_URL and REDIS_URL are set.
 
     Example: ANTHROPIC_API_KEY=sk-ant-... keyhouse serve --port 4000
@@ -45,7 +48,10 @@ def serve(**options: Any) -> None:  # noqa: ANN401  click gives them
     try:
         settings = _with_stores(prepared.settings, servers)
         asyncio.run(upgrade(_reveal(settings.database_url)))
+        filled = fill(settings, demo_receipts) if demo_data else None
         _announce(prepared, settings)
+        if filled is not None:
+            click.echo("\n".join(demo_lines(filled)))
         _run(settings, servers)
     except KeyboardInterrupt:
         pass
@@ -68,6 +74,27 @@ def migrate(**options: Any) -> None:  # noqa: ANN401  click gives them
         settings = _with_stores(settings, servers)
         asyncio.run(upgrade(_reveal(settings.database_url)))
         click.echo("the database is at the newest schema")
+    finally:
+        if servers is not None:
+            servers.stop()
+
+
+@click.command("demo-data")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="A Keyhouse or LiteLLM config.yaml.")
+@demo_receipts
+def demo_data(demo_receipts: int, **options: Any) -> None:  # noqa: ANN401  click gives them
+    """Fill an empty database with a company to look at: people, keys, sixty days of spend. Refused for any other.
+
+    Example: KEYHOUSE_HOME=/tmp/keyhouse-demo keyhouse demo-data --demo-receipts 5000000
+    """
+    settings = load_settings(environment(), {name: value for name, value in options.items() if value is not None})
+    configure_logs(settings.log_level, settings.log_format)
+    prepared = prepare(settings)
+    servers = _embedded(prepared.settings)
+    try:
+        settings = _with_stores(prepared.settings, servers)
+        asyncio.run(upgrade(_reveal(settings.database_url)))
+        click.echo("\n".join(demo_lines(fill(settings, demo_receipts))))
     finally:
         if servers is not None:
             servers.stop()

@@ -18,6 +18,7 @@ EXEMPT = {
     "alert_sources.unpriced_uses": "likewise",
     "aggregates.compare_day": "keeps the sums of all, and shows no rows",
     "aggregates.rebuild_day": "keeps the sums of all, and shows no rows",
+    "aggregates.sum_up": "keeps the sums of all, and shows no rows",
     **{
         f"retention.{name}": "of all receipts of a month, for those who reach everything"
         for name in (

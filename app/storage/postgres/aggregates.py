@@ -223,6 +223,11 @@ async def compare_day(connection: AsyncConnection, day: date) -> Comparison:
     return Comparison(day, receipts, once[2], kept[ALL_TABLES.index(SPEND[DAY_S])][2], kept == true)
 
 
+async def sum_up(connection: AsyncConnection, since: datetime, until: datetime) -> int:
+    """Add the receipts of a span of whole days, which no sum has yet, to all tables; returns how many they are."""
+    return int((await connection.execute(_REBUILD, {"since": since, "until": until})).scalar_one())
+
+
 async def rebuild_day(connection: AsyncConnection, day: date) -> int:
     """Write the sums of a day of UTC anew; returns how many receipts they are of.
 
@@ -235,7 +240,7 @@ async def rebuild_day(connection: AsyncConnection, day: date) -> int:
         return 0
     for table in ALL_TABLES:
         await connection.execute(text(f"DELETE FROM {table.name} WHERE {_DAY_OF_SUMS}"), span)  # noqa: S608
-    return int((await connection.execute(_REBUILD, span)).scalar_one())
+    return await sum_up(connection, span["since"], span["until"])
 
 
 def _day(day: date) -> dict[str, Any]:
