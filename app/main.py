@@ -56,6 +56,7 @@ from app.gateway.batches import Batches
 from app.gateway.collector import Collector
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
+from app.gateway.idempotency import Idempotency
 from app.gateway.objects import Custody, Files
 from app.gateway.overload import Gate, OverloadRules
 from app.gateway.own_usage import OwnUsage
@@ -91,6 +92,7 @@ from app.storage.postgres.provider_objects import ProviderObjectStore
 from app.storage.principals import Principals
 from app.storage.redis import client as redis_client
 from app.storage.redis.announcements import Announcements
+from app.storage.redis.idempotent_calls import RedisIdempotentCalls
 from app.storage.redis.ledger import RedisLedger
 from app.storage.redis.routing_board import RedisRoutingBoard
 from app.storage.redis.stored_answers import RedisAnswers
@@ -188,6 +190,7 @@ class House:
             {"batches": Batches(custody, kept, admission, upstreams, self.settlement), "files": Files(custody)},
         )
         self.gateway.cache = self._response_cache(settings)
+        self.gateway.idempotency = self._idempotency(settings, pepper)
         anyone = anyone_here(settings.claude_code_owner, clock.now()) if settings.open_mode else None
         master_key = settings.master_key.reveal()
         self.authenticator = Authenticator(self.principals, pepper, master_key, clock.now(), anyone)
@@ -199,7 +202,8 @@ class House:
         keys = Keys(self.engine, self.principals, pepper, self.catalog.current)
         sign_in = DeviceSignIn(self.engine, self.principals, keys)
         news = RoutingNews(self.router, RedisRoutingBoard(self.redis))
-        duties = (self._alerting(settings), ReceiptRetention(self.engine, self.retention), sign_in, news)
+        retention = ReceiptRetention(self.engine, self.retention)
+        duties = (self._alerting(settings), retention, sign_in, news, self.gateway.idempotency)
         pace = Pace(settings.lease_s, settings.alert_check_s)
         caches = (self.principals, self.catalog, self.price_keeper)
         self.worker = Worker(self.books, self.settlement, caches, self.metrics, duties, pace)
@@ -215,6 +219,14 @@ class House:
         )
         answers = RedisAnswers(self.scripts, settings.response_cache_total_bytes)
         return ResponseCache(answers, self.settlement, self.metrics, rules)
+
+    def _idempotency(self, settings: Settings, secret: bytes) -> Idempotency | None:
+        if not settings.idempotency_ttl_s:
+            return None
+        calls = RedisIdempotentCalls(
+            self.scripts, settings.lease_s, settings.idempotency_ttl_s, settings.idempotency_total_bytes
+        )
+        return Idempotency(calls, secret, self.metrics, settings.idempotency_answer_bytes)
 
     def _collector(self, settings: Settings) -> Collector | None:
         if settings.otlp_endpoint is None:
@@ -256,7 +268,9 @@ class House:
         gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
 
     async def close(self) -> None:
-        """Settle what ran, move the receipts into Postgres, and let go of everything."""
+        """End what runs on, settle what ran, move the receipts into Postgres, and let go of everything."""
+        if self.gateway.idempotency is not None:
+            await self.gateway.idempotency.close()
         unbooked = await self.settlement.drain(timeout_s=5)
         await self.worker.stop()
         if unbooked:

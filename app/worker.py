@@ -1,8 +1,8 @@
 """The background loops of one process.
 
-They renew holds, drain receipts, sweep orphans, make partitions, watch keys and models, compare the sums of reports
-with their receipts, drop receipts after their time, end sign-ins that have lapsed, tell other processes how deployments
-do, and look for what people are to be told, and tell them.
+They renew holds and calls that are made once, drain receipts, sweep orphans, make partitions, watch keys and models,
+compare the sums of reports with their receipts, drop receipts after their time, end sign-ins that have lapsed, tell
+other processes how deployments do, and look for what people are to be told, and tell them.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.domain.alerts import Alert
+from app.gateway.idempotency import Idempotency
 from app.gateway.routing_news import RoutingNews
 from app.gateway.settle import Settlement
 from app.storage.books import Books
@@ -73,14 +74,14 @@ class Worker:
         settlement: Settlement,
         caches: tuple[Principals, LiveCatalog, PriceKeeper],
         metrics: Metrics,
-        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn, RoutingNews],
+        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn, RoutingNews, Idempotency | None],
         pace: Pace,
     ) -> None:
         self._books = books
         self._settlement = settlement
         self._principals, self._catalog, self._prices = caches
         self._metrics = metrics
-        self._alerting, self._retention, self._sign_in, self._routing = duties
+        self._alerting, self._retention, self._sign_in, self._routing, self._idempotency = duties
         self._pace = pace
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger()
@@ -104,6 +105,8 @@ class Worker:
             "watch prices": _forever("watch prices", self._prices.watch, 1.0),
             "read prices": _forever("read prices", self._prices.refresh, REREAD_S),
         }
+        if self._idempotency is not None:
+            loops["renew calls"] = _forever("renew calls", self._idempotency.renew_once, self._pace.lease_s / 3)
         self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:

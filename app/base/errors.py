@@ -5,6 +5,7 @@ GatewayError
 │  ├─ InvalidRequest 400 · Unprocessable 422
 │  ├─ Unauthenticated 401 · Forbidden 403 · ModelNotAllowed 403
 │  ├─ NotFound 404 · ModelNotFound 404 · MethodNotAllowed 405
+│  ├─ Conflict 409 (ask again) · Gone 410
 │  ├─ RequestTimeout 408 · TooLarge 413 · UnsupportedMediaType 415
 │  ├─ GrantRefused 400 401 (signing a program in)
 │  └─ RateLimited 429 (try again soon) · BudgetExhausted 402 (do not try again)
@@ -54,7 +55,7 @@ class InvalidRequest(CallerError):
 
 
 class Unprocessable(CallerError):
-    """One field of an admin request has a value that cannot be; ``param`` names the field."""
+    """One field of a request has a value that cannot be; ``param`` names the field of an admin request."""
 
     status = 422
     code = "invalid_value"
@@ -88,6 +89,20 @@ class ModelNotFound(NotFound):
 class MethodNotAllowed(CallerError):
     status = 405
     code = "method_not_allowed"
+
+
+class Conflict(CallerError):
+    """The same is being done at this moment; ask again after ``retry_after_s``."""
+
+    status = 409
+    code = "conflict"
+
+
+class Gone(CallerError):
+    """It was there, and will not be again."""
+
+    status = 410
+    code = "gone"
 
 
 class RequestTimeout(CallerError):

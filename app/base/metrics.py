@@ -55,6 +55,9 @@ class Metrics:
             "What the answers out of the response cache had cost, in nano-dollars",
             registry=registry,
         )
+        self.idempotent_calls = Counter(
+            "keyhouse_idempotent_calls", "Calls under a key of idempotency", ("outcome",), registry=registry
+        )
         self.losses = Counter(
             "keyhouse_translation_losses",
             "What a translation left out or said in other words",

@@ -165,6 +165,10 @@ class Grant(msgspec.Struct, frozen=True):
 class StreamBody(Protocol):
     """An answer that comes piece by piece. Whoever takes one must close it, however the sending ended."""
 
+    @property
+    def receipt(self) -> Receipt | None:
+        """What was booked, once it is; None for what is not booked."""
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Once only. Raises StreamCut when the connection is to be cut: the answer is not whole."""
 

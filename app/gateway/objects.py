@@ -18,6 +18,7 @@ from app.base.logs import get_logger
 from app.domain.access import Principal
 from app.domain.catalog import Deployment
 from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject, may_handle
+from app.domain.spend import Receipt
 from app.gateway.admit import Admission
 from app.gateway.call import Call, Grant, Reply, StreamCut
 from app.gateway.dispatch import dispatch, headers_back
@@ -185,6 +186,8 @@ class PassingBody:
         self._watch = watch
         self._ends_at = time.monotonic() + place.timeouts.total_s
         self._chunks = self._run()
+        self.receipt: Receipt | None = None
+        """None: what costs is booked where it is counted."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         return self._chunks

@@ -18,6 +18,7 @@ from app.gateway.call import Call, Exchange, Grant, Operation, Reply, Service
 from app.gateway.dispatch import dispatch, headers_back
 from app.gateway.estimate import input_tokens
 from app.gateway.exchange import is_stream
+from app.gateway.idempotency import Idempotency, find_key
 from app.gateway.relay import NOTHING_SEEN, RelayRules, StreamRelay, read_whole
 from app.gateway.response_cache import ResponseCache
 from app.gateway.route import Route
@@ -53,6 +54,7 @@ class Gateway:
         self.on_refusal: Callable[[Deployment, int, bytes], None] | None = None
         """Told of each refusal of a provider, with its status and body; it returns at once."""
         self.cache: ResponseCache | None = None
+        self.idempotency: Idempotency | None = None
         self._log = get_logger()
 
     async def serve(self, call: Call, principal: Principal) -> Reply:
@@ -60,6 +62,8 @@ class Gateway:
 
         Cancelling it (the client has left) settles what was spent so far.
         """
+        if self.idempotency is not None and (key := find_key(call)) is not None:
+            return await self.idempotency.serve(call, principal, key, self.serve)
         service = self._services.get(call.operation)
         if service is not None:
             return await service.serve(call, principal)

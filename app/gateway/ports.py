@@ -10,6 +10,7 @@ from app.domain.access import Principal
 from app.domain.activity import Reading
 from app.domain.caching import StoredAnswer
 from app.domain.catalog import Catalog
+from app.domain.idempotency import KeptReply, KnownCall, Ticket
 from app.domain.keys import VirtualKey
 from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject
 from app.domain.spend import Admitted, BudgetStanding, Claim, Growth, Receipt, Refused
@@ -76,6 +77,22 @@ class StoredAnswers(Protocol):
 
     async def keep(self, digest: bytes, answer: StoredAnswer, ttl_s: int) -> None:
         """Keep it for so long, or not at all where there is no room."""
+
+
+class IdempotentCalls(Protocol):
+    """Calls that are made once. Every method raises StorageUnavailable."""
+
+    async def begin(self, ticket: Ticket) -> KnownCall | None:
+        """None where the call is now under way as this one; else what is known of the one that has its name."""
+
+    async def renew(self, ticket: Ticket) -> None:
+        """It is still under way."""
+
+    async def finish(self, ticket: Ticket, answer: KeptReply | None) -> None:
+        """It was answered; without ``answer`` it is known that it was, and no more."""
+
+    async def forget(self, ticket: Ticket) -> None:
+        """It came to nothing."""
 
 
 class ActivityStore(Protocol):

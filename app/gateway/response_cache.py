@@ -202,6 +202,10 @@ class RecordedStream:
         self._most_bytes = most_bytes
         self._chunks = self._run()
 
+    @property
+    def receipt(self) -> Receipt | None:
+        return self._relay.receipt
+
     def chunks(self) -> AsyncIterator[bytes]:
         return self._chunks
 

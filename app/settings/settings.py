@@ -106,6 +106,9 @@ class Settings:
     response_cache_answer_bytes: int = MEBIBYTE
     response_cache_total_bytes: int = 256 * MEBIBYTE
     response_cache_call_types: tuple[str, ...] = ()
+    idempotency_ttl_s: int = 86_400
+    idempotency_answer_bytes: int = 8 * MEBIBYTE
+    idempotency_total_bytes: int = 256 * MEBIBYTE
     otlp_endpoint: str | None = None
     otlp_headers: Secret | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -195,6 +198,9 @@ NAMES: dict[str, Name] = {
         Name("response_cache_answer_bytes", "integer", least=1024, most=64 * MEBIBYTE),
         Name("response_cache_total_bytes", "integer", least=MEBIBYTE),
         Name("response_cache_call_types", "texts"),
+        Name("idempotency_ttl_s", "integer", most=7 * 86_400),
+        Name("idempotency_answer_bytes", "integer", least=1024, most=64 * MEBIBYTE),
+        Name("idempotency_total_bytes", "integer", least=MEBIBYTE),
         Name("otlp_endpoint", "text"),
         Name("otlp_headers", "secret"),
         Name("log_level", "text", choices=("debug", "info", "warning", "error")),

@@ -30,6 +30,8 @@ def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 
 class Body:
+    receipt = None
+
     def __init__(self, *chunks: bytes | Exception) -> None:
         self._chunks = chunks
         self.closed = False
