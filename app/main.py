@@ -57,6 +57,7 @@ from app.gateway.collector import Collector
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
 from app.gateway.idempotency import Idempotency
+from app.gateway.last_refusals import LastRefusals
 from app.gateway.objects import Custody, Files
 from app.gateway.overload import Gate, OverloadRules
 from app.gateway.own_usage import OwnUsage
@@ -94,6 +95,7 @@ from app.storage.redis import client as redis_client
 from app.storage.redis.announcements import Announcements
 from app.storage.redis.idempotent_calls import RedisIdempotentCalls
 from app.storage.redis.ledger import RedisLedger
+from app.storage.redis.refusal_board import RedisRefusalBoard
 from app.storage.redis.routing_board import RedisRoutingBoard
 from app.storage.redis.stored_answers import RedisAnswers
 from app.storage.redis.turns import Turns
@@ -195,6 +197,7 @@ class House:
         master_key = settings.master_key.reveal()
         self.authenticator = Authenticator(self.principals, pepper, master_key, clock.now(), anyone)
         self.discovery = Discovery(self.catalog)
+        self.refusals = LastRefusals(RedisRefusalBoard(self.redis))
         self.own_usage = OwnUsage(SpendingReader(self.engine))
         self.collector = self._collector(settings)
         self.telemetry = Telemetry(ActivityStore(self.engine), self.collector, MOST_EXPORT_BYTES)
@@ -203,7 +206,7 @@ class House:
         sign_in = DeviceSignIn(self.engine, self.principals, keys)
         news = RoutingNews(self.router, RedisRoutingBoard(self.redis))
         retention = ReceiptRetention(self.engine, self.retention)
-        duties = (self._alerting(settings), retention, sign_in, news, self.gateway.idempotency)
+        duties = (self._alerting(settings), retention, sign_in, news, self.gateway.idempotency, self.refusals)
         pace = Pace(settings.lease_s, settings.alert_check_s)
         caches = (self.principals, self.catalog, self.price_keeper)
         self.worker = Worker(self.books, self.settlement, caches, self.metrics, duties, pace)
@@ -344,7 +347,7 @@ def create_app(settings: Settings) -> ASGIApp:
         always_anthropic_list=settings.model_list_format == "anthropic",
     )
     codecs = client_codecs(house.codecs, settings.budget_exceeded_status)
-    door = Door(house.authenticator, house.metrics)
+    door = Door(house.authenticator, house.metrics, house.refusals)
     gate = Gate(overload_rules_of(settings), house.metrics)
     models = ModelRoutes(door, house.gateway, house.discovery, codecs, gate, wire)
     claude_code = ClaudeCodeRoutes(door, house.own_usage, ManagedSettings(house.engine), codecs["anthropic_messages"])
@@ -360,7 +363,7 @@ def create_app(settings: Settings) -> ASGIApp:
         protocol,
         *probe_routes(VERSION, checks, house.metrics_registry, house.health_facts),
         *admin_routes(),
-        page_routes(pages, house.engine, house.catalog.current),
+        page_routes(pages, house.engine, house.principals, house.catalog.current, house.refusals),
         *((OAuthRoutes,) if settings.claude_code_sign_in else ()),
     ]
     app = Litestar(

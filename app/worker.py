@@ -2,7 +2,8 @@
 
 They renew holds and calls that are made once, drain receipts, sweep orphans, make partitions, watch keys and models,
 compare the sums of reports with their receipts, drop receipts after their time, end sign-ins that have lapsed, tell
-other processes how deployments do, and look for what people are to be told, and tell them.
+other processes how deployments do, note what keys were refused for, and look for what people are to be told, and tell
+them.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.domain.alerts import Alert
 from app.gateway.idempotency import Idempotency
+from app.gateway.last_refusals import LastRefusals
 from app.gateway.routing_news import RoutingNews
 from app.gateway.settle import Settlement
 from app.storage.books import Books
@@ -40,6 +42,7 @@ _LAPSED_EVERY_S = 3600.0
 _TURN_SHARE = 0.9  # a little less than the pause, or each process would wait for two
 _DELIVER_EVERY_S = 1.0
 _TELL_EVERY_S = 1.0
+_WRITE_REFUSALS_EVERY_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 _LOOK = "alerts"
 _NEARLY = 0.9  # a turn ends before the same process asks for the next one
@@ -74,14 +77,14 @@ class Worker:
         settlement: Settlement,
         caches: tuple[Principals, LiveCatalog, PriceKeeper],
         metrics: Metrics,
-        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn, RoutingNews, Idempotency | None],
+        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn, RoutingNews, Idempotency | None, LastRefusals],
         pace: Pace,
     ) -> None:
         self._books = books
         self._settlement = settlement
         self._principals, self._catalog, self._prices = caches
         self._metrics = metrics
-        self._alerting, self._retention, self._sign_in, self._routing, self._idempotency = duties
+        self._alerting, self._retention, self._sign_in, self._routing, self._idempotency, self._last_refusals = duties
         self._pace = pace
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger()
@@ -97,6 +100,7 @@ class Worker:
             "sign-ins": _forever("sign-ins", self._sign_in.clean, _LAPSED_EVERY_S),
             "alerts": _forever("alerts", self._look, self._pace.look_s),
             "refusals": _forever("refusals", self._note_refusals, _DELIVER_EVERY_S),
+            "last refusals": _forever("last refusals", self._last_refusals.write, _WRITE_REFUSALS_EVERY_S),
             "routing": _forever("routing", self._routing.exchange, _TELL_EVERY_S),
             "deliver": _forever("deliver", self._alerting.delivery.start_due, _DELIVER_EVERY_S),
             "watch": _forever("watch", self._principals.watch, 1.0),

@@ -27,11 +27,13 @@ from app.base.money import NanoUSD
 class GatewayError(Exception):
     """``code`` is stable and meant for programs; ``message`` names the thing, the value and the next step.
 
-    ``headers`` go out with the answer beside those of the protocol: where the limits stand, say.
+    ``headers`` go out with the answer beside those of the protocol: where the limits stand, say. ``key_id`` is whose
+    call was refused, where a key was known.
     """
 
     status = 500
     code = "internal_error"
+    key_id: str | None = None
 
     def __init__(
         self, message: str, *, code: str | None = None, param: str | None = None, retry_after_s: int | None = None

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from datetime import datetime
 
-from app.base.errors import Forbidden, RateLimited, Unauthenticated
+from app.base.errors import Forbidden, GatewayError, RateLimited, Unauthenticated
 from app.domain.access import Principal, blocked_above, may_call_route
 from app.domain.keys import OWN_LOGIN_PREFIX, VirtualKey, digest_key, key_state, may_be_key
 from app.gateway.call import Knock
@@ -70,7 +70,11 @@ class Authenticator:
                 "two different valid keys were sent in one request; send one, as Authorization: Bearer or x-api-key"
             )
         principal = next(iter(found.values()))
-        self._check_state(principal, knock)
+        try:
+            self._check_state(principal, knock)
+        except GatewayError as error:
+            error.key_id = principal.key.key_id
+            raise
         # A login and a key are two; nearly every call brings one.
         if len(knock.credentials) > 1 and brings_own_login(knock.headers):
             return replace(principal, own_login=True)

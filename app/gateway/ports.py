@@ -1,7 +1,7 @@
 """What the data plane needs from the outside: keys, the catalogue, the ledger; hosts come by providers.Upstream."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -107,6 +107,15 @@ class RoutingBoard(Protocol):
         """Say it in the place of what this process said before; what the others said last, by their names."""
 
     async def forget(self, processes: Sequence[str]) -> None: ...
+
+
+class RefusalBoard(Protocol):
+    """Where the last refusal of each key stands for a while. Every method raises StorageUnavailable."""
+
+    async def write(self, said: Mapping[str, bytes]) -> None:
+        """By the ids of keys, each in the place of what was written of it before."""
+
+    async def read(self, key_id: str) -> bytes | None: ...
 
 
 class Spending(Protocol):

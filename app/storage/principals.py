@@ -16,7 +16,7 @@ from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.domain.access import Principal
 from app.storage.postgres.engine import reading
-from app.storage.postgres.principal_rows import find_principal
+from app.storage.postgres.principal_rows import find_digest, find_principal
 
 CHANNEL = "kh:keys"
 EVERYTHING = "*"
@@ -68,6 +68,13 @@ class Principals:
         if entry is not None and time.monotonic() < entry.fresh_until:
             return entry.principal
         return await self._find_aged(digest, entry)
+
+    async def find_key(self, key_id: str) -> Principal | None:
+        """By the key's id, for who has no secret of it; None for a key that is deleted or was never there. Raises as
+        ``find``."""
+        async with reading(self._engine) as connection:
+            digest = await find_digest(connection, key_id)
+        return None if digest is None else await self.find(digest)
 
     def peek(self, digest: bytes) -> Principal | None:
         """What memory knows and need not ask about: the hot path of ``find``, without a coroutine."""

@@ -28,6 +28,7 @@ from app.api.ui.routes import make_pages, page_routes
 from app.base.ids import new_id
 from app.base.secret import Secret
 from app.domain.catalog import ModelEntry, ModelInfo
+from app.gateway.last_refusals import LastRefusals
 from app.protocols.registry import all_codecs
 from app.providers.egress import Egress
 from app.providers.hosts import Credential
@@ -45,6 +46,7 @@ from app.storage.principals import Principals
 from app.storage.redis.announcements import Announcements
 from app.storage.redis.client import script_runner
 from app.storage.redis.ledger import RedisLedger
+from app.storage.redis.refusal_board import RedisRefusalBoard
 
 MASTER_KEY = "sk-master-of-the-tests-1234567890"
 PEPPER = b"pepper of the tests"
@@ -162,9 +164,14 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     books = Books(engine, RedisLedger(scripts))
     keeper = PriceKeeper(LivePrices(), engine, Announcements(redis, PRICE_CHANNEL))
     await keeper.refresh()
+    refusals = LastRefusals(RedisRefusalBoard(redis))
     pages = make_pages(engine, PEPPER, MASTER_KEY, Passwords(QUICK))
     app = Litestar(
-        route_handlers=[*admin_routes(), OAuthRoutes, page_routes(pages, engine, catalog.current)],
+        route_handlers=[
+            *admin_routes(),
+            OAuthRoutes,
+            page_routes(pages, engine, principals, catalog.current, refusals),
+        ],
         dependencies=admin_dependencies(
             engine, principals, MASTER_KEY, Shared(catalog, keeper, books), egress, AdminRules(programs_sign_in=True)
         ),

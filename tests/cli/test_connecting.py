@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from app.cli.connecting.client_setups import CLAUDE_ROLES, CLIENTS, Wish, claude_code_environment, shell_lines
-from app.cli.connecting.gateway import NO_KEY, find_gateway
+from app.cli.connecting.gateway import find_gateway
 from app.cli.connecting.settings_file import merge, obstacles, read
+from app.domain.client_setups import CLAUDE_ROLES, CLIENTS, NO_KEY, Wish, claude_code_environment, shell_lines
 
 URL, KEY = "https://gateway.example.com", "sk-kh-of-a-developer"
 VARIABLES = {"ANTHROPIC_BASE_URL": URL, "ANTHROPIC_AUTH_TOKEN": KEY}

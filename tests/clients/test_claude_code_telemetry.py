@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.cli.connecting.client_setups import Wish, claude_code_environment
+from app.domain.client_setups import Wish, claude_code_environment
 from tests.clients.conftest import MakeClaude
 from tests.clients.installed import Package
 from tests.clients.running import asking

@@ -9,12 +9,14 @@ from app.base.metrics import Metrics
 from app.domain.access import Principal
 from app.gateway.authenticate import Authenticator
 from app.gateway.call import Knock
+from app.gateway.last_refusals import LastRefusals
 from app.protocols.codec import Codec, Header
 
 
 class Door:
-    def __init__(self, authenticator: Authenticator, metrics: Metrics) -> None:
+    def __init__(self, authenticator: Authenticator, metrics: Metrics, refusals: LastRefusals) -> None:
         self._authenticator = authenticator
+        self.refusals = refusals
         self.metrics = metrics
         self._log = get_logger()
 
@@ -38,8 +40,10 @@ class Door:
         await send_whole(rendered.status, [*rendered.headers, *error.headers], rendered.body, send)
 
     def note_refusal(self, error: GatewayError, request_id: str, status: int | None = None) -> None:
-        """In the metrics and the log."""
+        """In the metrics and the log, and for the owner of the key."""
         self.metrics.child(self.metrics.refusals, error.code).inc()
+        if error.key_id is not None:
+            self.refusals.note(error.key_id, error, status or error.status, request_id, clock.now())
         self._log.info(
             "refused", request_id=request_id, status=status or error.status, code=error.code, reason=error.message[:500]
         )

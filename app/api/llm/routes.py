@@ -193,6 +193,7 @@ class ModelRoutes:
         self._metrics.running.inc()
         answering = inside = False
         counted: str | None = None
+        principal: Principal | None = None
         try:
             check_method(scope, method)
             principal = await self._door.authenticate(scope)
@@ -220,6 +221,8 @@ class ModelRoutes:
             answering = True
             await guard.while_connected(self._answer(call, principal, send))
         except GatewayError as error:
+            if principal is not None:
+                error.key_id = principal.key.key_id
             await self._door.refuse(target.codec, error, request_id, send)
         except ClientGone:
             self._metrics.child(self._metrics.refusals, "client_gone").inc()
@@ -243,6 +246,8 @@ class ModelRoutes:
         except Exception as error:
             self._log.exception("unexpected failure", request_id=call.request_id)
             raise _unexpected(call.request_id) from error
+        if reply.status >= 400:
+            self._door.refusals.note_reply(principal.key.key_id, reply, call.request_id, clock.now())
         await send_reply(reply, send)
 
     def _list_shape(self, scope: Scope) -> str:

@@ -20,6 +20,7 @@ from app.api.ui.lists import last_page, read_listing
 from app.base.clock import now
 from app.base.errors import CallerError, NotFound, Unprocessable
 from app.domain.catalog import Catalog
+from app.domain.client_setups import CLIENTS, Wish
 from app.domain.roles import Tenant
 from app.storage.postgres.keys import SORT_COLUMNS, KeyFilter, Page, StoredKey
 
@@ -208,7 +209,9 @@ async def _show_new(
 def _show_secret(request: AnyRequest, pages: Pages, person: Person, issued: IssuedKey, title: str) -> Response[bytes]:
     """The only page that ever shows a secret, and only in the answer to the form that made it."""
     base = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    lines = CLIENTS["claude-code"].setup(Wish(base, issued.secret))[0].text
     values: dict[str, Any] = {"secret": issued.secret, "view": issued.view, "base": base, "title": title}
+    values |= {"lines": lines}
     return pages.show(request, "key_secret.html", person, **values)
 
 

@@ -24,6 +24,7 @@ class Entry:
 ENTRIES: tuple[Entry, ...] = (
     Entry("/ui", "Overview", "overview", "spend.reports"),
     Entry("/ui/my-keys", "My keys", "own-key", "key.read"),
+    Entry("/ui/connect", "Connect", "connect", "key.read"),
     Entry("/ui/requests", "Requests", "requests", "spend.logs"),
     Entry("/ui/keys", "Keys", "key", "key.read", "Manage", for_others=True),
     Entry("/ui/people", "People", "people", "tenancy.read", "Manage"),

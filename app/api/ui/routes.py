@@ -6,35 +6,58 @@ from litestar import Router
 from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.admin.key_reading import KeyReading
 from app.admin.naming import Naming
 from app.admin.passwords import Passwords
 from app.admin.people import People
+from app.admin.spend import Spend
 from app.api.ui.access import Pages
 from app.api.ui.assets import serve_asset
+from app.api.ui.connect import ConnectPages
 from app.api.ui.device import DevicePages
 from app.api.ui.keys import KeyPages
 from app.api.ui.overview import OverviewPages
+from app.api.ui.own_keys import OwnKeys
 from app.api.ui.people import PeoplePages
 from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
 from app.api.ui.sign_in import SignInPages
 from app.domain.catalog import Catalog
+from app.gateway.last_refusals import LastRefusals
+from app.storage.principals import Principals
 
 
 def make_pages(engine: AsyncEngine, pepper: bytes, master_key: str, passwords: Passwords) -> Pages:
     return Pages(People(engine, pepper, master_key, passwords), Templates())
 
 
-def page_routes(pages: Pages, engine: AsyncEngine, catalog: Callable[[], Catalog]) -> Router:
+def page_routes(
+    pages: Pages,
+    engine: AsyncEngine,
+    principals: Principals,
+    catalog: Callable[[], Catalog],
+    refusals: LastRefusals,
+) -> Router:
     """For ``route_handlers``. The app must give the services too, as ``admin_dependencies`` names them, and show the
     errors of these paths by ``page_error_handler``."""
     naming = Naming(engine)
+    own_keys = OwnKeys(KeyReading(engine, principals.pepper), Spend(engine), principals, catalog, refusals)
     return Router(
         "/",
-        route_handlers=[SignInPages, DevicePages, OverviewPages, KeyPages, RequestPages, PeoplePages, serve_asset],
+        route_handlers=[
+            SignInPages,
+            DevicePages,
+            OverviewPages,
+            KeyPages,
+            ConnectPages,
+            RequestPages,
+            PeoplePages,
+            serve_asset,
+        ],
         dependencies={
             "pages": Provide(lambda: pages, sync_to_thread=False),
             "naming": Provide(lambda: naming, sync_to_thread=False),
             "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),
+            "own_keys": Provide(lambda: own_keys, sync_to_thread=False),
         },
     )

@@ -1,13 +1,14 @@
 """The chain from a developer's machine to a model, link by link: what works, and the first thing that does not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from app.cli.connecting.gateway import NO_KEY, Gateway, RefusedError, Reply, Unreachable, ask, stream
+from app.cli.connecting.gateway import Gateway, RefusedError, Reply, Unreachable, ask, stream
+from app.domain.client_setups import NO_KEY, Speaks
 
 _GREETING = "Hi"
 _DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
@@ -56,6 +57,9 @@ GEMINI = Protocol(
     "Gemini", "/v1beta/models/{model}:generateContent", _gemini, '"finishReason"',
     stream_path="/v1beta/models/{model}:streamGenerateContent?alt=sse",
 )  # fmt: skip
+PROTOCOLS: Mapping[Speaks, Protocol] = {
+    "anthropic_messages": MESSAGES, "openai_chat": CHAT, "openai_responses": RESPONSES, "gemini": GEMINI,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import click
 
 from app.cli.client import call
 from app.cli.connecting import settings_file
-from app.cli.connecting.chain import Protocol, examine
-from app.cli.connecting.client_setups import CLIENTS, Client, Wish, claude_code_environment
-from app.cli.connecting.gateway import NO_KEY, Gateway, Unreachable, ask, find_gateway
+from app.cli.connecting.chain import PROTOCOLS, Protocol, examine
+from app.cli.connecting.gateway import Gateway, Unreachable, ask, find_gateway
+from app.domain.client_setups import CLIENTS, CUSTOM_HEADERS, NO_KEY, Client, Wish, claude_code_environment
 from app.settings import environment, load_settings
 
 _url = click.option("--url", help="The gateway; KEYHOUSE_URL, or the one of this machine, unless given.")
@@ -65,7 +65,7 @@ def claude(  # noqa: PLR0913  the options of a command
     for obstacle in settings_file.obstacles(settings_file.read(target), environment(), own_login=own_login):
         click.echo(f"note    {obstacle}", err=True)
     if check:
-        _examine(gateway, client.protocol, model)
+        _examine(gateway, PROTOCOLS[client.speaks], model)
 
 
 @click.command()
@@ -88,7 +88,7 @@ def connect(client_name: str | None, model: str | None, *, check: bool, **reach:
     client = CLIENTS[client_name]
     gateway = _gateway(**reach)
     if check:
-        _examine(gateway, client.protocol, model)
+        _examine(gateway, PROTOCOLS[client.speaks], model)
     else:
         _print(client, _wish(gateway, client, model))
 
@@ -158,7 +158,7 @@ def _write(path: Path, variables: dict[str, str]) -> None:
 
 
 def _masked(name: str, value: str) -> str:
-    secret = name.endswith(("_TOKEN", "_KEY")) or name == settings_file.CUSTOM_HEADERS
+    secret = name.endswith(("_TOKEN", "_KEY")) or name == CUSTOM_HEADERS
     return f"…{value[-4:]}" if secret else value
 
 

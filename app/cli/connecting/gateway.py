@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from app.domain.client_setups import NO_KEY
 from app.settings import environment, load_settings
 
 _TIMEOUT_S = 60
 _KEY_VARIABLES = ("KEYHOUSE_KEY", "ANTHROPIC_AUTH_TOKEN")
-NO_KEY = "sk-kh-…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Any
 import click
 import msgspec
 
-CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
-"""Lines of ``name: value``."""
+from app.domain.client_setups import CUSTOM_HEADERS
+
 # Each of these takes the place of the key that we write, or sends Claude Code past the gateway.
 _IN_THE_WAY = {
     "forceLoginMethod": "it makes Claude Code ask for a sign-in and refuse the gateway's key",

@@ -108,6 +108,13 @@ async def find_principal(
     return None if row is None else (_principal(row), row.works_until)
 
 
+async def find_digest(connection: AsyncConnection, key_id: str) -> bytes | None:
+    """Of the key's present secret; None for a key that is deleted, or was never there."""
+    query = select(keys.c.digest).where(keys.c.key_id == key_id, keys.c.deleted_at.is_(None))
+    found = (await connection.execute(query)).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
 def _principal(row: Any) -> Principal:  # noqa: ANN401  a row of a join
     key = VirtualKey(
         key_id=row.key_id,

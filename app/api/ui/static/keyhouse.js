@@ -1,4 +1,4 @@
-// What pages do beyond plain forms: times in the reader's zone, and copying. Everything else works without it.
+// What pages do beyond plain forms: times in the reader's zone, copying, choices that need no button. Everything else works without it.
 "use strict";
 
 const DATED = /^\d\d \w{3} \d{4}/;
@@ -33,6 +33,9 @@ async function copy(button) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
+});
+document.addEventListener("change", (event) => {
+  event.target.closest("[data-submit-on-change]")?.requestSubmit();
 });
 document.addEventListener("htmx:afterSwap", (event) => tellTimes(event.detail.elt));
 tellTimes(document);

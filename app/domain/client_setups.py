@@ -3,13 +3,15 @@
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
-from app.cli.connecting.chain import CHAT, GEMINI, MESSAGES, RESPONSES, Protocol
-from app.cli.connecting.gateway import NO_KEY
-from app.cli.connecting.settings_file import CUSTOM_HEADERS
-
+NO_KEY = "sk-kh-…"
+"""Stands where a key belongs, and nobody gave one."""
+CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
+"""Of Claude Code: lines of ``name: value``."""
+Speaks = Literal["anthropic_messages", "openai_chat", "openai_responses", "gemini"]
 CLAUDE_ROLES = ("ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL")
 KEY_HEADER = "x-keyhouse-key"
 """Where the key stands beside a developer's own login, which has Authorization."""
@@ -51,11 +53,11 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """``default_model`` stands in the snippet where the developer named none."""
+    """``default_model`` stands in the snippet where the developer named none. ``speaks`` is its protocol."""
 
     name: str
     title: str
-    protocol: Protocol
+    speaks: Speaks
     setup: Callable[[Wish], list[Snippet]]
     notes: tuple[str, ...] = ()
     default_model: str = ""
@@ -252,23 +254,23 @@ CLIENTS = {
     client.name: client
     for client in (
         Client(
-            "claude-code", "Claude Code", MESSAGES, _claude_code,
+            "claude-code", "Claude Code", "anthropic_messages", _claude_code,
             notes=("leave ANTHROPIC_API_KEY unset: Claude Code would ask whether to use it",),
         ),
         Client(
-            "vscode", "Claude Code in VS Code", MESSAGES, _vscode,
+            "vscode", "Claude Code in VS Code", "anthropic_messages", _vscode,
             notes=("the extension does not read the shell's variables", "reload the window afterwards"),
         ),
-        Client("github-actions", "Claude Code in GitHub Actions", MESSAGES, _github_actions),
-        Client("codex", "Codex", RESPONSES, _codex, default_model="gpt-5"),
-        Client("opencode", "opencode", CHAT, _opencode, default_model="gpt-5"),
-        Client("gemini-cli", "Gemini CLI", GEMINI, _gemini_cli, default_model="gemini-2.5-pro"),
-        Client("anthropic-python", "Anthropic's SDK for Python", MESSAGES, _anthropic_python,
+        Client("github-actions", "Claude Code in GitHub Actions", "anthropic_messages", _github_actions),
+        Client("codex", "Codex", "openai_responses", _codex, default_model="gpt-5"),
+        Client("opencode", "opencode", "openai_chat", _opencode, default_model="gpt-5"),
+        Client("gemini-cli", "Gemini CLI", "gemini", _gemini_cli, default_model="gemini-2.5-pro"),
+        Client("anthropic-python", "Anthropic's SDK for Python", "anthropic_messages", _anthropic_python,
                default_model="claude-sonnet-4-6"),
-        Client("anthropic-node", "Anthropic's SDK for TypeScript", MESSAGES, _anthropic_node,
+        Client("anthropic-node", "Anthropic's SDK for TypeScript", "anthropic_messages", _anthropic_node,
                default_model="claude-sonnet-4-6"),
-        Client("openai-python", "OpenAI's SDK for Python", CHAT, _openai_python, default_model="gpt-5-mini"),
-        Client("openai-node", "OpenAI's SDK for TypeScript", CHAT, _openai_node, default_model="gpt-5-mini"),
-        Client("curl", "curl", MESSAGES, _curl, default_model="demo/echo"),
+        Client("openai-python", "OpenAI's SDK for Python", "openai_chat", _openai_python, default_model="gpt-5-mini"),
+        Client("openai-node", "OpenAI's SDK for TypeScript", "openai_chat", _openai_node, default_model="gpt-5-mini"),
+        Client("curl", "curl", "anthropic_messages", _curl, default_model="demo/echo"),
     )
 }  # fmt: skip
