@@ -40,6 +40,7 @@ from app.api.ops.probes import StoreChecks, probe_routes
 from app.api.shedding import shed_reads
 from app.api.sign_in.oauth import OAuthRoutes
 from app.api.ui.errors import page_error_handler
+from app.api.ui.machine import Machine
 from app.api.ui.routes import make_pages, page_routes
 from app.base import clock
 from app.base.errors import StorageUnavailable
@@ -54,6 +55,7 @@ from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.authenticate import Authenticator, anyone_here
 from app.gateway.batches import Batches
 from app.gateway.collector import Collector
+from app.gateway.connection_check import ConnectionCheck
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
 from app.gateway.idempotency import Idempotency
@@ -181,6 +183,9 @@ class House:
         exchanges = Exchanges(self.codecs)
         admission = Admission(self.catalog, self.ledger, exchanges, rules, self.prices, self.router, named)
         upstreams = Upstreams(self.http_upstream, _special_upstreams(self.http_upstream))
+        self.connection_check = ConnectionCheck(
+            self.catalog, self.ledger, self.codecs, rules, self.prices, upstreams, self.settlement, self.metrics
+        )
         kept = ProviderObjectStore(self.engine)
         custody = Custody(kept, self.catalog, admission, upstreams)
         self.gateway = Gateway(
@@ -306,6 +311,9 @@ class House:
     def health_facts(self) -> dict[str, Any]:
         return {"models": len(self.catalog.current().models), "deployments": self.router.report()}
 
+    def machine(self) -> Machine:
+        return Machine(self.connection_check, self.router.report, self.settings.routing)
+
     def metrics_registry(self) -> CollectorRegistry:
         """With several workers each writes its figures to files, and any of them reads them all."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # noqa: TID251  prometheus-client reads only this
@@ -363,7 +371,7 @@ def create_app(settings: Settings) -> ASGIApp:
         protocol,
         *probe_routes(VERSION, checks, house.metrics_registry, house.health_facts),
         *admin_routes(),
-        page_routes(pages, house.engine, house.principals, house.catalog.current, house.refusals),
+        page_routes(pages, house.engine, house.principals, house.catalog.current, house.refusals, house.machine()),
         *((OAuthRoutes,) if settings.claude_code_sign_in else ()),
     ]
     app = Litestar(

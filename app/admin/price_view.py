@@ -31,11 +31,11 @@ class PriceView:
 
     def of(self, model: str, provider: str | None, organization_id: str | None, at: datetime) -> list[Priced]:
         """Of every deployment of the name, at most those of ``provider``. Raises NotFound."""
+        return [self.price(place, organization_id, at) for place in self.places(model, provider)]
+
+    def price(self, place: Deployment, organization_id: str | None, at: datetime) -> Priced:
         prices = self._keeper.prices
-        return [
-            Priced(place, prices.list_price(place, organization_id, at), prices.sheet(place, organization_id, at))
-            for place in self.places(model, provider)
-        ]
+        return Priced(place, prices.list_price(place, organization_id, at), prices.sheet(place, organization_id, at))
 
     def priced(self, place: Deployment, organization_id: str | None) -> Deployment:
         """With the price that holds now, without discount and margin, and no other."""

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from argon2 import PasswordHasher
 from litestar import Litestar
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,16 +25,23 @@ from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_r
 from app.api.errors import error_handler
 from app.api.sign_in.oauth import OAuthRoutes
 from app.api.ui.errors import page_error_handler
+from app.api.ui.machine import Machine
 from app.api.ui.routes import make_pages, page_routes
 from app.base.ids import new_id
+from app.base.metrics import Metrics
 from app.base.secret import Secret
 from app.domain.catalog import ModelEntry, ModelInfo
+from app.gateway.admit import AdmissionRules
+from app.gateway.connection_check import ConnectionCheck
 from app.gateway.last_refusals import LastRefusals
+from app.gateway.settle import Settlement
 from app.protocols.registry import all_codecs
+from app.providers.demo import DemoUpstream
 from app.providers.egress import Egress
 from app.providers.hosts import Credential
 from app.providers.price_book import PriceBook
 from app.providers.prices import LivePrices
+from app.providers.upstream import HttpUpstream, Upstreams
 from app.settings import Settings
 from app.settings.model_bodies import read_model
 from app.storage.books import Books
@@ -161,16 +169,24 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     catalog = live_catalog(engine, redis)
     await catalog.refresh()
     scripts = script_runner(redis_url)
-    books = Books(engine, RedisLedger(scripts))
+    ledger = RedisLedger(scripts)
+    books = Books(engine, ledger)
     keeper = PriceKeeper(LivePrices(), engine, Announcements(redis, PRICE_CHANNEL))
     await keeper.refresh()
     refusals = LastRefusals(RedisRefusalBoard(redis))
     pages = make_pages(engine, PEPPER, MASTER_KEY, Passwords(QUICK))
+    metrics = Metrics(CollectorRegistry())
+    upstreams = Upstreams(HttpUpstream(egress=egress), {"demo": DemoUpstream()})
+    settlement = Settlement(ledger, metrics)
+    check = ConnectionCheck(
+        catalog, ledger, all_codecs(), AdmissionRules(), keeper.prices, upstreams, settlement, metrics
+    )
+    machine = Machine(check, list)
     app = Litestar(
         route_handlers=[
             *admin_routes(),
             OAuthRoutes,
-            page_routes(pages, engine, principals, catalog.current, refusals),
+            page_routes(pages, engine, principals, catalog.current, refusals, machine),
         ],
         dependencies=admin_dependencies(
             engine, principals, MASTER_KEY, Shared(catalog, keeper, books), egress, AdminRules(programs_sign_in=True)

@@ -28,6 +28,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui/requests", "Requests", "requests", "spend.logs"),
     Entry("/ui/keys", "Keys", "key", "key.read", "Manage", for_others=True),
     Entry("/ui/people", "People", "people", "tenancy.read", "Manage"),
+    Entry("/ui/models", "Models", "model", "model.read", "Models", for_others=True),
 )
 """In the order of the sidebar; those of one group stand together. The groups: none, Spend, Manage, Models, System."""
 

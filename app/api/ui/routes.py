@@ -3,19 +3,26 @@
 from collections.abc import Callable
 
 from litestar import Router
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.key_reading import KeyReading
+from app.admin.model_audience import ModelAudience
+from app.admin.model_overview import ModelOverview
+from app.admin.models import Models
 from app.admin.naming import Naming
 from app.admin.passwords import Passwords
 from app.admin.people import People
+from app.admin.price_view import PriceView
+from app.admin.prices import PriceAdmin
 from app.admin.spend import Spend
 from app.api.ui.access import Pages
 from app.api.ui.assets import serve_asset
 from app.api.ui.connect import ConnectPages
 from app.api.ui.device import DevicePages
 from app.api.ui.keys import KeyPages
+from app.api.ui.machine import Machine
+from app.api.ui.models import ModelDesk, ModelPages
 from app.api.ui.overview import OverviewPages
 from app.api.ui.own_keys import OwnKeys
 from app.api.ui.people import PeoplePages
@@ -37,11 +44,22 @@ def page_routes(
     principals: Principals,
     catalog: Callable[[], Catalog],
     refusals: LastRefusals,
+    machine: Machine,
 ) -> Router:
     """For ``route_handlers``. The app must give the services too, as ``admin_dependencies`` names them, and show the
     errors of these paths by ``page_error_handler``."""
     naming = Naming(engine)
     own_keys = OwnKeys(KeyReading(engine, principals.pepper), Spend(engine), principals, catalog, refusals)
+    audience = ModelAudience(engine)
+
+    def model_desk(
+        models: NamedDependency[Models],
+        price_view: NamedDependency[PriceView],
+        price_admin: NamedDependency[PriceAdmin],
+        spend: NamedDependency[Spend],
+    ) -> ModelDesk:
+        return ModelDesk(ModelOverview(models.catalog, price_view, spend), audience, price_admin, spend, machine)
+
     return Router(
         "/",
         route_handlers=[
@@ -52,11 +70,14 @@ def page_routes(
             ConnectPages,
             RequestPages,
             PeoplePages,
+            ModelPages,
             serve_asset,
         ],
         dependencies={
             "pages": Provide(lambda: pages, sync_to_thread=False),
             "naming": Provide(lambda: naming, sync_to_thread=False),
+            "machine": Provide(lambda: machine, sync_to_thread=False),
+            "model_desk": Provide(model_desk, sync_to_thread=False),
             "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),
             "own_keys": Provide(lambda: own_keys, sync_to_thread=False),
         },

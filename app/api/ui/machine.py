@@ -1,0 +1,30 @@
+"""What pages tell of the process that shows them, and what they have it do; given by whoever builds the app."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.routing import RoutingRules
+from app.gateway.connection_check import ConnectionCheck
+
+Trouble = Mapping[str, Any]
+"""Of a deployment: ``deployment``, ``state``, ``reason``, ``failures_in_a_row``, ``again_in_s``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """``troubled`` are the deployments that are not well, as the router of this process sees them."""
+
+    check: ConnectionCheck
+    troubled: Callable[[], Sequence[Trouble]]
+    routing: RoutingRules = field(default_factory=RoutingRules)
+
+
+def trouble_of(troubled: Sequence[Trouble], deployment_id: str) -> Trouble | None:
+    """The worst of a deployment; of a wildcard's, of what it was filled in with."""
+    own = [
+        one
+        for one in troubled
+        if one["deployment"] == deployment_id or str(one["deployment"]).startswith(f"{deployment_id}/")
+    ]
+    return max(own, key=lambda one: (one["state"] == "ejected", one["failures_in_a_row"]), default=None)
