@@ -148,6 +148,14 @@ async def remove_member(connection: AsyncConnection, membership: StoredMembershi
     await record_change(connection, actor, Change("team.member_delete", "team", membership.team_id, before, None))
 
 
+async def change_member_role(connection: AsyncConnection, before: StoredMembership, role: str, actor: Actor) -> None:
+    """In the transaction of the caller; limits and budget stay."""
+    earlier = await _snapshot(connection, before)
+    await rows.update_membership(connection, before.team_id, before.user_id, {"role": role})
+    later = {**earlier, "role": role}
+    await record_change(connection, actor, Change("team.member_update", "team", before.team_id, earlier, later))
+
+
 async def membership_views(
     connection: AsyncConnection, members: Sequence[StoredMembership], defaults: Mapping[str, str | None]
 ) -> list[MembershipView]:

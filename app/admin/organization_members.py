@@ -33,7 +33,7 @@ class OrganizationMembers:
         """
         async with transaction(self._engine) as connection:
             await get_organization(connection, organization_id, lock=True)
-            added = [await _add(connection, organization_id, member, actor) for member in members]
+            added = [await add_organization_member(connection, organization_id, member, actor) for member in members]
         await self._announce([membership.user_id for membership in added])
         return added
 
@@ -42,14 +42,7 @@ class OrganizationMembers:
         async with transaction(self._engine) as connection:
             await get_organization(connection, organization_id, lock=True)
             before = await _find(connection, organization_id, member)
-            values = {"role": member.role or before.role}
-            await rows.update_organization_membership(connection, organization_id, before.user_id, values)
-            after = await rows.find_organization_membership(connection, organization_id, before.user_id)
-            assert after is not None
-            change = Change(
-                "organization.member_update", "organization", organization_id, snapshot(before), snapshot(after)
-            )
-            await record_change(connection, actor, change)
+            after = await change_organization_member(connection, before, member.role or before.role, actor)
         await self._announce([before.user_id])
         return after
 
@@ -58,12 +51,7 @@ class OrganizationMembers:
         async with transaction(self._engine) as connection:
             await get_organization(connection, organization_id, lock=True)
             before = await _find(connection, organization_id, member)
-            await rows.delete_organization_membership(connection, organization_id, before.user_id)
-            user = await find_user(connection, before.user_id)
-            if user is not None and user.organization_id == organization_id:
-                await change_organization(connection, before.user_id, None)
-            change = Change("organization.member_delete", "organization", organization_id, snapshot(before), None)
-            await record_change(connection, actor, change)
+            await remove_organization_member(connection, before, actor)
         await self._announce([before.user_id])
         return before
 
@@ -72,9 +60,10 @@ class OrganizationMembers:
             await self._principals.announce(f"user:{user_id}")
 
 
-async def _add(
+async def add_organization_member(
     connection: AsyncConnection, organization_id: str, member: Member, actor: Actor
 ) -> StoredOrganizationMembership:
+    """In the transaction of the caller, who holds the organization. Raises Unprocessable."""
     user = await find_or_make_user(connection, member, actor)
     if await rows.find_organization_membership(connection, organization_id, user.user_id) is not None:
         raise Unprocessable(
@@ -92,6 +81,32 @@ async def _add(
     change = Change("organization.member_add", "organization", organization_id, None, snapshot(made))
     await record_change(connection, actor, change)
     return made
+
+
+async def change_organization_member(
+    connection: AsyncConnection, before: StoredOrganizationMembership, role: str, actor: Actor
+) -> StoredOrganizationMembership:
+    """In the transaction of the caller."""
+    organization_id = before.organization_id
+    await rows.update_organization_membership(connection, organization_id, before.user_id, {"role": role})
+    after = await rows.find_organization_membership(connection, organization_id, before.user_id)
+    assert after is not None
+    change = Change("organization.member_update", "organization", organization_id, snapshot(before), snapshot(after))
+    await record_change(connection, actor, change)
+    return after
+
+
+async def remove_organization_member(
+    connection: AsyncConnection, before: StoredOrganizationMembership, actor: Actor
+) -> None:
+    """In the transaction of the caller."""
+    organization_id = before.organization_id
+    await rows.delete_organization_membership(connection, organization_id, before.user_id)
+    user = await find_user(connection, before.user_id)
+    if user is not None and user.organization_id == organization_id:
+        await change_organization(connection, before.user_id, None)
+    change = Change("organization.member_delete", "organization", organization_id, snapshot(before), None)
+    await record_change(connection, actor, change)
 
 
 async def _find(connection: AsyncConnection, organization_id: str, member: Member) -> StoredOrganizationMembership:

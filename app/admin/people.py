@@ -1,49 +1,37 @@
 """People at the pages: who has signed in, and how one signs in, is invited, changes a password and leaves."""
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
+from app.admin.attempts import Attempts, forgive_account
+from app.admin.browser_sessions import BrowserSessions, Method, Visit
+from app.admin.digests import digest_of
 from app.admin.memberships import hold_address
 from app.admin.passwords import Passwords, check_new_password
 from app.admin.standings import snapshot
 from app.base.clock import now
-from app.base.errors import Forbidden, NotFound, RateLimited, Unauthenticated, Unprocessable
+from app.base.errors import Forbidden, NotFound, Unauthenticated, Unprocessable
 from app.base.ids import new_id
 from app.base.logs import get_logger
 from app.domain.roles import Standing, Tenant, roles_that_may, tenant_of
 from app.storage.postgres import people as rows
 from app.storage.postgres.engine import reading, transaction
+from app.storage.postgres.identities import delete_identities, list_identities
 from app.storage.postgres.people import SignInState
 from app.storage.postgres.tenants import find_standing
 from app.storage.postgres.users import find_user, find_user_by_email, insert_user, update_user
 
-IDLE = timedelta(hours=12)
-"""A session ends when it was not used for so long."""
-LONGEST_SESSION = timedelta(days=30)
 MOST_ATTEMPTS = 10
-"""Of one account, and of one network address, in ``ATTEMPT_WINDOW``."""
-ATTEMPT_WINDOW = timedelta(minutes=15)
+"""Of one account, and of one network address, in a quarter of an hour."""
 INVITATION_LIFE = timedelta(days=7)
 LONGEST_EMAIL = 254
-_TOUCH_EVERY = timedelta(minutes=1)
-_LONGEST_BROWSER = 300
 _TOKEN_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """From where somebody comes: the network address and what the browser calls itself."""
-
-    address: str
-    browser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +65,18 @@ class Person:
 
 
 class People:
-    """``master_key`` is the admin key, which makes an owner."""
+    """``master_key`` is the admin key, which makes an owner. ``takes_passwords`` False: people sign in elsewhere."""
 
-    def __init__(self, engine: AsyncEngine, pepper: bytes, master_key: str, passwords: Passwords) -> None:
+    def __init__(
+        self, engine: AsyncEngine, pepper: bytes, master_key: str, passwords: Passwords, *, takes_passwords: bool = True
+    ) -> None:
         self._engine = engine
         self._pepper = pepper
         self._master_digest = self._digest("admin key", master_key)
         self._passwords = passwords
+        self._attempts = Attempts(engine, MOST_ATTEMPTS)
+        self.takes_passwords = takes_passwords
+        self.sessions = BrowserSessions(engine, pepper)
         self._log = get_logger()
 
     async def is_any_owner(self) -> bool:
@@ -93,22 +86,21 @@ class People:
 
     async def find_person(self, token: str, address: str) -> Person | None:
         """Who holds this session, seen now; None where it has ended, or was never."""
-        at = now()
         async with reading(self._engine) as connection:
-            digest = self._digest("session", token)
-            found = await rows.find_session(connection, digest, at - IDLE, at - LONGEST_SESSION)
+            found = await self.sessions.find(connection, token)
             if found is None:
                 return None
-            if at - found.seen_at > _TOUCH_EVERY:
-                await rows.touch_session(connection, found.session_id, at)
             standing = await find_standing(connection, None, found.user_id)
         return Person(found.user_id, found.user_email, found.user_alias, standing, found.session_id, address)
 
     async def sign_in(self, email: str, password: str, visit: Visit) -> str:
-        """The token of a new session. Raises Unauthenticated, and RateLimited after too many attempts.
+        """The token of a new session. Raises Unauthenticated, RateLimited after too many attempts, and Forbidden where
+        passwords are not taken.
 
         Nothing tells whether it was the address or the password that is wrong.
         """
+        if not self.takes_passwords:
+            raise Forbidden("nobody signs in with a password here: use single sign-on")
         account = await self._count_attempt(email, visit)
         async with reading(self._engine) as connection:
             user = await find_user_by_email(connection, email) if _may_be_email(email) else None
@@ -117,24 +109,26 @@ class People:
             self._log.warning("sign-in refused", client_address=visit.address)
             raise Unauthenticated("this e-mail address and this password do not belong together")
         async with transaction(self._engine) as connection:
-            await rows.forgive_attempt(connection, account, _of_address(visit.address))
-            token = await self._open(connection, user.user_id, visit)
+            await forgive_account(connection, account, _of_address(visit.address))
+            token = await self.sessions.open(connection, user.user_id, visit, "password")
             actor = Actor(user.user_id, visit.address)
             await record_change(connection, actor, Change("user.sign_in", "user", user.user_id, None, None))
         return token
 
     async def make_owner(self, admin_key: str, email: str, password: str, visit: Visit) -> str:
-        """Whoever has the admin key makes the person with this address an owner, with this password; the token of a
-        session. Raises Unauthenticated for another key, RateLimited, Unprocessable."""
+        """Whoever has the admin key makes the person with this address an owner, with this password where passwords are
+        taken; the token of a session. Raises Unauthenticated for another key, RateLimited, Unprocessable."""
         account = await self._count_attempt(f"admin key from {visit.address}", visit)
         if not hmac.compare_digest(self._digest("admin key", admin_key), self._master_digest):
             raise Unauthenticated("this is not the admin key; it lies in the file admin-key of Keyhouse's home")
         check_email(email)
-        check_new_password(password, email)
-        hashed = await self._passwords.hash(password)
+        hashed = None
+        if self.takes_passwords:
+            check_new_password(password, email)
+            hashed = await self._passwords.hash(password)
         actor = Actor(client_address=visit.address)
         async with transaction(self._engine) as connection:
-            await rows.forgive_attempt(connection, account, _of_address(visit.address))
+            await forgive_account(connection, account, _of_address(visit.address))
             before = await hold_address(connection, email)
             user_id = new_id("user") if before is None else str(before.user_id)
             values = {"user_role": "proxy_admin", "blocked": False, "updated_at": now(), "updated_by": actor.name}
@@ -143,7 +137,9 @@ class People:
                 await insert_user(connection, values | made)
             else:
                 await update_user(connection, user_id, values)
-            token = await self._renew(connection, user_id, hashed, visit)
+            if hashed is not None:
+                await self._renew(connection, user_id, hashed)
+            token = await self.sessions.open(connection, user_id, visit, "admin key")
             after = await find_user(connection, user_id)
             assert after is not None
             earlier = None if before is None else snapshot(before)
@@ -161,8 +157,8 @@ class People:
         check_new_password(new, person.email)
         hashed = await self._passwords.hash(new)
         async with transaction(self._engine) as connection:
-            await rows.forgive_attempt(connection, account, _of_address(visit.address))
-            token = await self._renew(connection, person.user_id, hashed, visit)
+            await forgive_account(connection, account, _of_address(visit.address))
+            token = await self._begin_anew(connection, person.user_id, hashed, visit, "password")
             change = Change("user.password", "user", person.user_id, None, None)
             await record_change(connection, Actor(person.user_id, visit.address), change)
         return token
@@ -186,6 +182,19 @@ class People:
             await record_change(connection, actor, Change("user.invite", "user", user_id, None, None))
         return token, expires_at
 
+    async def unlink(self, user_id: str, actor: Actor) -> None:
+        """Whoever signed in as this user by single sign-on is out, and is known by the address alone the next time.
+
+        Raises NotFound. For those who reach everything.
+        """
+        async with transaction(self._engine) as connection:
+            if await find_user(connection, user_id, lock=True) is None:
+                raise NotFound(f'no such user: "{user_id}"', param="user_id")
+            before = {"identities": [(one.issuer, one.subject) for one in await list_identities(connection, user_id)]}
+            await delete_identities(connection, user_id)
+            await rows.delete_sessions_of(connection, user_id)
+            await record_change(connection, actor, Change("user.identity_unlink", "user", user_id, before, None))
+
     async def states(self, user_ids: Collection[str]) -> Mapping[str, SignInState]:
         """For those who may read of users."""
         async with reading(self._engine) as connection:
@@ -206,20 +215,10 @@ class People:
             user_id = await rows.find_invited(connection, self._digest("invitation", token), now(), lock=True)
             if user_id is None:
                 raise NotFound("this invitation was used, or has expired; ask for another")
-            opened = await self._renew(connection, user_id, hashed, visit)
+            opened = await self._begin_anew(connection, user_id, hashed, visit, "invitation")
             change = Change("user.password", "user", user_id, None, None)
             await record_change(connection, Actor(user_id, visit.address), change)
         return opened
-
-    async def sign_out(self, token: str) -> None:
-        async with transaction(self._engine) as connection:
-            await rows.delete_session(connection, self._digest("session", token))
-
-    async def sign_out_everywhere(self, person: Person) -> None:
-        async with transaction(self._engine) as connection:
-            ended = await rows.delete_sessions_of(connection, person.user_id)
-            change = Change("user.sign_out_everywhere", "user", person.user_id, {"sessions": ended}, None)
-            await record_change(connection, Actor(person.user_id, person.address), change)
 
     def form_token(self, cookie: str) -> str:
         """What a form must carry when it comes with this cookie: another site can send the one, and not know the
@@ -227,41 +226,25 @@ class People:
         return self._digest("form", cookie).hex()
 
     async def _count_attempt(self, account: str, visit: Visit) -> str:
-        """Counted before it is looked at, so that many at once are counted too. Raises RateLimited."""
+        """What stands for the account. Raises RateLimited."""
         subject = "account:" + self._digest("account", account.lower()).hex()
-        at = now()
-        async with transaction(self._engine) as connection:
-            await rows.delete_old_attempts(connection, at - ATTEMPT_WINDOW)
-            subjects = (subject, _of_address(visit.address))
-            attempts, since = await rows.count_attempts(connection, subjects, at, at - ATTEMPT_WINDOW)
-        if attempts > MOST_ATTEMPTS:
-            wait_s = max(1, int((since + ATTEMPT_WINDOW - at).total_seconds()))
-            self._log.warning("sign-in throttled", client_address=visit.address)
-            raise RateLimited(f"too many attempts; try again in {-(-wait_s // 60)} minutes", retry_after_s=wait_s)
+        await self._attempts.count((subject, _of_address(visit.address)), visit.address)
         return subject
 
-    async def _renew(self, connection: AsyncConnection, user_id: str, hashed: str, visit: Visit) -> str:
+    async def _renew(self, connection: AsyncConnection, user_id: str, hashed: str) -> None:
         """A new password ends every session, and every invitation to set one."""
         await rows.write_password(connection, user_id, hashed, now())
         await rows.delete_invitation(connection, user_id)
         await rows.delete_sessions_of(connection, user_id)
-        return await self._open(connection, user_id, visit)
 
-    async def _open(self, connection: AsyncConnection, user_id: str, visit: Visit) -> str:
-        at = now()
-        await rows.delete_ended_sessions(connection, at - IDLE, at - LONGEST_SESSION)
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
-        browser = None if visit.browser is None else visit.browser[:_LONGEST_BROWSER]
-        values: dict[str, Any] = {"session_id": new_id("ses"), "user_id": user_id}
-        values |= {"digest": self._digest("session", token)}
-        values |= {"started_at": at, "seen_at": at, "client_address": visit.address, "browser": browser}
-        await rows.insert_session(connection, values)
-        return token
+    async def _begin_anew(
+        self, connection: AsyncConnection, user_id: str, hashed: str, visit: Visit, method: Method
+    ) -> str:
+        await self._renew(connection, user_id, hashed)
+        return await self.sessions.open(connection, user_id, visit, method)
 
     def _digest(self, purpose: str, text: str) -> bytes:
-        """Under the pepper, and of one purpose: what is a session's opens no invitation."""
-        inner = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        return hmac.digest(self._pepper, purpose.encode() + b":" + inner, "sha256")
+        return digest_of(self._pepper, purpose, text)
 
 
 def check_email(email: str) -> None:

@@ -23,6 +23,7 @@ from app.settings.price_terms import read_terms
 from app.settings.routing_rules import LITELLM_NAMES as LITELLM_ROUTING_NAMES
 from app.settings.routing_rules import ROUTER_NAMES, read_routing
 from app.settings.settings import DEFAULT_HOME, NAMES, Name, Settings
+from app.settings.single_sign_on import check_single_sign_on
 from app.settings.telemetry import check_telemetry
 from app.settings.yaml_reading import Item, Problems, Reader
 
@@ -320,6 +321,7 @@ def _check(problems: Problems, values: Mapping[str, Any]) -> None:
     check_alerting(problems, values)
     check_call_types(problems, values)
     check_telemetry(problems, values)
+    check_single_sign_on(problems, values)
     model = values.get("model")
     if model is None:
         return

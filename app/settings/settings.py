@@ -11,6 +11,7 @@ from app.domain.budgets import OnExceed
 from app.domain.caching import LONGEST_TTL_S, CacheMode
 from app.domain.catalog import ModelEntry
 from app.domain.pricing import Terms
+from app.domain.roles import DEFAULT_ROLE, USER_ROLES, Role
 from app.domain.routing import RoutingRules
 from app.providers.hosts import Credential
 
@@ -35,8 +36,9 @@ class Settings:
     ``claude_code_native_enabled``: entries of that provider are served, each to the keys of one user: its own, or
     ``claude_code_owner``; ``claude_code_sign_in``: people sign in by Claude Code's /login. ``open_mode``: on this
     machine, models are called without a key. ``trusted_proxies`` are addresses and networks whose ``x-forwarded-for``
-    is believed, or ``*`` for all. ``alerting`` are the channels that alerts take, ``alert_types`` what of them, by
-    LiteLLM's names or ours; none is all.
+    is believed, or ``*`` for all. ``public_url`` is how people reach the pages, for links that are sent to them; what
+    begins with ``oidc_`` is read by ``app.settings.single_sign_on``. ``alerting`` are the channels that alerts take,
+    ``alert_types`` what of them, by LiteLLM's names or ours; none is all.
     """
 
     host: str = "127.0.0.1"
@@ -94,6 +96,22 @@ class Settings:
     idle_timeout_s: int = 300
     total_timeout_s: int = 3600
     allowed_upstreams: tuple[str, ...] = ()
+    public_url: str | None = None
+    password_sign_in: bool = True
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: Secret | None = None
+    oidc_name: str = "single sign-on"
+    oidc_scopes: tuple[str, ...] = ("openid", "profile", "email")
+    oidc_email_domains: tuple[str, ...] = ()
+    oidc_trust_email: bool = False
+    oidc_auto_create: bool = False
+    oidc_default_role: Role = DEFAULT_ROLE
+    oidc_groups_claim: str = "groups"
+    oidc_allowed_groups: tuple[str, ...] = ()
+    oidc_roles: tuple[str, ...] = ()
+    oidc_teams: tuple[str, ...] = ()
+    oidc_organizations: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     receipts_retention: str | None = None
     retention_export: Literal["required", "off"] = "required"
@@ -186,6 +204,22 @@ NAMES: dict[str, Name] = {
         Name("idle_timeout_s", "integer", least=1),
         Name("total_timeout_s", "integer", least=1),
         Name("allowed_upstreams", "texts"),
+        Name("public_url", "text"),
+        Name("password_sign_in", "boolean"),
+        Name("oidc_issuer", "text"),
+        Name("oidc_client_id", "text"),
+        Name("oidc_client_secret", "secret"),
+        Name("oidc_name", "text"),
+        Name("oidc_scopes", "texts"),
+        Name("oidc_email_domains", "texts"),
+        Name("oidc_trust_email", "boolean"),
+        Name("oidc_auto_create", "boolean"),
+        Name("oidc_default_role", "text", choices=USER_ROLES[1:]),
+        Name("oidc_groups_claim", "text"),
+        Name("oidc_allowed_groups", "texts"),
+        Name("oidc_roles", "texts"),
+        Name("oidc_teams", "texts"),
+        Name("oidc_organizations", "texts"),
         Name("trusted_proxies", "texts"),
         Name("receipts_retention", "text"),
         Name("retention_export", "text", choices=("required", "off")),

@@ -24,6 +24,7 @@ from app.admin.passwords import Passwords
 from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
 from app.api.errors import error_handler
 from app.api.sign_in.oauth import OAuthRoutes
+from app.api.ui.access import Pages
 from app.api.ui.errors import page_error_handler
 from app.api.ui.machine import Machine
 from app.api.ui.routes import make_pages, page_routes
@@ -87,6 +88,7 @@ class Door:
     engine: AsyncEngine
     principals: Principals
     client: httpx.AsyncClient
+    pages: Pages
 
     async def get(
         self, path: str, headers: Headers = ADMIN, query: Mapping[str, str] | None = None, **further: str | int
@@ -174,7 +176,7 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     keeper = PriceKeeper(LivePrices(), engine, Announcements(redis, PRICE_CHANNEL))
     await keeper.refresh()
     refusals = LastRefusals(RedisRefusalBoard(redis))
-    pages = make_pages(engine, PEPPER, MASTER_KEY, Passwords(QUICK))
+    pages = make_pages(engine, principals, MASTER_KEY, Passwords(QUICK))
     metrics = Metrics(CollectorRegistry())
     upstreams = Upstreams(HttpUpstream(egress=egress), {"demo": DemoUpstream()})
     settlement = Settlement(ledger, metrics)
@@ -197,7 +199,7 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     door: Any = app  # httpx types the scope as any mapping
     transport = httpx.ASGITransport(door, raise_app_exceptions=False, client=("203.0.113.9", 4711))
     async with httpx.AsyncClient(transport=transport, base_url="http://keyhouse.test") as client:
-        yield Door(engine, principals, client)
+        yield Door(engine, principals, client, pages)
     await scripts.close()
     await redis.aclose()
     await engine.dispose()

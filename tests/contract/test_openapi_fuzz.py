@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from app.api.document import load_examples
+from app.api.ui.access import Pages
 from app.base.ids import new_id
 from app.storage.postgres.engine import create_engine
 from app.storage.principals import Principals
@@ -76,9 +77,9 @@ def administered(
 
 @pytest.fixture
 async def door(administered: GatewayProcess, database_url: str) -> AsyncIterator[Door]:
-    engine, nobody = create_engine(database_url), cast("Principals", None)
+    engine, nobody, nowhere = create_engine(database_url), cast("Principals", None), cast("Pages", None)
     async with httpx.AsyncClient(base_url=administered.base_url, trust_env=False, timeout=30) as client:
-        yield Door(engine, nobody, client)
+        yield Door(engine, nobody, client, nowhere)
     await engine.dispose()
 
 

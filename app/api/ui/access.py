@@ -27,7 +27,9 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
-from app.admin.people import LONGEST_SESSION, People, Person, Visit
+from app.admin.browser_sessions import LONGEST_SESSION, Visit
+from app.admin.people import People, Person
+from app.admin.single_sign_on import SingleSignOn
 from app.api.ui.rendering import Templates, page_response
 from app.base.errors import Forbidden, GatewayError, InvalidRequest, TooLarge
 
@@ -69,9 +71,17 @@ class Form:
 class Pages:
     """See the top of this file."""
 
-    def __init__(self, people: People, templates: Templates) -> None:
+    def __init__(
+        self,
+        people: People,
+        templates: Templates,
+        single_sign_on: SingleSignOn | None = None,
+        public_url: str | None = None,
+    ) -> None:
         self.people = people
+        self.single_sign_on = single_sign_on
         self._templates = templates
+        self._public_url = public_url
 
     async def signed_in_person(self, request: AnyRequest) -> Person:
         person = await self.find_person(request)
@@ -126,6 +136,11 @@ class Pages:
             cookies.append(_cookie(request, VISIT_COOKIE, cookie))
         values |= {"person": person, "token": self.people.form_token(cookie), "path": request.scope["path"]}
         return page_response(self._templates.render(template, values), status=status, cookies=cookies)
+
+    def address(self, request: AnyRequest, path: str) -> str:
+        """Of a page, for who is elsewhere: below the public address, else below that by which we were called."""
+        base = self._public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+        return base.rstrip("/") + path
 
     def go(self, path: str) -> Response[bytes]:
         return page_response(b"", status=303, headers={"location": path})

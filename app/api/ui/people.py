@@ -65,6 +65,15 @@ class PeoplePages(Controller):
         view, _, _ = await users.get(user_id)
         return _show_invitation(request, pages, person, (view.user.user_email or "", token, until))
 
+    @post("/ui/people/{user_id:str}/unlink", status_code=200)
+    async def unlink(
+        self, request: AnyRequest, user_id: FromPath[str], pages: NamedDependency[Pages]
+    ) -> Response[bytes]:
+        person = await pages.require_page(request, "tenancy.change")
+        await pages.read_form(request)
+        await pages.people.unlink(user_id, person.actor("tenancy.change"))
+        return pages.go("/ui/people")
+
 
 async def _show_people(
     request: AnyRequest,

@@ -1,6 +1,7 @@
 """All pages, with what they stand on."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from litestar import Router
 from litestar.di import NamedDependency, Provide
@@ -15,6 +16,7 @@ from app.admin.passwords import Passwords
 from app.admin.people import People
 from app.admin.price_view import PriceView
 from app.admin.prices import PriceAdmin
+from app.admin.single_sign_on import SingleSignOn, SingleSignOnRules
 from app.admin.spend import Spend
 from app.api.ui.access import Pages
 from app.api.ui.assets import serve_asset
@@ -29,13 +31,33 @@ from app.api.ui.people import PeoplePages
 from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
 from app.api.ui.sign_in import SignInPages
+from app.api.ui.single_sign_on import SingleSignOnPages
 from app.domain.catalog import Catalog
 from app.gateway.last_refusals import LastRefusals
+from app.identity.issuer import Issuer
+from app.providers.provider import Upstream
 from app.storage.principals import Principals
 
 
-def make_pages(engine: AsyncEngine, pepper: bytes, master_key: str, passwords: Passwords) -> Pages:
-    return Pages(People(engine, pepper, master_key, passwords), Templates())
+@dataclass(frozen=True, slots=True)
+class PageRules:
+    """What the settings say: single sign-on and what carries it, whether passwords are taken, how we are reached."""
+
+    single_sign_on: SingleSignOnRules | None = None
+    http: Upstream | None = None
+    takes_passwords: bool = True
+    public_url: str | None = None
+
+
+def make_pages(
+    engine: AsyncEngine, principals: Principals, master_key: str, passwords: Passwords, rules: PageRules = PageRules()
+) -> Pages:
+    people = People(engine, principals.pepper, master_key, passwords, takes_passwords=rules.takes_passwords)
+    single_sign_on = None
+    if rules.single_sign_on is not None and rules.http is not None:
+        issuer = Issuer(rules.http, rules.single_sign_on.issuer)
+        single_sign_on = SingleSignOn(engine, principals, people.sessions, issuer, rules.single_sign_on)
+    return Pages(people, Templates(), single_sign_on, rules.public_url)
 
 
 def page_routes(
@@ -64,6 +86,7 @@ def page_routes(
         "/",
         route_handlers=[
             SignInPages,
+            SingleSignOnPages,
             DevicePages,
             OverviewPages,
             KeyPages,

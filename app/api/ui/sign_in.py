@@ -6,9 +6,10 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from app.admin.actor import Actor
 from app.admin.passwords import SHORTEST_PASSWORD
 from app.api.ui.access import HOME, SESSION_COOKIE, Pages, safe_next, visit_of
-from app.base.errors import CallerError, NotFound, Unprocessable
+from app.base.errors import CallerError, GatewayError, NotFound, Unprocessable
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -23,9 +24,9 @@ class SignInPages(Controller):
         wanted = safe_next(request.query_params.get("next", HOME))
         if await pages.find_person(request) is not None:
             return pages.go(wanted)
-        if not await pages.people.is_any_owner():
+        if pages.single_sign_on is None and not await pages.people.is_any_owner():
             return pages.go("/ui/owner")
-        return _show_sign_in(request, pages, wanted, "")
+        return show_sign_in(request, pages, wanted, "")
 
     @post("/ui/sign-in", status_code=200)
     async def sign_in(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
@@ -34,8 +35,8 @@ class SignInPages(Controller):
         try:
             token = await pages.people.sign_in(email, form.raw("password"), visit_of(request))
         except CallerError as error:
-            return _show_sign_in(request, pages, wanted, email, error)
-        return await _enter(request, pages, token, wanted)
+            return show_sign_in(request, pages, wanted, email, error)
+        return await enter(request, pages, token, wanted)
 
     @get("/ui/owner")
     async def owner_page(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
@@ -46,11 +47,13 @@ class SignInPages(Controller):
         form = await pages.read_form(request)
         email = form.text("email")
         try:
-            password = _new_password(form.raw("password"), form.raw("again"))
+            password = ""
+            if pages.people.takes_passwords:
+                password = _new_password(form.raw("password"), form.raw("again"))
             token = await pages.people.make_owner(form.text("admin_key"), email, password, visit_of(request))
         except CallerError as error:
             return await _show_owner(request, pages, email, error)
-        return await _enter(request, pages, token, HOME)
+        return await enter(request, pages, token, HOME)
 
     @get("/ui/invitation/{token:str}")
     async def invitation_page(
@@ -68,7 +71,7 @@ class SignInPages(Controller):
             opened = await pages.people.accept_invitation(token, password, visit_of(request))
         except Unprocessable as error:
             return await _show_invitation(request, pages, token, error)
-        return await _enter(request, pages, opened, HOME)
+        return await enter(request, pages, opened, HOME)
 
     @get("/ui/account")
     async def account_page(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
@@ -88,36 +91,40 @@ class SignInPages(Controller):
     @post("/ui/sign-out", status_code=200)
     async def sign_out(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
         await pages.read_form(request)
-        await pages.people.sign_out(request.cookies.get(SESSION_COOKIE, ""))
+        await pages.people.sessions.end(request.cookies.get(SESSION_COOKIE, ""))
         return pages.go_signed_out(request)
 
     @post("/ui/sign-out-everywhere", status_code=200)
     async def sign_out_everywhere(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
         person = await pages.signed_in_person(request)
         await pages.read_form(request)
-        await pages.people.sign_out_everywhere(person)
+        await pages.people.sessions.end_all(person.user_id, Actor(person.user_id, person.address))
         return pages.go_signed_out(request)
 
 
-async def _enter(request: AnyRequest, pages: Pages, token: str, path: str) -> Response[bytes]:
+async def enter(request: AnyRequest, pages: Pages, token: str, path: str) -> Response[bytes]:
     """A session that this browser had before ends here: nobody goes on in one that somebody else may know."""
     earlier = request.cookies.get(SESSION_COOKIE)
     if earlier:
-        await pages.people.sign_out(earlier)
+        await pages.people.sessions.end(earlier)
     return pages.go_signed_in(request, token, path)
 
 
-def _show_sign_in(
-    request: AnyRequest, pages: Pages, wanted: str, email: str, error: CallerError | None = None
+def show_sign_in(
+    request: AnyRequest, pages: Pages, wanted: str, email: str, error: GatewayError | None = None
 ) -> Response[bytes]:
-    return _shown(request, pages, "sign_in.html", error, next=wanted, email=email)
+    way = None if pages.single_sign_on is None else pages.single_sign_on.name
+    takes_passwords = pages.people.takes_passwords
+    values = {"next": wanted, "email": email, "single_sign_on": way, "takes_passwords": takes_passwords}
+    return _shown(request, pages, "sign_in.html", error, **values)
 
 
 async def _show_owner(
     request: AnyRequest, pages: Pages, email: str, error: CallerError | None = None
 ) -> Response[bytes]:
     first = not await pages.people.is_any_owner()
-    return _shown(request, pages, "owner.html", error, email=email, first=first)
+    takes_passwords = pages.people.takes_passwords
+    return _shown(request, pages, "owner.html", error, email=email, first=first, takes_passwords=takes_passwords)
 
 
 async def _show_invitation(
@@ -139,7 +146,7 @@ def _shown(
     request: AnyRequest,
     pages: Pages,
     template: str,
-    error: CallerError | None,
+    error: GatewayError | None,
     **values: Any,  # noqa: ANN401
 ) -> Response[bytes]:
     status = 200 if error is None else error.status

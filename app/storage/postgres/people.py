@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import UserId
-from app.storage.postgres.tables import browser_sessions, invitations, passwords, sign_in_attempts, users
+from app.storage.postgres.tables import browser_sessions, identities, invitations, passwords, sign_in_attempts, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,27 @@ class StoredSession:
     seen_at: datetime
     client_address: str | None
     browser: str | None
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLife:
+    """Sessions hold that were seen since, and started since; those of single sign-on since a later time."""
+
+    seen_since: datetime
+    started_since: datetime
+    sso_started_since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class SignInState:
-    """Whether and since when somebody can sign in; ``invited_until`` is of an invitation that holds."""
+    """Whether and since when somebody can sign in; ``invited_until`` is of an invitation that holds, ``linked_at`` of
+    the first sign-in by single sign-on."""
 
     password_changed_at: datetime | None
     invited_until: datetime | None
     seen_at: datetime | None
+    linked_at: datetime | None
 
 
 async def list_states(connection: AsyncConnection, user_ids: Collection[str], at: datetime) -> dict[str, SignInState]:
@@ -43,11 +55,21 @@ async def list_states(connection: AsyncConnection, user_ids: Collection[str], at
         .group_by(browser_sessions.c.user_id)
         .subquery()
     )
+    linked = (
+        select(identities.c.user_id, func.min(identities.c.linked_at).label("linked_at"))
+        .where(identities.c.user_id.in_(user_ids))
+        .group_by(identities.c.user_id)
+        .subquery()
+    )
     holds = and_(invitations.c.user_id == users.c.user_id, invitations.c.expires_at > at)
     joined = users.outerjoin(passwords, passwords.c.user_id == users.c.user_id).outerjoin(invitations, holds)
     query = (
-        select(users.c.user_id, passwords.c.changed_at, invitations.c.expires_at, seen.c.seen_at)
-        .select_from(joined.outerjoin(seen, seen.c.user_id == users.c.user_id))
+        select(users.c.user_id, passwords.c.changed_at, invitations.c.expires_at, seen.c.seen_at, linked.c.linked_at)
+        .select_from(
+            joined.outerjoin(seen, seen.c.user_id == users.c.user_id).outerjoin(
+                linked, linked.c.user_id == users.c.user_id
+            )
+        )
         .where(users.c.user_id.in_(user_ids))
     )
     return {row[0]: SignInState(*row[1:]) for row in await connection.execute(query)}
@@ -76,24 +98,31 @@ async def insert_session(connection: AsyncConnection, values: Mapping[str, Any])
     await connection.execute(insert(browser_sessions).values(**values))
 
 
-async def find_session(
-    connection: AsyncConnection, digest: bytes, seen_since: datetime, started_since: datetime
-) -> StoredSession | None:
+async def find_session(connection: AsyncConnection, digest: bytes, life: SessionLife) -> StoredSession | None:
     """None too for one of a user who is blocked, and for one that has ended."""
-    joined = browser_sessions.join(users, browser_sessions.c.user_id == users.c.user_id)
-    columns = [(users if name.startswith("user_") else browser_sessions).c[name] for name in StoredSession.__slots__]
-    query = (
-        select(*columns)
-        .select_from(joined)
-        .where(
-            browser_sessions.c.digest == digest,
-            browser_sessions.c.seen_at >= seen_since,
-            browser_sessions.c.started_at >= started_since,
-            users.c.blocked.is_(False),
-        )
-    )
+    query = _SESSION.where(browser_sessions.c.digest == digest, *_holds(life), users.c.blocked.is_(False))
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else StoredSession(**row._mapping)
+
+
+async def list_sessions(connection: AsyncConnection, user_id: str, life: SessionLife) -> list[StoredSession]:
+    """Those that hold, the one used last first."""
+    query = _SESSION.where(browser_sessions.c.user_id == user_id, *_holds(life))
+    rows = await connection.execute(query.order_by(browser_sessions.c.seen_at.desc()))
+    return [StoredSession(**row._mapping) for row in rows]
+
+
+_SESSION = select(
+    *((users if name.startswith("user_") else browser_sessions).c[name] for name in StoredSession.__slots__)
+).select_from(browser_sessions.join(users, browser_sessions.c.user_id == users.c.user_id))
+
+
+def _holds(life: SessionLife) -> tuple[ColumnElement[bool], ...]:
+    columns = browser_sessions.c
+    return (
+        columns.seen_at >= life.seen_since,
+        columns.started_at >= case((columns.method == "sso", life.sso_started_since), else_=life.started_since),
+    )
 
 
 async def touch_session(connection: AsyncConnection, session_id: str, at: datetime) -> None:
@@ -105,15 +134,21 @@ async def delete_session(connection: AsyncConnection, digest: bytes) -> None:
     await connection.execute(delete(browser_sessions).where(browser_sessions.c.digest == digest))
 
 
+async def delete_session_of(connection: AsyncConnection, user_id: str, session_id: str) -> bool:
+    """False where the user has no such session."""
+    columns = browser_sessions.c
+    statement = delete(browser_sessions).where(columns.user_id == user_id, columns.session_id == session_id)
+    return (await connection.execute(statement)).rowcount > 0
+
+
 async def delete_sessions_of(connection: AsyncConnection, user_id: str) -> int:
     """All of the user's; returns how many there were."""
     statement = delete(browser_sessions).where(browser_sessions.c.user_id == user_id)
     return (await connection.execute(statement)).rowcount
 
 
-async def delete_ended_sessions(connection: AsyncConnection, seen_since: datetime, started_since: datetime) -> None:
-    ended = or_(browser_sessions.c.seen_at < seen_since, browser_sessions.c.started_at < started_since)
-    await connection.execute(delete(browser_sessions).where(ended))
+async def delete_ended_sessions(connection: AsyncConnection, life: SessionLife) -> None:
+    await connection.execute(delete(browser_sessions).where(not_(and_(*_holds(life)))))
 
 
 async def count_attempts(
@@ -139,12 +174,14 @@ async def count_attempts(
     return max((row.attempts, row.counting_since) for row in await connection.execute(counted))
 
 
-async def forgive_attempt(connection: AsyncConnection, account: str, address: str) -> None:
-    """After a success: the account begins anew, and of the address this one attempt is taken back."""
+async def delete_attempts(connection: AsyncConnection, subject: str) -> None:
+    await connection.execute(delete(sign_in_attempts).where(sign_in_attempts.c.subject == subject))
+
+
+async def take_attempt_back(connection: AsyncConnection, subject: str) -> None:
     table = sign_in_attempts
-    await connection.execute(delete(table).where(table.c.subject == account))
     fewer = func.greatest(table.c.attempts - 1, 0)
-    await connection.execute(update(table).where(table.c.subject == address).values(attempts=fewer))
+    await connection.execute(update(table).where(table.c.subject == subject).values(attempts=fewer))
 
 
 async def delete_old_attempts(connection: AsyncConnection, window_since: datetime) -> None:

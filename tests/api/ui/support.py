@@ -10,8 +10,9 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
+from app.admin.browser_sessions import Visit
 from app.admin.passwords import Passwords
-from app.admin.people import People, Visit
+from app.admin.people import People
 from app.base.ids import new_id
 from app.storage.postgres import tables
 from tests.api.support import MASTER_KEY, PEPPER, QUICK, Door
@@ -80,7 +81,7 @@ class Street:
         """With a session that was opened without the form, whose hash would cost each test its time."""
         user_id, _ = await self.person(role, **columns)
         async with self.door.engine.begin() as connection:
-            token = await self.people._open(connection, user_id, Visit("", None))
+            token = await self.people.sessions.open(connection, user_id, Visit("", None), "password")
         async with self.browser() as browser:
             browser.plant(token)
             yield browser, user_id

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.admin.actor import Actor
+from app.admin.browser_sessions import IDLE
 from app.admin.passwords import Passwords
-from app.admin.people import IDLE, MOST_ATTEMPTS
+from app.admin.people import MOST_ATTEMPTS
 from app.api.ui.access import safe_next
 from app.base.clock import now
 from app.base.ids import new_id

@@ -28,6 +28,8 @@ from app.storage.postgres.tables.keys import (
 from app.storage.postgres.tables.managed_settings import managed_settings
 from app.storage.postgres.tables.people import (
     browser_sessions,
+    group_grants,
+    identities,
     invitations,
     passwords,
     sign_in_attempts,
@@ -71,6 +73,8 @@ __all__ = [
     "departed",
     "deployments",
     "device_authorizations",
+    "group_grants",
+    "identities",
     "invitations",
     "keys",
     "managed_settings",

@@ -1,8 +1,8 @@
-"""How people sign in at the pages: passwords, sessions of browsers, invitations, and attempts that were made."""
+"""How people sign in at the pages: passwords, identities, sessions of browsers, invitations, and attempts made."""
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, PrimaryKeyConstraint, Table, Text, text
 
-from app.storage.postgres.columns import id_column, metadata, reference_column, time_column
+from app.storage.postgres.columns import id_column, map_column, metadata, reference_column, time_column
 
 # Of users who sign in with one; whoever has none is a user all the same.
 passwords = Table(
@@ -26,9 +26,36 @@ browser_sessions = Table(
     time_column("seen_at"),
     Column("client_address", Text),
     Column("browser", Text),
+    # How it was opened: password, sso, invitation or admin key.
+    Column("method", Text, nullable=False, server_default=text("'password'")),
     Index("uq_browser_sessions_digest", "digest", unique=True),
     Index("ix_browser_sessions_user_id", "user_id"),
     Index("ix_browser_sessions_seen_at", "seen_at"),
+)
+
+# Who somebody is at an issuer of single sign-on; its subject never changes, an address may.
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    reference_column("user_id", "users.user_id", required=True, on_delete="CASCADE"),
+    Column("email", Text),
+    time_column("linked_at"),
+    time_column("seen_at"),
+    PrimaryKeyConstraint("issuer", "subject"),
+    Index("ix_identities_user_id", "user_id"),
+)
+
+# What the groups of somebody gave at the last sign-in, and what was there before: that much they take away again.
+group_grants = Table(
+    "group_grants",
+    metadata,
+    reference_column("user_id", "users.user_id", required=True, on_delete="CASCADE"),
+    # {"role": {"given", "before"}, "teams": {id: {…}}, "organizations": {id: {…}}}
+    map_column("given"),
+    time_column("updated_at"),
+    PrimaryKeyConstraint("user_id"),
 )
 
 # At most one for each user; whoever opens its link chooses a password.

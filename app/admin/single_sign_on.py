@@ -1,0 +1,189 @@
+"""Use case of single sign-on: whom an identity provider vouches for is let in, and what its groups give is given anew.
+
+Who comes is known by issuer and subject, at the first time by a verified address.
+"""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.admin.actor import Actor, Change, record_change
+from app.admin.browser_sessions import BrowserSessions, Visit
+from app.admin.digests import digest_of
+from app.admin.group_membership import give_by_groups
+from app.admin.memberships import hold_address
+from app.admin.standings import snapshot
+from app.base.clock import now
+from app.base.errors import Forbidden, Unauthenticated
+from app.base.ids import new_id
+from app.base.logs import get_logger
+from app.domain.group_mapping import GroupRules, map_groups
+from app.identity.issuer import Attempt, Identity, Issuer, IssuerSettings, make_verifier, same
+from app.storage.postgres import identities as rows
+from app.storage.postgres.engine import transaction
+from app.storage.postgres.names import hold_name
+from app.storage.postgres.users import StoredUser, find_user, hold_user, insert_user
+from app.storage.principals import Principals
+
+ATTEMPT_LIFE = timedelta(minutes=10)
+ACTOR = "single sign-on"
+_TICKET_BYTES = 32
+_LONGEST_ALIAS = 200
+_LONGEST_EMAIL = 254
+
+
+@dataclass(frozen=True, slots=True)
+class SingleSignOnRules:
+    """``email_domains`` and ``allowed_groups`` say who may come in, none is everybody; ``auto_create``: also those who
+    were not known here."""
+
+    issuer: IssuerSettings
+    groups: GroupRules = field(default_factory=GroupRules)
+    email_domains: frozenset[str] = frozenset()
+    allowed_groups: frozenset[str] = frozenset()
+    auto_create: bool = False
+
+
+class SingleSignOn:
+    """``principals`` is told after each commit; ``pepper`` keys what a sign-in under way is made of."""
+
+    def __init__(
+        self, engine: AsyncEngine, principals: Principals, sessions: BrowserSessions, issuer: Issuer,
+        rules: SingleSignOnRules,
+    ) -> None:  # fmt: skip
+        self._engine = engine
+        self._principals = principals
+        self._sessions = sessions
+        self._issuer = issuer
+        self._rules = rules
+        self._log = get_logger()
+
+    @property
+    def name(self) -> str:
+        """How people know it."""
+        return self._rules.issuer.name
+
+    async def begin(self, wanted: str, redirect_uri: str) -> tuple[str, str]:
+        """What the browser keeps meanwhile, and where it is sent. Raises UpstreamUnreachable.
+
+        All that the issuer must give back is derived from what the browser keeps, so nothing is stored for strangers.
+        """
+        page = base64.urlsafe_b64encode(wanted.encode()).decode()
+        ticket = f"{secrets.token_urlsafe(_TICKET_BYTES)}.{int(now().timestamp())}.{page}"
+        return ticket, await self._issuer.sign_in_address(self._attempt(ticket, redirect_uri))
+
+    async def finish(self, ticket: str, answer: Mapping[str, str], redirect_uri: str, visit: Visit) -> tuple[str, str]:
+        """The token of a session, and which page was wanted. ``answer`` is the issuer's, by the browser.
+
+        Raises Unauthenticated for what cannot be trusted, Forbidden for who may not come in, UpstreamUnreachable.
+        """
+        attempt, wanted = self._attempt(ticket, redirect_uri), _wanted(ticket)
+        if wanted is None or not same(attempt.state, answer.get("state", "")):
+            raise Unauthenticated(
+                "this sign-in was begun in another browser, or more than ten minutes ago; begin again"
+            )
+        if "code" not in answer:
+            said = answer.get("error_description") or answer.get("error") or "it gave no reason"
+            shown = "".join(sign for sign in said if sign.isprintable())[:_LONGEST_ALIAS]
+            raise Unauthenticated(f"{self.name} did not sign you in: {shown}")
+        identity = await self._issuer.redeem(answer["code"], attempt)
+        try:
+            self._check_may_come_in(identity)
+            token, told = await self._let_in(identity, visit)
+        except Forbidden as error:
+            self._log.warning("single sign-on refused", subject=identity.subject, reason=error.message)
+            raise
+        for scope in told:
+            await self._principals.announce(scope)
+        return token, wanted
+
+    def _attempt(self, ticket: str, redirect_uri: str) -> Attempt:
+        state, nonce, seed = (
+            digest_of(self._principals.pepper, f"single sign-on {purpose}", ticket)
+            for purpose in ("state", "nonce", "verifier")
+        )
+        return Attempt(redirect_uri, state.hex(), nonce.hex(), make_verifier(seed))
+
+    def _check_may_come_in(self, identity: Identity) -> None:
+        rules = self._rules
+        if rules.email_domains:
+            domain = (identity.email or "").rpartition("@")[2].lower()
+            if identity.email is None:
+                raise Forbidden(f"{self.name} did not confirm your e-mail address, and only some may come in here")
+            if domain not in rules.email_domains:
+                raise Forbidden(
+                    f"addresses at {domain} may not come in here; sign in as somebody else, or ask an admin"
+                )
+        if rules.allowed_groups and rules.allowed_groups.isdisjoint(identity.groups):
+            raise Forbidden(f"{self.name} knows you, but you are in no group that may come in here; ask an admin")
+
+    async def _let_in(self, identity: Identity, visit: Visit) -> tuple[str, set[str]]:
+        actor = Actor(ACTOR, visit.address)
+        async with transaction(self._engine) as connection:
+            await hold_name(connection, "identity", f"{identity.issuer} {identity.subject}")
+            user = await self._find_or_make(connection, identity, actor)
+            if user.blocked:
+                raise Forbidden("your account is blocked here; ask an admin")
+            values = {"issuer": identity.issuer, "subject": identity.subject, "user_id": user.user_id}
+            await rows.write_identity(connection, values | {"email": identity.email, "seen_at": now()})
+            told = await give_by_groups(connection, user, map_groups(self._rules.groups, identity.groups), actor)
+            token = await self._sessions.open(connection, user.user_id, visit, "sso")
+            after = {"issuer": identity.issuer, "subject": identity.subject}
+            change = Change("user.sign_in", "user", user.user_id, None, after)
+            await record_change(connection, Actor(user.user_id, visit.address), change)
+        return token, told
+
+    async def _find_or_make(self, connection: AsyncConnection, identity: Identity, actor: Actor) -> StoredUser:
+        """By who the issuer says it is; at the first time by a verified address. Raises Forbidden."""
+        known = await rows.find_identity(connection, identity.issuer, identity.subject)
+        if known is not None and (user := await hold_user(connection, known.user_id)) is not None:
+            return user
+        email = identity.email
+        if email is None or len(email) > _LONGEST_EMAIL or not email.isprintable():
+            raise Forbidden(
+                f"{self.name} did not confirm your e-mail address, so it cannot be told who you are here; "
+                "confirm it there, or ask an admin"
+            )
+        holder = await hold_address(connection, email)
+        if holder is None:
+            return await self._make(connection, identity, email, actor)
+        linked = await rows.list_identities(connection, holder.user_id)
+        if any(one.issuer == identity.issuer for one in linked):
+            raise Forbidden(
+                f"{email} belongs to an account that somebody else at {self.name} signs in to; an admin can unlink it "
+                "at People, if the address is yours now"
+            )
+        after = {"issuer": identity.issuer, "subject": identity.subject, "email": email}
+        await record_change(connection, actor, Change("user.identity_link", "user", holder.user_id, None, after))
+        held = await hold_user(connection, holder.user_id)
+        assert held is not None
+        return held
+
+    async def _make(self, connection: AsyncConnection, identity: Identity, email: str, actor: Actor) -> StoredUser:
+        if not self._rules.auto_create:
+            raise Forbidden(
+                f"{self.name} knows you, but there is no account for {email} here; ask an admin to invite you"
+            )
+        values = {"user_id": new_id("user"), "user_email": email, "user_role": self._rules.groups.default_role}
+        values |= {"created_by": actor.name, "updated_by": actor.name}
+        alias = None if identity.name is None else identity.name[:_LONGEST_ALIAS].strip() or None
+        await insert_user(connection, {**values, "user_alias": alias})
+        made = await find_user(connection, str(values["user_id"]))
+        assert made is not None
+        await record_change(connection, actor, Change("user.new", "user", made.user_id, None, snapshot(made)))
+        return made
+
+
+def _wanted(ticket: str) -> str | None:
+    """The page that was asked for; None for what is no ticket, or too old to be one."""
+    try:
+        _, begun_at, page = ticket.split(".")
+        age_s = now().timestamp() - int(begun_at)
+        wanted = base64.urlsafe_b64decode(page).decode()
+    except ValueError:
+        return None
+    return wanted if 0 <= age_s <= ATTEMPT_LIFE.total_seconds() else None
