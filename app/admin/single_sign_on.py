@@ -72,7 +72,7 @@ class SingleSignOn:
 
         All that the issuer must give back is derived from what the browser keeps, so nothing is stored for strangers.
         """
-        page = base64.urlsafe_b64encode(wanted.encode()).decode()
+        page = base64.urlsafe_b64encode(wanted.encode()).decode().rstrip("=")
         ticket = f"{secrets.token_urlsafe(_TICKET_BYTES)}.{int(now().timestamp())}.{page}"
         return ticket, await self._issuer.sign_in_address(self._attempt(ticket, redirect_uri))
 
@@ -183,7 +183,7 @@ def _wanted(ticket: str) -> str | None:
     try:
         _, begun_at, page = ticket.split(".")
         age_s = now().timestamp() - int(begun_at)
-        wanted = base64.urlsafe_b64decode(page).decode()
+        wanted = base64.urlsafe_b64decode(page + "==").decode()
     except ValueError:
         return None
     return wanted if 0 <= age_s <= ATTEMPT_LIFE.total_seconds() else None
