@@ -1,4 +1,4 @@
-"""What people call the teams, users and keys that a page shows, and which teams somebody may choose from."""
+"""What people call the teams, users and keys that a page shows, and which teams and organizations one may choose."""
 
 from collections.abc import Collection, Mapping
 
@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.roles import EVERYTHING, Standing, Tenant
 from app.storage.postgres.engine import reading
+from app.storage.postgres.organizations import OrganizationFilter, list_organizations
 from app.storage.postgres.reports import Dimension, find_names
 from app.storage.postgres.teams import TeamFilter, list_teams
 
@@ -34,4 +35,15 @@ class Naming:
                 ids = tenant.team_ids | (standing.member_of_teams if tenant.user_id is not None else frozenset())
                 names = await find_names(connection, "team", ids)
                 named = {team_id: names.get(team_id, team_id) for team_id in ids}
+        return sorted(named.items(), key=lambda one: one[1].lower())
+
+    async def organizations_for(self, tenant: Tenant) -> list[tuple[str, str]]:
+        """Id and name of the organizations that the tenant holds, by name."""
+        async with reading(self._engine) as connection:
+            if tenant.everything:
+                found, _ = await list_organizations(connection, OrganizationFilter(), MOST_CHOICES, 0)
+                named = {str(one.organization_id): one.organization_alias or one.organization_id for one in found}
+            else:
+                names = await find_names(connection, "organization", tenant.organization_ids)
+                named = {one: names.get(one, one) for one in tenant.organization_ids}
         return sorted(named.items(), key=lambda one: one[1].lower())

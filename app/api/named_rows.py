@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.api.admin.fields import read_body
+from app.api.admin.fields import Body, read_body
 from app.base.errors import Forbidden, InvalidRequest, NotFound, Unprocessable
 from app.domain.roles import Rule, Tenant
 from app.storage.postgres.tenants import belong_to
@@ -25,11 +25,17 @@ _DEEPEST = 16
 
 
 async def check_named(connection: AsyncConnection, request: Request[Any, Any, Any], rule: Rule, tenant: Tenant) -> None:
+    """As ``check_named_fields``, of all that the request says."""
+    named = [*request.path_params.items(), *_query(request)]
+    await check_named_fields(connection, named, await read_body(request), rule, tenant)
+
+
+async def check_named_fields(
+    connection: AsyncConnection, further: Iterable[tuple[str, Any]], body: Body, rule: Rule, tenant: Tenant
+) -> None:
     """Raises NotFound for what belongs to others, as if it did not exist; Unprocessable when nothing is named that
     the rule asks for; Forbidden for people named by address, and for taking a thing out of where it belongs."""
-    named = [*request.path_params.items(), *_query(request)]
-    named += [(name, _decode(raw)) for name, raw in (await read_body(request)).items()]
-    found = _sort(_walk(named, 0))
+    found = _sort(_walk([*further, *((name, _decode(raw)) for name, raw in body.items())], 0))
     for name in rule.named:
         if not found[name]:
             raise Unprocessable(f'"{name}" is missing: name which of yours is meant', param=name)

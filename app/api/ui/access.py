@@ -64,6 +64,10 @@ class Form:
         """As it was typed: for passwords."""
         return next((value for field, value in self._fields if field == name), "")
 
+    def has(self, name: str) -> bool:
+        """Whether the form has this field, empty or not."""
+        return any(field == name for field, _ in self._fields)
+
     def texts(self, name: str) -> list[str]:
         return [value.strip() for field, value in self._fields if field == name and value.strip()]
 

@@ -27,6 +27,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui/connect", "Connect", "connect", "key.read"),
     Entry("/ui/requests", "Requests", "requests", "spend.logs"),
     Entry("/ui/keys", "Keys", "key", "key.read", "Manage", for_others=True),
+    Entry("/ui/teams", "Teams", "team", "team.read", "Manage"),
     Entry("/ui/people", "People", "people", "tenancy.read", "Manage"),
     Entry("/ui/models", "Models", "model", "model.read", "Models", for_others=True),
 )

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from app.api.ui.assets import asset_address
 from app.api.ui.navigation import navigation_for
+from app.api.ui.segments import segment
 from app.base.clock import now
 from app.base.money import NANO_PER_USD, NanoUSD
 
@@ -43,7 +44,7 @@ class Templates:
         )
         environment.filters |= {
             "usd": usd, "exact_usd": exact_usd, "count": count, "short": short, "duration": duration, "ago": ago,
-            "day": day, "moment": moment,
+            "day": day, "moment": moment, "segment": segment,
         }  # fmt: skip
         environment.globals |= {"asset": asset_address, "navigation_for": navigation_for, "form_token": _form_token}
         environment.globals["icon"] = getattr(environment.get_template("icons.html").module, "icon")  # noqa: B009

@@ -27,11 +27,11 @@ from app.api.ui.machine import Machine
 from app.api.ui.models import ModelDesk, ModelPages
 from app.api.ui.overview import OverviewPages
 from app.api.ui.own_keys import OwnKeys
-from app.api.ui.people import PeoplePages
 from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
 from app.api.ui.sign_in import SignInPages
 from app.api.ui.single_sign_on import SingleSignOnPages
+from app.api.ui.tenancy import TENANCY_PAGES, Desk
 from app.domain.catalog import Catalog
 from app.gateway.last_refusals import LastRefusals
 from app.identity.issuer import Issuer
@@ -82,6 +82,7 @@ def page_routes(
     ) -> ModelDesk:
         return ModelDesk(ModelOverview(models.catalog, price_view, spend), audience, price_admin, spend, machine)
 
+    desk = Desk(engine, naming, catalog)
     return Router(
         "/",
         route_handlers=[
@@ -92,8 +93,8 @@ def page_routes(
             KeyPages,
             ConnectPages,
             RequestPages,
-            PeoplePages,
             ModelPages,
+            *TENANCY_PAGES,
             serve_asset,
         ],
         dependencies={
@@ -101,6 +102,7 @@ def page_routes(
             "naming": Provide(lambda: naming, sync_to_thread=False),
             "machine": Provide(lambda: machine, sync_to_thread=False),
             "model_desk": Provide(model_desk, sync_to_thread=False),
+            "desk": Provide(lambda: desk, sync_to_thread=False),
             "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),
             "own_keys": Provide(lambda: own_keys, sync_to_thread=False),
         },

@@ -80,6 +80,15 @@ async def teams_of_users(connection: AsyncConnection, user_ids: Collection[str])
     return await _of_teams(connection, memberships.c.user_id.in_(user_ids), None)
 
 
+async def list_members(
+    connection: AsyncConnection, team_id: str, limit: int, offset: int
+) -> tuple[list[StoredMembership], int]:
+    """One page, in the order in which they came, and how many there are."""
+    query = _OF_TEAMS.where(memberships.c.team_id == team_id).order_by(memberships.c.created_at, memberships.c.user_id)
+    rows = await connection.execute(query.limit(limit).offset(offset))
+    return [StoredMembership(**row._mapping) for row in rows], await count_members(connection, team_id)
+
+
 async def count_members(connection: AsyncConnection, team_id: str) -> int:
     query = select(func.count()).select_from(memberships).where(memberships.c.team_id == team_id)
     return (await connection.execute(query)).scalar_one()

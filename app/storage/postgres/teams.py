@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.base.clock import now
 from app.base.ids import BudgetId, OrganizationId, TeamId
 from app.domain.roles import Tenant
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import keys, memberships, teams
+from app.storage.postgres.tables.reports import DAY_S, SPEND
 from app.storage.postgres.tenants import within
 
 
@@ -42,12 +44,15 @@ class StoredTeam:
 
 @dataclass(frozen=True, slots=True)
 class TeamFilter:
-    """Which teams to list, and in which order; None does not filter. ``user_id`` is a member."""
+    """Which teams to list, and in which order; None does not filter. ``user_id`` is a member, ``search`` a part of the
+    name or the whole id. ``sort_by`` is one of ``SORT_COLUMNS``, or ``spend``: what this month of UTC cost."""
 
     organization_id: str | None = None
     user_id: str | None = None
     team_id: str | None = None
     team_alias: str | None = None
+    search: str | None = None
+    blocked: bool | None = None
     sort_by: str = "created_at"
     descending: bool = True
 
@@ -90,11 +95,28 @@ async def list_teams(
     """One page, newest first, and how many there are."""
     conditions = [*within(tenant, teams), *_conditions(wanted)]
     total = (await connection.execute(select(func.count()).select_from(teams).where(*conditions))).scalar_one()
-    column = SORT_COLUMNS[wanted.sort_by]
+    column = _spent_this_month() if wanted.sort_by == "spend" else SORT_COLUMNS[wanted.sort_by]
     order = column.desc().nulls_last() if wanted.descending else column.asc().nulls_last()
     query = _STORED.where(*conditions).order_by(order, teams.c.team_id)
     rows = await connection.execute(query.limit(limit).offset(offset))
     return [StoredTeam(**row._mapping) for row in rows], total
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """How many members a team has, and keys that are not deleted."""
+
+    members: int
+    keys: int
+
+
+async def count_belongings(connection: AsyncConnection, team_ids: Collection[str]) -> dict[str, Belongings]:
+    """Of each of the teams."""
+    members = select(memberships.c.team_id, func.count()).where(memberships.c.team_id.in_(team_ids))
+    living = select(keys.c.team_id, func.count()).where(keys.c.team_id.in_(team_ids), keys.c.deleted_at.is_(None))
+    of_members = {row[0]: row[1] for row in await connection.execute(members.group_by(memberships.c.team_id))}
+    of_keys = {row[0]: row[1] for row in await connection.execute(living.group_by(keys.c.team_id))}
+    return {one: Belongings(of_members.get(one, 0), of_keys.get(one, 0)) for one in team_ids}
 
 
 async def teams_of_organizations(connection: AsyncConnection, organization_ids: Collection[str]) -> list[StoredTeam]:
@@ -128,7 +150,20 @@ def _conditions(wanted: TeamFilter) -> list[ColumnElement[bool]]:
         for name in ("organization_id", "team_id", "team_alias")
         if (value := getattr(wanted, name)) is not None
     ]
+    if wanted.search is not None:
+        part = teams.c.team_alias.icontains(wanted.search, autoescape=True)
+        conditions.append(or_(part, teams.c.team_id == wanted.search))
+    if wanted.blocked is not None:
+        conditions.append(teams.c.blocked.is_(wanted.blocked))
     if wanted.user_id is not None:
         of_user = select(memberships.c.team_id).where(memberships.c.user_id == wanted.user_id)
         conditions.append(teams.c.team_id.in_(of_user))
     return conditions
+
+
+def _spent_this_month() -> ColumnElement[Any]:
+    """By the sums of days, which have an index for each team."""
+    days = SPEND[DAY_S].c
+    month_start = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    spent = select(func.coalesce(func.sum(days.cost_nanousd), 0))
+    return spent.where(days.team_id == teams.c.team_id, days.bucket >= month_start).scalar_subquery()

@@ -1,0 +1,78 @@
+"""What the pages of teams, people, organizations, projects and customers read from, and who may do what there."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.admin.actor import Actor
+from app.admin.managed_settings import ManagedSettings
+from app.admin.naming import Naming
+from app.admin.overview import Share, shares_of
+from app.admin.people import Person
+from app.admin.spend import Ask, Spend
+from app.admin.team_reading import TeamReading
+from app.api.admin.fields import Body
+from app.api.named_rows import check_named_fields
+from app.api.ui.forms import as_body
+from app.api.ui.key_form import models_for
+from app.base.clock import now
+from app.base.money import NanoUSD
+from app.domain.catalog import Catalog
+from app.domain.roles import Tenant, rule_for
+from app.storage.postgres.engine import reading
+from app.storage.postgres.reports import Dimension
+
+
+class Desk:
+    """``catalog`` gives the one that holds now."""
+
+    def __init__(self, engine: AsyncEngine, naming: Naming, catalog: Callable[[], Catalog]) -> None:
+        self.naming = naming
+        self.teams = TeamReading(engine)
+        self.managed_settings = ManagedSettings(engine)
+        self._engine = engine
+        self._spend = Spend(engine)
+        self._catalog = catalog
+
+    async def actor(self, person: Person, route: str, body: Body) -> Actor:
+        """Whoever sends this body to ``route``, a method and a path: the same action as there, and what is named is
+        held against the same rule. Raises what that route answers to a key of this person: Forbidden, NotFound for
+        what belongs to others, Unprocessable."""
+        method, path = route.split(" ")
+        rule = rule_for(method, path)
+        assert rule is not None, route
+        actor = person.actor(rule.action)
+        if not actor.tenant.everything and rule.named:
+            async with reading(self._engine) as connection:
+                await check_named_fields(connection, (), body, rule, actor.tenant)
+        return actor
+
+    async def actor_on(self, person: Person, route: str, **named: Any) -> Actor:  # noqa: ANN401  what JSON can say
+        """Of a body of these fields."""
+        return await self.actor(person, route, as_body(**named))
+
+    def models_for(self, person: Person) -> list[str]:
+        """The names that this person may choose from."""
+        return [model.name for model in models_for(person, self._catalog())]
+
+    async def largest(self, person: Person, dimension: Dimension, of: Dimension, one: str) -> list[Share]:
+        """What this month of UTC cost of one owner, by ``dimension``: the largest."""
+        ask = Ask(*_this_month(), group_by=(dimension,), only={of: (one,)})
+        return shares_of(await self._spend.report(ask, _reported(person)))
+
+    async def of_month(self, person: Person, dimension: Dimension, ids: list[str]) -> dict[str, NanoUSD]:
+        """What this month of UTC cost, by owner."""
+        ask = Ask(*_this_month(), group_by=(dimension,), only={dimension: ids})
+        report = await self._spend.report(ask, _reported(person)) if ids else None
+        return {} if report is None else {cell.group[0]: cell.amounts.cost_nanousd for cell in report.cells}
+
+
+def _this_month() -> tuple[date, date]:
+    today = now().date()
+    return today.replace(day=1), today
+
+
+def _reported(person: Person) -> Tenant:
+    return person.tenant("spend.reports") or Tenant()
