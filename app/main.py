@@ -58,6 +58,7 @@ from app.gateway.collector import Collector
 from app.gateway.connection_check import ConnectionCheck
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
+from app.gateway.health_report import report
 from app.gateway.idempotency import Idempotency
 from app.gateway.last_refusals import LastRefusals
 from app.gateway.objects import Custody, Files
@@ -310,10 +311,10 @@ class House:
             await self.redis.ping()
 
     def health_facts(self) -> dict[str, Any]:
-        return {"models": len(self.catalog.current().models), "deployments": self.router.report()}
+        return {"models": len(self.catalog.current().models), "deployments": report(self.router)}
 
     def machine(self) -> Machine:
-        return Machine(self.connection_check, self.router.report, self.settings.routing)
+        return Machine(self.connection_check, lambda: report(self.router), self.settings.routing)
 
     def metrics_registry(self) -> CollectorRegistry:
         """With several workers each writes its figures to files, and any of them reads them all."""

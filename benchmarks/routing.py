@@ -1,7 +1,9 @@
 """Three providers behind one model, of which one fails in each way in turn: who noticed, and what a choice costs.
 
-``python -m benchmarks.routing`` makes 2 000 requests for each way (``--calls N`` for fewer) and prints a table; a
-failed answer that a healthy provider could have given, or books that differ from the providers' bill, fail the run.
+``python -m benchmarks.routing`` makes 2 000 requests for each way (``--calls N`` for fewer, ``--at-once N`` of them
+under way together) and prints a table. What fails the run: a failed answer that a healthy provider could have given,
+retries of more than a fifth, a call to a provider that has failed five times while it is put aside, more than one
+probe of it at once, and books that differ from the providers' bill.
 """
 
 import argparse
@@ -30,11 +32,13 @@ from app.gateway.router import Router
 from app.protocols.anthropic_messages.codec import AnthropicMessages
 from app.protocols.codec import Envelope
 from tests.fakes.gateway_process import Admin, GatewayProcess
+from tests.fakes.recording import RecordedRequest
 from tests.fakes.script import Script
-from tests.fakes.upstream import RecordingUpstream
+from tests.fakes.upstream import RecordingUpstream, _Connection
 from tests.gateway.examples import DEPLOYMENT, KEY, NOW
 
 CALLS, AT_ONCE, MENDED_AFTER = 2000, 24, 0.7
+_FAILURES, _MOMENT_S, _COOLDOWN_S = 5, 0.1, 4.0
 INPUT_PRICE, OUTPUT_PRICE = Decimal("0.000001"), Decimal("0.00001")
 STRATEGIES: tuple[Strategy, ...] = (
     "simple-shuffle", "least-busy", "latency-based-routing", "cost-based-routing", "usage-based-routing-v2",
@@ -43,16 +47,17 @@ STRATEGIES: tuple[Strategy, ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """``seen``: what the client sees may be broken, as it had begun to get an answer."""
+    """``seen``: what the client sees may be broken, as it had begun to get an answer. ``well``: it is no failure."""
 
     name: str
     script: Script
     streamed: bool = False
     seen: bool = False
+    well: bool = False
 
 
 WAYS = (
-    Way("slow", Script(delay_ms=50)),
+    Way("slow", Script(delay_ms=50), well=True),
     Way("429 with retry-after", Script(error=429, retry_after="2")),
     Way("429", Script(error=429)),
     Way("500", Script(error=500)),
@@ -63,6 +68,41 @@ WAYS = (
     Way("bad credential", Script(error=401)),
     Way("out of credit", Script(error=402)),
 )
+
+
+class SickPlace(RecordingUpstream):
+    """The one of three that fails: it notes when each call to it began and ended, until it is mended."""
+
+    def __init__(self) -> None:
+        super().__init__(keep_traffic=False)
+        self.spans: list[tuple[float, float]] = []
+        self.mended = False
+
+    async def _answer(self, request: RecordedRequest, connection: _Connection) -> bool:
+        began_s, failing = time.monotonic(), not self.mended
+        try:
+            return await super()._answer(request, connection)
+        finally:
+            if failing:
+                self.spans.append((began_s, time.monotonic()))
+
+    def after_five(self) -> list[tuple[float, float]]:
+        """The calls that began when it had failed five times, and news of that had a moment to get round."""
+        ends = sorted(ended_s for _, ended_s in self.spans)
+        if len(ends) <= _FAILURES:
+            return []
+        return sorted(span for span in self.spans if span[0] > ends[_FAILURES - 1] + _MOMENT_S)
+
+    def too_soon(self) -> int:
+        """Of those, what came while it was put aside for the first time."""
+        after = self.after_five()
+        ends = sorted(ended_s for _, ended_s in self.spans)
+        return sum(began_s < ends[_FAILURES - 1] + _COOLDOWN_S for began_s, _ in after)
+
+    def most_at_once(self) -> int:
+        """Of those, how many were under way together."""
+        after = self.after_five()
+        return max((sum(one[0] <= other[0] < one[1] for one in after) for other in after), default=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,18 +125,20 @@ async def ask(client: httpx.AsyncClient, body: dict[str, Any]) -> Seen:
     return Seen(whole, answer.status_code, attempts)
 
 
-async def run_way(gateway: GatewayProcess, admin: Admin, way: Way, calls: int) -> list[str]:
+async def run_way(gateway: GatewayProcess, admin: Admin, way: Way, calls: int, at_once: int) -> list[str]:
     async with contextlib.AsyncExitStack() as stack:
-        places = [await stack.enter_async_context(RecordingUpstream(keep_traffic=False)) for _ in range(3)]
+        sick = await stack.enter_async_context(SickPlace())
+        well = [await stack.enter_async_context(RecordingUpstream(keep_traffic=False)) for _ in range(2)]
+        places = [sick, *well]
         ids = [await _deploy(admin, way.name, place.base_url) for place in places]
         key = await admin.generate(models=[way.name])
-        places[0].default = way.script
+        sick.default = way.script
         body = {
             "model": way.name, "max_tokens": 20, "stream": way.streamed,
             "messages": [{"role": "user", "content": "Hello"}],
         }  # fmt: skip
-        room, seen = asyncio.Semaphore(AT_ONCE), list[Seen]()
-        limits = httpx.Limits(max_connections=AT_ONCE)
+        room, seen = asyncio.Semaphore(at_once), list[Seen]()
+        limits = httpx.Limits(max_connections=at_once)
         client = await stack.enter_async_context(
             httpx.AsyncClient(
                 base_url=gateway.base_url, headers={"x-api-key": key}, trust_env=False, timeout=60, limits=limits
@@ -106,12 +148,12 @@ async def run_way(gateway: GatewayProcess, admin: Admin, way: Way, calls: int) -
         async def one(number: int) -> None:
             async with room:
                 if number == int(calls * MENDED_AFTER):
-                    places[0].default = Script()
+                    sick.default, sick.mended = Script(), True
                 seen.append(await ask(client, body))
 
         await asyncio.gather(*(one(number) for number in range(calls)))
         back_s = await _comes_back(client, body, ids[0])
-        rows = await admin.receipts(key, sum(len(place.bill.entries) for place in places), timeout_s=5)
+        rows = await admin.receipts(key, sum(len(place.bill.entries) for place in places), timeout_s=20)
         for deployment_id in ids:
             await admin.post("/model/delete", id=deployment_id)
     finished = [entry for place in places for entry in place.bill.entries if entry.state == "finished"]
@@ -119,10 +161,12 @@ async def run_way(gateway: GatewayProcess, admin: Admin, way: Way, calls: int) -
     booked = sum(Decimal(str(row["spend"])) for row in rows if row["status"] == "success")
     failed = sum(not one.whole for one in seen)
     retries = sum(one.attempts - 1 for one in seen)
-    wrong = (failed and not way.seen) or booked != billed or retries > calls / 5 + AT_ONCE
+    sick_calls = "-" if way.well else f"{sick.too_soon()} / {sick.most_at_once()}"
+    herd = not way.well and (sick.too_soon() or sick.most_at_once() > 1)
+    wrong = (failed and not way.seen) or booked != billed or retries > calls / 5 or herd or back_s == "never"
     return [
-        way.name, str(calls), str(failed), f"{100 * retries / calls:.1f} %", back_s, f"{booked:.6f}", f"{billed:.6f}",
-        "FAILED" if wrong else "ok",
+        way.name, str(calls), str(failed), f"{100 * retries / calls:.1f} %", sick_calls, back_s, f"{booked:.6f}",
+        f"{billed:.6f}", "FAILED" if wrong else "ok",
     ]  # fmt: skip
 
 
@@ -186,16 +230,18 @@ def show(rows: list[list[str]]) -> None:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |", flush=True)
 
 
-async def run(calls: int, folder: Path) -> bool:
+async def run(calls: int, at_once: int, folder: Path) -> bool:
     gateway = GatewayProcess(
         folder / "home", {"KEYHOUSE_ALLOWED_UPSTREAMS": "127.0.0.1/32", "KEYHOUSE_LOG_LEVEL": "warning"}
     )
     gateway.start()
     try:
         admin = Admin(gateway.base_url)
-        rows = [["one of three", "calls", "failed", "retries", "back after", "booked", "billed", ""]]
+        rows = [
+            ["one of three", "calls", "failed", "retries", "too soon / at once", "back after", "booked", "billed", ""]
+        ]
         for way in WAYS:
-            rows.append(await run_way(gateway, admin, way, calls))
+            rows.append(await run_way(gateway, admin, way, calls, at_once))
             print(rows[-1], file=sys.stderr, flush=True)
         await admin.client.aclose()
     finally:
@@ -207,6 +253,7 @@ async def run(calls: int, folder: Path) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.routing", description=__doc__)
     parser.add_argument("--calls", type=int, default=CALLS, help="requests for each way of failing")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="of these, how many are under way together")
     arguments = parser.parse_args()
     table = [["µs a call, 20 deployments", "plain", "of a session", "one put aside"]]
     for strategy in STRATEGIES:
@@ -214,7 +261,7 @@ def main() -> None:
         table.append([strategy, *(f"{figure:.1f}" for figure in figures)])
     show(table)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        if not asyncio.run(run(arguments.calls, Path(folder))):
+        if not asyncio.run(run(arguments.calls, arguments.at_once, Path(folder))):
             sys.exit(1)
 
 

@@ -77,7 +77,7 @@ class Health:
         return not was
 
     def succeed(self, now_s: float) -> bool:
-        """It has answered; whether it comes back by that."""
+        """An answer has come to its end; whether it comes back by that."""
         self.consecutive = 0
         self._successes += 1
         if not self.ejected:
@@ -89,8 +89,8 @@ class Health:
 class RetryBudget:
     """Further attempts as a share of recent traffic, so that an outage is not made worse by us.
 
-    ``floor`` are allowed beside the share, as little traffic has no share to speak of. What is recent fades, by half
-    in half a minute.
+    Where that share is less than ``floor``, so many are allowed: little traffic has no share to speak of. What is
+    recent fades, by half in half a minute.
     """
 
     __slots__ = ("_at_s", "_floor", "_percent", "_requests", "_retries")
@@ -106,10 +106,13 @@ class RetryBudget:
             self._fade(now_s)
         self._requests += 1
 
+    def has_room(self, now_s: float) -> bool:
+        self._fade(now_s)
+        return self._retries + 1 <= max(self._floor, self._requests * self._percent / 100)
+
     def take(self, now_s: float) -> bool:
         """Whether one more attempt may be made; it is counted then."""
-        self._fade(now_s)
-        if self._retries + 1 > self._floor + self._requests * self._percent / 100:
+        if not self.has_room(now_s):
             return False
         self._retries += 1
         return True

@@ -24,6 +24,8 @@ Roll = Callable[[], float]
 _MEASURED_FOR_S = 60
 """How long a measured latency is believed: a deployment that was slow is tried again after that."""
 _NEARLY_AS_FAST_PERCENT = 110
+_PATIENCE = 5
+"""How many calls may wait for a first word, whatever the others do."""
 _NEWEST_PERCENT = 30
 _HASH_BITS = 53
 _HASH_MASK = (1 << _HASH_BITS) - 1
@@ -77,11 +79,12 @@ class Standing:
 
     ``requests`` and ``tokens`` are of the minute ``minute``; ``others_…`` is what other processes have said of theirs.
     ``price`` is nano-dollars of a million tokens in and a million out; ``latency_ms`` is to the first byte.
+    ``unanswered`` are the calls that went out since it last said anything.
     """
 
     __slots__ = (
         "deployment", "health", "latency_ms", "measured_s", "minute", "others_requests", "others_running",
-        "others_tokens", "price", "requests", "running", "seed", "shown_id", "tokens",
+        "others_tokens", "price", "requests", "running", "seed", "shown_id", "tokens", "unanswered",
     )  # fmt: skip
 
     def __init__(self, deployment: Deployment, price: int) -> None:
@@ -90,7 +93,7 @@ class Standing:
         self.health = Health()
         self.seed = zlib.crc32(deployment.deployment_id.encode())
         self.shown_id = deployment.deployment_id.encode("ascii", "replace")
-        self.running = self.others_running = 0
+        self.running = self.others_running = self.unanswered = 0
         self.latency_ms: float = 0
         self.measured_s: float = 0
         self.minute = self.requests = self.tokens = self.others_requests = self.others_tokens = 0
@@ -103,6 +106,7 @@ class Standing:
 
     def begin(self, minute: int) -> None:
         self.running += 1
+        self.unanswered += 1
         if minute != self.minute:
             self.turn_to(minute)
         self.requests += 1
@@ -157,6 +161,17 @@ def choose(
     elif strategy in ("usage-based-routing", "usage-based-routing-v2"):
         standings = _least(standings, _usage_in(minute, standings))
     return standings[0] if len(standings) == 1 else _shuffled(standings, roll)
+
+
+def is_silent(standing: Standing, standings: Sequence[Standing]) -> bool:
+    """It says nothing while others of its like answer: calls pile up there, until the first of them is given up. What
+    is slow where all are slow is not silent."""
+    if standing.unanswered <= _PATIENCE:
+        return False
+    least: float = min(
+        (one.unanswered / one.deployment.weight for one in standings if one.deployment.weight > 0), default=math.inf
+    )
+    return standing.unanswered > _PATIENCE + 2 * least * max(standing.deployment.weight, 1)
 
 
 def of_session(standings: Sequence[Standing], session: str) -> Standing:

@@ -59,6 +59,7 @@ from app.providers.prices import Prices
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.25
+_LOOKS_FOR_ROOM = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class Admission:
 
         Whatever was reserved for the attempt before it is given back in the same step. Raises StorageUnavailable.
         """
+        await self._wait_for_room(route, failure)
         while (wait_s := self.router.again(route, failure)) is not None:
             if wait_s:
                 await asyncio.sleep(wait_s)
@@ -142,6 +144,13 @@ class Admission:
             return await self._grant(call, route.asked, route.model, route.deployment, route)
         except CallerError:
             return None
+
+    async def _wait_for_room(self, route: Route, failure: Failure) -> None:
+        """When many calls fail at once, more than may be tried again, the rest waits a moment for others to go by."""
+        for _ in range(_LOOKS_FOR_ROOM):
+            if not self.router.must_wait(route, failure):
+                return
+            await asyncio.sleep(_LONGEST_PAUSE_S)
 
     async def _first(self, call: Call, route: Route) -> Grant:
         """Where everything of the model is put aside, what may serve instead; before nothing does, the model all the

@@ -168,7 +168,7 @@ class Gateway:
             begun = await self._begin_stream(call, grant, reply)
             if isinstance(begun, Failed):
                 return begun
-            self._router.answered(route)
+            self._router.stream_began(route)
             return self._stream(call, grant, exchange, begun)
         try:
             answer = await self._whole(call, grant, exchange, reply)

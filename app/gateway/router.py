@@ -12,7 +12,7 @@ from app.base.metrics import Metrics
 from app.domain.catalog import Deployment, Model
 from app.domain.failures import Failure, FailureKind
 from app.domain.health import Health, RetryBudget
-from app.domain.routing import RoutingRules, Standing, choose, credential_of
+from app.domain.routing import RoutingRules, Standing, choose, credential_of, is_silent
 from app.domain.spend import Receipt
 from app.gateway.attribution import SESSION_HEADER, header_text
 from app.gateway.call import Call
@@ -41,7 +41,6 @@ class Router:
         self._metrics = metrics
         self._groups: dict[str, Group] = {}
         self._standings: dict[str, Standing] = {}
-        self._alone: dict[str, tuple[Deployment, Health]] = {}
         self._ejected = 0
         self._budget = RetryBudget()
         self._nothing_set = not (
@@ -119,6 +118,16 @@ class Router:
         route.left = self._further(route.group)
         return self.choose(route)
 
+    def must_wait(self, route: Route, failure: Failure) -> bool:
+        """There is a deployment that could answer, and for now no room among the retries: more traffic makes it."""
+        if failure.meaning.verdict == "give_up" or route.left <= 0 or route.attempt >= MOST_ATTEMPTS:
+            return False
+        now_s = self.now()
+        return not self._budget.has_room(now_s) and any(
+            not standing.health.ejected and not standing.health.consecutive and standing not in route.tried
+            for standing in route.group.standings
+        )
+
     def again(self, route: Route, failure: Failure) -> float | None:
         """Choose the next attempt on the same model: the seconds to wait before it, None where there is none."""
         if failure.meaning.verdict == "give_up" or route.left <= 0 or route.attempt >= MOST_ATTEMPTS:
@@ -182,18 +191,26 @@ class Router:
         """The host has begun to answer: how long this attempt took to it."""
         if route.current is not None:
             now_s = self.now()
+            route.current.unanswered = 0
             route.current.measure((now_s - route.began_s) * 1000, now_s)
 
-    def answered(self, route: Route) -> None:
-        """The first byte of an answer has come."""
+    def stream_began(self, route: Route) -> None:
+        """The first bytes of a stream have come. It may break off yet: what becomes of it its receipt will tell, and
+        until then, or as long as it may be silent, no other call tries what is put aside."""
         route.answered = True
-        standing = route.current or route.tried[-1]
-        if standing.health.succeed(self.now()):
-            self.changed(standing, came_back=True)
+        standing = route.current
+        if standing is not None:
+            standing.health.begin_probe(self.now(), standing.deployment.timeouts.idle_s)
+
+    def answered(self, route: Route) -> None:
+        """A whole answer has come."""
+        route.answered = True
+        self._succeeded(route.current or route.tried[-1])
 
     def failed(self, route: Route, failure: Failure) -> None:
         """Nothing came of the attempt."""
         standing = route.tried[-1]
+        standing.unanswered = 0
         self.left(route)
         self._metrics.child(
             self._metrics.failed_attempts, standing.deployment.deployment_id, standing.deployment.provider, failure.kind
@@ -217,41 +234,22 @@ class Router:
 
     def failed_alone(self, deployment: Deployment, failure: Failure) -> None:
         """A model with one deployment and nothing else to try: only noted, as nothing could take its place."""
-        if failure.meaning.blame == "nobody":
-            return
-        if len(self._alone) >= _MOST_REMEMBERED:
-            self._alone.clear()
-        _, health = self._alone.setdefault(deployment.deployment_id, (deployment, Health()))
-        health.consecutive += 1
-        health.reason = failure.kind
+        if failure.meaning.blame != "nobody":
+            self._forget()
+            health = self._standing(deployment).health
+            health.consecutive += 1
+            health.reason = failure.kind
 
     def answered_alone(self, deployment: Deployment) -> None:
-        if self._alone:
-            self._alone.pop(deployment.deployment_id, None)
-
-    def report(self) -> list[dict[str, Any]]:
-        """For people: the deployments in trouble. ``again_in_s`` is when the next call may try one that is put aside;
-        every other deployment is healthy."""
-        now_s = self.now()
-        return [
-            {
-                "deployment": deployment.deployment_id,
-                "provider": deployment.provider,
-                "model": deployment.upstream_model,
-                "state": health.state(now_s),
-                "reason": health.reason,
-                "failures_in_a_row": health.consecutive,
-                "again_in_s": max(0, ceil(health.until_s - now_s)) if health.ejected else 0,
-            }
-            for deployment, health in self.troubled()
-        ]
+        standing = self._standings.get(deployment.deployment_id)
+        if standing is not None:
+            standing.health.consecutive = 0
 
     def troubled(self) -> Iterator[tuple[Deployment, Health]]:
         """The deployments that are put aside, or whose last call has failed."""
         for standing in self._standings.values():
             if standing.health.ejected or standing.health.consecutive:
                 yield standing.deployment, standing.health
-        yield from self._alone.values()
 
     def _pick(self, route: Route, standings: Sequence[Standing], now_s: float) -> Standing:
         if len(standings) == 1:
@@ -259,7 +257,9 @@ class Router:
         session, homes = route.session, route.group.homes
         nothing_in_the_way = standings is route.group.standings and not route.group.limited
         if session is not None and nothing_in_the_way and (home := homes.get(session)) is not None:
-            return home
+            if not is_silent(home, standings):
+                return home
+            nothing_in_the_way = False
         minute = minute_now()
         if route.group.limited:
             standings = [standing for standing in standings if standing.has_room(minute)] or standings
@@ -268,6 +268,8 @@ class Router:
             first = min(orders)
             standings = [standing for standing, order in zip(standings, orders, strict=True) if order == first]
         found = choose(self.rules.strategy, standings, now_s, minute, random.random, session)
+        if is_silent(found, standings) and (heard := [one for one in standings if not is_silent(one, standings)]):
+            return choose(self.rules.strategy, heard, now_s, minute, random.random, session)
         if session is not None and nothing_in_the_way:
             if len(homes) >= _MOST_HOMES:
                 homes.clear()
@@ -295,18 +297,21 @@ class Router:
     def _blame(self, group: Group, standing: Standing, failure: Failure) -> None:
         blame, now_s = failure.meaning.blame, self.now()
         if blame == "nobody":
-            if standing.health.succeed(now_s):  # whoever refuses what is wrong with a call is well
-                self.changed(standing, came_back=True)
-            return
-        if self.rules.breaker.disabled:
+            self._succeeded(standing)  # whoever refuses what is wrong with a call is well
             return
         enough = standing.health.has_failed_enough(now_s, self.rules.breaker)
+        if self.rules.breaker.disabled:
+            return
         if blame == "credential":
             for other in list(self._standings.values()):
                 if credential_of(other.deployment) == credential_of(standing.deployment):
                     self._eject(other, failure)
         elif blame == "limit" or (enough and (standing.health.ejected or self._may_eject(group))):
             self._eject(standing, failure)
+
+    def _succeeded(self, standing: Standing) -> None:
+        if standing.health.succeed(self.now()):
+            self.changed(standing, came_back=True)
 
     def _may_eject(self, group: Group) -> bool:
         """At most half of a model's deployments, rounded up, are put aside for their failures: when more of them fail,
@@ -346,19 +351,18 @@ class Router:
         if standing is None:
             return
         standing.tokens += receipt.usage.rate_tokens(_CACHED_TOKEN_PERCENT)
-        if receipt.status == "error" and route.answered:
-            self._blame(route.group, standing, Failure("broken"))
+        if route.answered:
+            if receipt.status == "error":
+                self._blame(route.group, standing, Failure("broken"))
+            elif receipt.status == "ok":
+                self._succeeded(standing)
         self.left(route)
 
     def _group(self, model: Model) -> Group:
         group = self._groups.get(model.name)
         if group is not None and group.deployments is model.deployments:
             return group
-        if max(len(self._groups), len(self._standings)) >= _MOST_REMEMBERED:
-            # Names that a wildcard takes are without end; what was known of each is learned again.
-            self._groups.clear()
-            self._standings.clear()
-            self._ejected = 0
+        self._forget()
         standings = [self._standing(deployment) for deployment in model.deployments]
         retries = [one.retries for one in model.deployments if one.retries is not None]
         attempts_set = max(retries) if retries else self.rules.num_retries
@@ -367,6 +371,13 @@ class Router:
         if self.rules.has_fallbacks(model.names):
             group.plain = False
         return group
+
+    def _forget(self) -> None:
+        """Names that a wildcard takes are without end; what was known of each is learned again."""
+        if max(len(self._groups), len(self._standings)) >= _MOST_REMEMBERED:
+            self._groups.clear()
+            self._standings.clear()
+            self._ejected = 0
 
     def _standing(self, deployment: Deployment) -> Standing:
         standing = self._standings.get(deployment.deployment_id)

@@ -26,7 +26,7 @@ from app.domain.limits import RateLimits
 from app.domain.routing import RoutingRules
 from app.domain.spend import Refused
 from app.gateway.admit import Admission, AdmissionRules
-from app.gateway.call import Reply
+from app.gateway.call import Reply, StreamCut
 from app.gateway.exchange import Exchanges
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
@@ -69,12 +69,16 @@ class Hosts:
     ways: dict[str, Answer]
     asked: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Those that say nothing until then."""
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         host = request.url.removeprefix("https://").partition(".")[0]
         self.asked.append(host)
         self.bodies.append(request.body)
         await asyncio.sleep(0)
+        if host in self.held:
+            await self.held[host].wait()
         reply = self.ways.get(host, answers)()
         if isinstance(reply, Exception):
             raise reply
@@ -293,7 +297,56 @@ async def test_retries_stay_a_share_of_the_traffic_when_everything_fails() -> No
     farm = Farm(THREE, dict.fromkeys("abc", refuses(500)), RoutingRules(breaker=BreakerRules(disabled=True)))
     for _ in range(500):
         await farm.ask()
-    assert len(farm.hosts.asked) <= 500 * 1.2 + 30
+    assert len(farm.hosts.asked) <= 500 * 1.2
+
+
+async def test_a_burst_that_fails_late_is_answered_whole_within_the_share_of_retries() -> None:
+    farm = Farm(THREE, {"a": refuses(500)})
+    farm.hosts.held["a"] = asyncio.Event()
+    burst = [asyncio.create_task(farm.ask()) for _ in range(150)]
+    await asyncio.sleep(0.05)
+    waiting = sum(not task.done() for task in burst)
+    assert waiting > 30, "more than may be tried again of so many"
+    farm.hosts.held["a"].set()
+    for _ in range(5 * waiting):
+        assert (await farm.ask()).body == WHOLE
+    assert [reply.body for reply in await asyncio.gather(*burst)] == [WHOLE] * 150
+    retries = len(farm.hosts.asked) - 150 - 5 * waiting
+    assert waiting <= retries <= (150 + 5 * waiting) / 5
+
+
+async def test_calls_do_not_pile_up_where_nothing_is_said_while_others_answer() -> None:
+    farm = Farm(THREE)
+    farm.hosts.held["a"] = asyncio.Event()
+    asked = [asyncio.create_task(farm.ask()) for _ in range(3)]
+    for _ in range(100):
+        asked.append(asyncio.create_task(farm.ask()))
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert farm.hosts.asked.count("a") <= 8
+    farm.hosts.held["a"].set()
+    await asyncio.gather(*asked)
+    for _ in range(60):
+        await farm.ask()
+    assert farm.hosts.asked.count("a") > 20
+
+
+async def test_streams_that_break_off_put_a_deployment_aside_though_each_has_begun_well() -> None:
+    farm = Farm(THREE)
+    farm.ways = farm.hosts.ways = dict.fromkeys("bc", lambda: ScriptedReply(200, SSE, [START, TEXT, STOP]))
+    farm.ways["a"] = lambda: ScriptedReply(200, SSE, [START, UpstreamBroken("cut", provider="anthropic")])
+    broken = 0
+    for _ in range(100):
+        reply = await farm.ask(stream=True)
+        assert not isinstance(reply.body, bytes)
+        try:
+            async for _ in reply.body.chunks():
+                pass
+        except StreamCut:
+            broken += 1
+        await reply.body.close()
+    assert 1 <= farm.hosts.asked.count("a") <= 5
+    assert broken == farm.hosts.asked.count("a")
 
 
 async def test_p10_a_forbidden_fallback_is_never_called_and_the_next_one_is() -> None:
