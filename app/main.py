@@ -252,7 +252,7 @@ class House:
         alarms = BillingAlarms(watch)
         ejections = DeploymentAlarms(watch)
         self.gateway.on_refusal = alarms.note
-        self.router.on_change = ejections.note
+        self.router.standings.on_change = ejections.note
         sender = Sender(self.http_upstream, smtp_of(settings))
         cipher = self.catalog.cipher
         turns = Turns(self.redis)

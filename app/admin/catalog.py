@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from urllib.parse import urlsplit
 
+from app.admin.catalog_entries import entry_of, name_patterns, relays_logins
 from app.admin.deployment_needs import default_base, no_address, no_key_of_its_own, what_is_missing
 from app.admin.model_settings import ModelSettings
 from app.base.ids import DeploymentId
@@ -22,7 +22,7 @@ from app.domain.catalog import (
     wildcard_pattern,
 )
 from app.domain.tenancy import PLATFORM, Level
-from app.providers.host_table import HOSTS, family_of
+from app.providers.host_table import HOSTS
 from app.providers.hosts import Credential, Host
 from app.providers.price_book import PriceBook
 from app.providers.price_table import BundledModel
@@ -101,7 +101,7 @@ class _Builder:
     def add_all(self, managed: Managed) -> None:
         settings = self._settings
         if settings.model is not None:
-            entry = _entry_of(settings.model)
+            entry = entry_of(settings.model)
             self.add(entry)
             self._add_offered(entry, set())
         elif settings.has_model_list:
@@ -225,7 +225,7 @@ class _Builder:
                 entry, "no provider has a credential in the environment; set one, such as ANTHROPIC_API_KEY"
             )
         for provider in providers:
-            for pattern in _name_patterns(HOSTS[provider]):
+            for pattern in name_patterns(HOSTS[provider]):
                 upstream_model = pattern.removeprefix(f"{provider}/")
                 yield replace(entry, model_name=pattern, provider=provider, upstream_model=upstream_model)
 
@@ -236,7 +236,7 @@ class _Builder:
             own = any(fnmatchcase(offered.name, family) for family in host.families)
             name = offered.name if own else f"{provider}/{offered.name}"
             yield ModelEntry(name, provider, offered.name, "the environment", info=info)
-        for pattern in _name_patterns(host):
+        for pattern in name_patterns(host):
             upstream_model = pattern.removeprefix(f"{provider}/")
             yield ModelEntry(pattern, provider, upstream_model, "the environment", info=ModelInfo(listed=False))
 
@@ -317,8 +317,18 @@ class _Builder:
             order=entry.order,
             retries=entry.retries,
             cooldown_s=entry.cooldown_s,
-            relays_logins=_relays_logins(entry, api_base),
+            relays_logins=relays_logins(entry, api_base),
+            tags=frozenset(entry.tags),
+            most_running=entry.most_running,
+            max_input_tokens=self._max_input_tokens(entry, upstream_model),
         )
+
+    def _max_input_tokens(self, entry: ModelEntry, upstream_model: str) -> int | None:
+        """As written, else as the bundled data knows the model or the one that it is based on."""
+        if entry.info.max_input_tokens is not None:
+            return entry.info.max_input_tokens
+        known = self.book.known_model(entry.provider, entry.info.base_model or upstream_model)
+        return None if known is None else known.max_input_tokens
 
     def _owner(self, host: Host, written: Secret | None) -> str | None:
         if _OWNER not in host.options:
@@ -354,27 +364,6 @@ class _Builder:
     def _leave_out(self, entry: ModelEntry, why: str) -> None:
         self.notices.append(f'{entry.place}: model "{entry.model_name}" is left out: {why}')
         self.left_out.append(why)
-
-
-def _relays_logins(entry: ModelEntry, api_base: str) -> bool:
-    """Whether callers' own logins may go there: to their own provider, or as the operator says."""
-    if entry.allow_relay is not None or entry.provider != "anthropic":
-        return bool(entry.allow_relay)
-    parts = urlsplit(api_base)
-    return (parts.scheme, parts.hostname, parts.port or 443) == ("https", "api.anthropic.com", 443)
-
-
-def _name_patterns(host: Host) -> tuple[str, ...]:
-    return (f"{host.name}/*", *host.families)
-
-
-def _entry_of(name: str) -> ModelEntry:
-    """``provider/name`` of the command line, or a bare name of a family; the settings have checked it."""
-    provider, _, upstream_model = name.partition("/")
-    if provider not in HOSTS:
-        provider, upstream_model = family_of(name) or "", name
-    upstream_model = name if provider == "demo" else upstream_model
-    return ModelEntry(name, provider, upstream_model, "--model")
 
 
 def _weighted(group: list[_Placed]) -> tuple[Deployment, ...]:

@@ -46,7 +46,8 @@ class Deployment:
     where the host's name for the model says nothing. Of several deployments those of the lowest ``order`` come first,
     and each takes so many requests and tokens in a minute. ``retries`` is how often a failed call is tried again,
     ``cooldown_s`` for how long a failing deployment is put aside, where the router's own rules are not to hold.
-    ``relays_logins``: a caller's own login may be sent there.
+    ``relays_logins``: a caller's own login may be sent there. ``tags`` are those of the calls that it is for, where
+    such are told apart; ``most_running`` is how many calls it takes at once, ``max_input_tokens`` how long a prompt.
     """
 
     deployment_id: DeploymentId
@@ -71,6 +72,9 @@ class Deployment:
     retries: int | None = None
     cooldown_s: int | None = None
     relays_logins: bool = False
+    tags: frozenset[str] = frozenset()
+    most_running: int | None = None
+    max_input_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,8 @@ class ModelEntry:
     order: int | None = None
     retries: int | None = None
     cooldown_s: int | None = None
+    tags: tuple[str, ...] = ()
+    most_running: int | None = None
     info: ModelInfo = field(default_factory=ModelInfo)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     options: Mapping[str, Secret] = field(default_factory=dict)
@@ -152,7 +158,10 @@ class ModelEntry:
 class Catalog:
     """A snapshot of the models, which never changes; looked up by name without any store."""
 
-    __slots__ = ("_aliases", "_by_name", "_by_undated", "_filled", "_price_of", "_wildcards", "group_budgets", "models")
+    __slots__ = (
+        "_aliases", "_by_deployment", "_by_name", "_by_undated", "_filled", "_price_of", "_wildcards", "group_budgets",
+        "models",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -172,6 +181,9 @@ class Catalog:
         self.group_budgets = group_budgets
         self._by_name = {model.name: model for model in models if "*" not in model.name}
         self._aliases = {alias: self._by_name[name] for alias, name in (aliases or {}).items()}
+        self._by_deployment = {
+            one.deployment_id: model for model in self._by_name.values() for one in model.deployments
+        }
         wildcards = sorted((model for model in models if "*" in model.name), key=lambda model: -len(model.name))
         self._wildcards = [(wildcard_pattern(model.name), model) for model in wildcards]
         self._by_undated: dict[str, list[Model]] = {}
@@ -182,8 +194,8 @@ class Catalog:
         self._filled: dict[str, Model] = {}
 
     def resolve(self, name: str) -> Model | None:
-        """The model that ``name`` means: exactly, as an alias, behind the picker's prefix, by its provider, by a
-        wildcard, by its date; else None.
+        """The model that ``name`` means: exactly, as an alias, by the id of one of its deployments (that alone serves
+        then), behind the picker's prefix, by its provider, by a wildcard, by its date; else None.
 
         A wildcard that is a provider's whole name space keeps a dated name as it is, so that a pinned snapshot stays
         pinned; only where no wildcard takes the name does it stand for the one model with or without that date.
@@ -193,6 +205,8 @@ class Catalog:
             return model
         if not name or len(name) > LONGEST_NAME or "*" in name or not name.isprintable():
             return None
+        if name in self._by_deployment:
+            return self._alone(name)
         if name.startswith(PICKER_PREFIX):
             return self.resolve(name.removeprefix(PICKER_PREFIX))
         return self._without_provider(name) or self._fill(name, narrow=True) or self._by_date(name) or self._fill(name)
@@ -204,6 +218,19 @@ class Catalog:
         lowered = {candidate.lower(): candidate for candidate in among}
         close = difflib.get_close_matches(name.lower(), list(lowered), _NEAREST_KEPT, _LEAST_LIKENESS)
         return [lowered[candidate] for candidate in close]
+
+    def _alone(self, deployment_id: str) -> Model:
+        """One deployment of a model as a model, which is allowed, limited and paid for by the names of the whole."""
+        model = self._by_deployment[DeploymentId(deployment_id)]
+        of_it = tuple(one for one in model.deployments if one.deployment_id == deployment_id)
+        alone = replace(model, name=deployment_id, deployments=of_it, claude_code_name=None, other_names=model.names)
+        self._keep(deployment_id, alone)
+        return alone
+
+    def _keep(self, name: str, model: Model) -> None:
+        if len(self._filled) >= _FILLED_KEPT:
+            del self._filled[next(iter(self._filled))]
+        self._filled[name] = model
 
     def _without_provider(self, name: str) -> Model | None:
         provider, slash, rest = name.partition("/")
@@ -227,9 +254,7 @@ class Catalog:
             match = None if narrow and model.name == "*" else pattern.fullmatch(name)
             if match is not None:
                 filled = self._filled_in(model, name, match.groups())
-                if len(self._filled) >= _FILLED_KEPT:
-                    del self._filled[next(iter(self._filled))]
-                self._filled[name] = filled
+                self._keep(name, filled)
                 return filled
         return None
 

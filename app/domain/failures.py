@@ -1,5 +1,6 @@
 """What a failed attempt means: who is to blame, and where the call may go next. One table says it of every kind."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,6 +74,31 @@ _BY_REASON: dict[Reason, FailureKind] = {
     "content_policy": "content_policy",
     "no_model": "not_served",
 }
+
+
+ERROR_NAMES: dict[FailureKind, tuple[str, ...]] = {
+    "unreachable": ("BadGatewayError", "InternalServerError"),
+    "timeout": ("TimeoutError",),
+    "broken": ("BadGatewayError", "InternalServerError"),
+    "unreadable": ("BadGatewayError", "InternalServerError"),
+    "overloaded": ("ServiceUnavailableError", "InternalServerError"),
+    "server_error": ("InternalServerError",),
+    "rate_limited": ("RateLimitError",),
+    "out_of_credit": ("AuthenticationError",),
+    "credential_refused": ("AuthenticationError",),
+    "forbidden": ("AuthenticationError",),
+    "not_served": ("NotFoundError",),
+    "not_found": ("NotFoundError",),
+    "context_window": ("BadRequestError",),
+    "content_policy": ("ContentPolicyViolationError", "BadRequestError"),
+    "refused": ("BadRequestError",),
+}
+"""What LiteLLM's policies call each kind, the narrowest name first."""
+
+
+def by_error_name(policy: Mapping[str, int], kind: FailureKind) -> int | None:
+    """What a policy by LiteLLM's names of errors says of a kind."""
+    return next((policy[name] for name in ERROR_NAMES[kind] if name in policy), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
 """Whether a deployment is to be called: a circuit breaker, and how much may be tried again. Time is given, in s."""
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+from app.domain.failures import FailureKind, by_error_name
 
 HealthState = Literal["healthy", "failing", "ejected", "probing"]
 
@@ -17,11 +21,16 @@ _FADES_EVERY_S = 1
 
 @dataclass(frozen=True, slots=True)
 class BreakerRules:
-    """LiteLLM's: a deployment is put aside for ``cooldown_s`` when it has failed more than ``allowed_fails`` times."""
+    """LiteLLM's: a deployment is put aside for ``cooldown_s`` when it has failed more than ``allowed_fails`` times.
+    ``allowed_by_error``: failures of that name alone count, and so many of them in a minute are allowed."""
 
     allowed_fails: int = 3
     cooldown_s: float = 5
     disabled: bool = False
+    allowed_by_error: Mapping[str, int] = field(default_factory=dict)
+
+    def allowed_of(self, kind: FailureKind) -> int | None:
+        return by_error_name(self.allowed_by_error, kind) if self.allowed_by_error else None
 
 
 @dataclass(slots=True)
@@ -38,6 +47,7 @@ class Health:
     _failures: int = 0
     _successes: int = 0
     _window_ends_s: float = 0
+    _by_kind: Counter[FailureKind] = field(default_factory=Counter)
 
     def state(self, now_s: float) -> HealthState:
         if not self.ejected:
@@ -57,10 +67,16 @@ class Health:
         """Note a failure; whether it was one too many: in a row, or of a minute of which at least half have failed."""
         if now_s >= self._window_ends_s:
             self._window_ends_s, self._failures, self._successes = now_s + _WINDOW_S, 0, 0
+            self._by_kind.clear()
         self.consecutive += 1
         self._failures += 1
         of_minute = self._failures > rules.allowed_fails and self._failures >= self._successes
         return self.ejected or of_minute or self.consecutive > rules.allowed_fails
+
+    def count_of(self, kind: FailureKind) -> int:
+        """Note what kind of failure the last one was; how many of it there were in this minute."""
+        self._by_kind[kind] += 1
+        return self._by_kind[kind]
 
     def eject(self, now_s: float, rules: BreakerRules, reason: str, at_least_s: float = 0) -> bool:
         """Put aside: each time twice as long, up to five minutes. False where it was already, and its time runs."""

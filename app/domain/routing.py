@@ -22,8 +22,8 @@ Roll = Callable[[], float]
 """A random number from 0 to below 1."""
 
 _MEASURED_FOR_S = 60
-"""How long a measured latency is believed: a deployment that was slow is tried again after that."""
-_NEARLY_AS_FAST_PERCENT = 110
+"""After so long the average of latencies begins anew."""
+_DEFAULT_TAG = "default"
 _PATIENCE = 5
 """How many calls may wait for a first word, whatever the others do."""
 _NEWEST_PERCENT = 30
@@ -36,10 +36,22 @@ _LOW_BITS = 7  # the lowest of a product are not mixed well
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyRules:
+    """LiteLLM's ``routing_strategy_args``: ``kept_s`` is how long a measured latency is believed (a deployment that was
+    slow is tried again after that), and who is so many percent slower than the fastest is called as well."""
+
+    kept_s: int = 60
+    buffer_percent: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingRules:
     """LiteLLM's ``router_settings``. ``num_retries`` None: where a model has several deployments the others are tried,
     and nothing else is. The fallbacks are names of models by the name of the model that failed, ``*`` is any.
-    ``client_fallbacks``: a call may name its own, as ``fallbacks`` or ``models``.
+    ``client_fallbacks``: a call may name its own, as ``fallbacks`` or ``models``. The retry policies say by LiteLLM's
+    names of errors how often is tried again, for all models and by the name of one. ``tag_filtering``: deployments with
+    tags serve the calls that have one of them, or all where not ``tag_match_any``. ``pre_call_checks``: what takes
+    shorter prompts than the call has is left out.
     """
 
     strategy: Strategy = "simple-shuffle"
@@ -53,6 +65,17 @@ class RoutingRules:
     max_fallbacks: int = 5
     client_fallbacks: bool = False
     session_affinity: bool = True
+    retry_policy: Mapping[str, int] = field(default_factory=dict)
+    model_retry_policies: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    tag_filtering: bool = False
+    tag_match_any: bool = True
+    pre_call_checks: bool = False
+    latency: LatencyRules = LatencyRules()
+
+    def retry_policy_of(self, names: Sequence[str]) -> Mapping[str, int]:
+        """What is said of the model comes before what is said of all."""
+        own = next((self.model_retry_policies[name] for name in names if name in self.model_retry_policies), None)
+        return self.retry_policy if own is None else own
 
     def fallbacks_of(self, names: Sequence[str], kind: FailureKind | None) -> tuple[str, ...]:
         """What may serve instead of a model of these names, after a failure of that kind (None: it is put aside)."""
@@ -122,14 +145,39 @@ class Standing:
         self.measured_s = now_s
 
     def has_room(self, minute: int) -> bool:
-        """Within what the operator says that it takes in a minute."""
+        """Within what the operator says that it takes at once and in a minute."""
+        deployment = self.deployment
+        if deployment.most_running is not None and self.running + self.others_running >= deployment.most_running:
+            return False
         if minute != self.minute:
             return True
-        deployment = self.deployment
         most_requests, most_tokens = deployment.requests_per_minute, deployment.tokens_per_minute
         if most_requests is not None and self.requests + self.others_requests >= most_requests:
             return False
         return most_tokens is None or self.tokens + self.others_tokens < most_tokens
+
+    def takes(self, input_tokens: int) -> bool:
+        most = self.deployment.max_input_tokens
+        return most is None or input_tokens <= most
+
+
+def for_tags(standings: Sequence[Standing], tags: Sequence[str], *, match_any: bool) -> Sequence[Standing]:
+    """Those that are for calls of these tags; else those with the tag ``default``, else those without any; else none,
+    or all for a call without tags."""
+    asked = frozenset(tags)
+    if asked:
+        fitting = [
+            one for one in standings if (asked & one.deployment.tags if match_any else asked <= one.deployment.tags)
+        ]
+        if fitting:
+            return fitting
+    for anyones in (
+        [one for one in standings if _DEFAULT_TAG in one.deployment.tags],
+        [one for one in standings if not one.deployment.tags],
+    ):
+        if anyones:
+            return anyones
+    return () if asked else standings
 
 
 def credential_of(deployment: Deployment) -> tuple[object, ...]:
@@ -139,8 +187,14 @@ def credential_of(deployment: Deployment) -> tuple[object, ...]:
     return deployment.provider, deployment.api_base, key, options
 
 
-def choose(
-    strategy: Strategy, standings: Sequence[Standing], now_s: float, minute: int, roll: Roll, session: str | None = None
+def choose(  # noqa: PLR0913  what a strategy looks at
+    strategy: Strategy,
+    standings: Sequence[Standing],
+    now_s: float,
+    minute: int,
+    roll: Roll,
+    session: str | None = None,
+    latency: LatencyRules = LatencyRules(),
 ) -> Standing:
     """One of ``standings``, which are at least one, may all be called, and are alike but for how they stand.
 
@@ -157,7 +211,7 @@ def choose(
     if strategy == "least-busy":
         standings = _least(standings, lambda standing: standing.running + standing.others_running)
     elif strategy == "latency-based-routing":
-        standings = _fastest(standings, now_s)
+        standings = _fastest(standings, now_s, latency)
     elif strategy in ("usage-based-routing", "usage-based-routing-v2"):
         standings = _least(standings, _usage_in(minute, standings))
     return standings[0] if len(standings) == 1 else _shuffled(standings, roll)
@@ -208,16 +262,16 @@ def _least(standings: Sequence[Standing], measure: Callable[[Standing], float]) 
     return [standing for standing, value in zip(standings, values, strict=True) if value == least]
 
 
-def _fastest(standings: Sequence[Standing], now_s: float) -> Sequence[Standing]:
+def _fastest(standings: Sequence[Standing], now_s: float, rules: LatencyRules) -> Sequence[Standing]:
     """Those of which nothing is known of late, else those nearly as fast as the fastest."""
-    unknown = [standing for standing in standings if now_s - standing.measured_s > _MEASURED_FOR_S]
+    unknown = [standing for standing in standings if now_s - standing.measured_s > rules.kept_s]
     if unknown:
         # One call at a time finds out: a slow one is not to be found out by many.
         idle = [standing for standing in unknown if not standing.running]
         if idle:
             return idle
         standings = [standing for standing in standings if standing not in unknown] or unknown
-    limit = min(standing.latency_ms for standing in standings) * _NEARLY_AS_FAST_PERCENT / 100
+    limit = min(standing.latency_ms for standing in standings) * (100 + rules.buffer_percent) / 100
     return [standing for standing in standings if standing.latency_ms <= limit]
 
 

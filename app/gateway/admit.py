@@ -46,11 +46,11 @@ from app.gateway.claims import budget_claims, further_scopes, rate_claims
 from app.gateway.estimate import Estimate
 from app.gateway.exchange import Exchanges, Verbatim
 from app.gateway.holds import Holds, strict_hold
-from app.gateway.own_fallbacks import take_fallbacks
 from app.gateway.own_login import nowhere_to_relay, relayed
+from app.gateway.own_routing import take_wishes
 from app.gateway.ports import CatalogSource, Ledger, NamedLevels
 from app.gateway.refusals import enumerate_models, not_found, refusal
-from app.gateway.route import Asked, Route
+from app.gateway.route import Asked, Route, Wishes
 from app.gateway.router import Router
 from app.gateway.step_down import StepDown
 from app.protocols.codec import Envelope
@@ -105,18 +105,16 @@ class Admission:
         if customers or tags or self._platform is not None or self._catalog.current().group_budgets is not None:
             principal = await self.beside(principal, customers, tags)
         model = self.find_model(principal, self._meant(principal, envelope.model))
-        named: tuple[str, ...] = ()
-        if self.router.rules.client_fallbacks:
-            envelope, named = take_fallbacks(envelope)
+        named_here = self.router.rules.client_fallbacks
+        envelope, wishes = take_wishes(call, principal, envelope, fallbacks=named_here)
         asked = Asked(principal, envelope, tags)
         if has_policy(principal):
-            admit = partial(self._admit_as, call, named)
+            admit = partial(self._admit_as, call, wishes)
             return await StepDown(call, asked, model, admit, self.find_model).grant()
-        return await self._admit_as(call, named, asked, model)
+        return await self._admit_as(call, wishes, asked, model)
 
-    async def _admit_as(self, call: Call, named: tuple[str, ...], asked: Asked, model: Model) -> Grant:
-        """``named`` are the fallbacks that the call itself names."""
-        route = self.router.begin(call, asked, model, named)
+    async def _admit_as(self, call: Call, wishes: Wishes, asked: Asked, model: Model) -> Grant:
+        route = self.router.begin(call, asked, model, wishes)
         if route is None:
             return await self._grant(call, asked, model, model.deployments[0], None)
         return await self._first(call, route)
@@ -153,8 +151,8 @@ class Admission:
             await asyncio.sleep(_LONGEST_PAUSE_S)
 
     async def _first(self, call: Call, route: Route) -> Grant:
-        """Where everything of the model is put aside, what may serve instead; before nothing does, the model all the
-        same."""
+        """Where everything of the model is put aside, or too small for the prompt, what may serve instead; before
+        nothing does, the model all the same."""
         refused: InvalidRequest | None = None
         while self.router.choose(route):
             try:
@@ -164,10 +162,10 @@ class Admission:
         if refused is not None:
             raise refused
         model, group = route.model, route.group
-        if (grant := await self._fallback(call, route, None)) is not None:
+        why = None if route.standings_asked else Failure("context_window")
+        if (grant := await self._fallback(call, route, why)) is not None:
             return grant
-        route.model, route.group = model, group
-        self.router.last_resort(route)
+        self.router.last_resort(route, model, group)
         return await self._grant(call, route.asked, model, route.deployment, route)
 
     async def _fallback(self, call: Call, route: Route, failure: Failure | None) -> Grant | None:

@@ -20,5 +20,5 @@ def report(router: Router) -> list[dict[str, Any]]:
             "failures_in_a_row": health.consecutive,
             "again_in_s": max(0, ceil(health.until_s - now_s)) if health.ejected else 0,
         }
-        for deployment, health in router.troubled()
+        for deployment, health in router.standings.troubled()
     ]

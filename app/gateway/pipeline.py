@@ -31,6 +31,7 @@ _COST = b"x-keyhouse-response-cost"
 _LITELLM_COST = b"x-litellm-response-cost"
 # Where there was anything to choose: who answered, and after how many attempts.
 _DEPLOYMENT = b"x-keyhouse-deployment"
+_LITELLM_DEPLOYMENT = b"x-litellm-model-id"
 _ATTEMPTS = b"x-keyhouse-attempts"
 
 
@@ -100,7 +101,7 @@ class Gateway:
         except GatewayError as error:
             self._settlement.release(call)
             if isinstance(error, UpstreamError):
-                self._router.failed_alone(grant.deployment, failed_by(grant, error).failure)
+                self._router.standings.failed_alone(grant.deployment, failed_by(grant, error).failure)
             raise
         except BaseException:
             # The client left while the provider was at work: the request was sent, so its input is paid.
@@ -108,7 +109,7 @@ class Gateway:
             raise
         if reply.status >= 300:
             return await self._refused_upstream(call, grant, reply)
-        self._router.answered_alone(grant.deployment)
+        self._router.standings.answered_alone(grant.deployment)
         if is_stream(reply) and _wants_stream(grant):
             return self._stream(call, grant, exchange, reply)
         return await self._whole(call, grant, exchange, reply)
@@ -244,7 +245,7 @@ class Gateway:
             return _refusal(call, grant, reply, body)
         if self.on_refusal is not None:
             self.on_refusal(grant.deployment, reply.status, body)
-        self._router.failed_alone(grant.deployment, refused_by(grant, reply, body).failure)
+        self._router.standings.failed_alone(grant.deployment, refused_by(grant, reply, body).failure)
         return _refusal(call, grant, reply, body)
 
     async def _forward(self, call: Call, grant: Grant) -> Reply:
@@ -289,7 +290,7 @@ def _told(call: Call, failed: Failed) -> Reply:
 
 def _served_by(grant: Grant, route: Route) -> list[Header]:
     deployment_id = grant.deployment.deployment_id.encode("ascii", "replace")
-    return [(_DEPLOYMENT, deployment_id), (_ATTEMPTS, b"%d" % route.attempt)]
+    return [(_DEPLOYMENT, deployment_id), (_LITELLM_DEPLOYMENT, deployment_id), (_ATTEMPTS, b"%d" % route.attempt)]
 
 
 def _refusal(call: Call, grant: Grant, reply: UpstreamReply, body: bytes) -> Reply:

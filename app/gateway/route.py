@@ -1,7 +1,7 @@
 """The way of one call over several deployments: what was tried, what may be tried yet."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import structs
@@ -33,13 +33,28 @@ class Asked(NamedTuple):
     stepped: SteppedDown | None = None
 
 
+class Wishes(NamedTuple):
+    """What a call says of how it is routed. ``fallbacks`` are models that serve instead, before those of the operator;
+    ``retries`` None: nothing is said.
+    """
+
+    fallbacks: tuple[str, ...] = ()
+    retries: int | None = None
+    no_fallbacks: bool = False
+
+
+NO_WISHES = Wishes()
+
 OnSettled = Callable[["Route", Receipt], None]
 
 
 class Group:
     """A model's deployments, and where each stands."""
 
-    __slots__ = ("attempts_set", "deployments", "homes", "limited", "may_be_all_aside", "ordered", "plain", "standings")
+    __slots__ = (
+        "attempts_set", "deployments", "homes", "limited", "may_be_all_aside", "ordered", "plain", "retry_policy",
+        "sized", "standings", "tagged",
+    )  # fmt: skip
 
     def __init__(
         self, model: Model, standings: Sequence[Standing], attempts_set: int | None, fallbacks: Sequence[str]
@@ -54,20 +69,29 @@ class Group:
         self.may_be_all_aside = bool(fallbacks)
         self.homes: dict[str, Standing] = {}
         """Where the calls of a session go while nothing keeps them from it, so that it need not be computed again."""
-        self.limited = any(one.requests_per_minute or one.tokens_per_minute for one in model.deployments)
+        self.retry_policy: Mapping[str, int] = {}
+        """How often a call that failed in one of these ways is tried again."""
+        self.tagged = self.sized = False
+        """Not every call may go to every deployment: by its tags, by the length of its prompt."""
+        self.limited = any(
+            one.requests_per_minute or one.tokens_per_minute or one.most_running for one in model.deployments
+        )
         self.ordered = len({one.order for one in model.deployments}) > 1
 
 
 class Route:
-    """Of one call; changed by the router alone. ``on_settled`` is told of each receipt."""
+    """Of one call; changed by the router alone. ``on_settled`` is told of each receipt. ``standings`` are the
+    deployments of the present model that are for this call, ``retried`` how often that model was tried again."""
 
     __slots__ = (
-        "answered", "asked", "attempt", "began_s", "current", "from_caller", "group", "group_asked", "left", "loaded",
-        "model", "model_asked", "on_settled", "queue", "rates_counted", "session", "tried", "visited", "waits",
+        "answered", "asked", "attempt", "began_s", "current", "group", "group_asked", "input_tokens", "left", "loaded",
+        "model", "model_asked", "on_settled", "queue", "rates_counted", "retried", "retries_set", "session",
+        "standings", "standings_asked", "tried", "visited", "waits", "wishes",
     )  # fmt: skip
 
-    def __init__(self, asked: Asked, model: Model, group: Group, on_settled: OnSettled) -> None:
+    def __init__(self, asked: Asked, model: Model, group: Group, on_settled: OnSettled, wishes: Wishes) -> None:
         self.asked = asked
+        self.wishes = wishes
         self.model_asked = self.model = model
         self.group_asked = self.group = group
         self.on_settled = on_settled
@@ -82,7 +106,10 @@ class Route:
         self.visited = {model.name}
         self.queue: deque[str] = deque()
         self.loaded: set[FailureKind | None] = set()
-        self.from_caller: tuple[str, ...] = ()
+        self.standings: Sequence[Standing] = group.standings
+        self.standings_asked: Sequence[Standing] = group.standings
+        self.input_tokens = self.retried = 0
+        self.retries_set: int | None = None
         self.rates_counted: frozenset[str] = frozenset()
 
     @property

@@ -2,21 +2,22 @@
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from math import ceil, inf
-from typing import Any
+from collections.abc import Callable, Sequence
+from math import inf
 
-from app.base import clock
+from app.base.errors import ModelNotAllowed
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
-from app.domain.catalog import Deployment, Model
-from app.domain.failures import Failure, FailureKind
-from app.domain.health import Health, RetryBudget
-from app.domain.routing import RoutingRules, Standing, choose, credential_of, is_silent
+from app.domain.catalog import Model
+from app.domain.failures import Failure, FailureKind, by_error_name
+from app.domain.health import RetryBudget
+from app.domain.routing import RoutingRules, Standing, choose, for_tags, is_silent
 from app.domain.spend import Receipt
 from app.gateway.attribution import SESSION_HEADER, header_text
 from app.gateway.call import Call
-from app.gateway.route import Asked, Group, Route
+from app.gateway.estimate import input_tokens
+from app.gateway.route import NO_WISHES, Asked, Group, Route, Wishes
+from app.gateway.standings import Standings
 
 OTHERS_TRIED = 4
 """How many further deployments of a model are tried where nobody has set a number."""
@@ -34,14 +35,11 @@ class Router:
     def __init__(self, rules: RoutingRules, metrics: Metrics, *, now: Callable[[], float] = time.monotonic) -> None:
         self.rules = rules
         self.now = now
-        self.on_change: Callable[[Deployment, Health], None] | None = None
-        """Told when a deployment is put aside or comes back; it returns at once."""
         self.routed_at_s = -inf
         """When a call last had a choice."""
         self._metrics = metrics
+        self.standings = Standings(rules.breaker, metrics, now)
         self._groups: dict[str, Group] = {}
-        self._standings: dict[str, Standing] = {}
-        self._ejected = 0
         self._budget = RetryBudget()
         self._nothing_set = not (
             rules.fallbacks
@@ -50,30 +48,34 @@ class Router:
             or rules.default_fallbacks
             or rules.num_retries
             or rules.client_fallbacks
+            or rules.retry_policy
+            or rules.model_retry_policies
+            or rules.tag_filtering
         )
         self._log = get_logger()
 
-    @property
-    def standings(self) -> Collection[Standing]:
-        return self._standings.values()
-
-    def begin(self, call: Call, asked: Asked, model: Model, named: tuple[str, ...] = ()) -> Route | None:
+    def begin(self, call: Call, asked: Asked, model: Model, wishes: Wishes = NO_WISHES) -> Route | None:
         """The way of a call, at its beginning; None where there is nothing to choose and nothing else to try.
 
-        ``named`` are the fallbacks that the call itself names. A caller's own login is the same wherever it is tried,
-        and what its plan refuses says nothing about us: one attempt, of which nothing is learned.
+        ``wishes`` is what the call itself says of it. A caller's own login is the same wherever it is tried, and what
+        its plan refuses says nothing about us: one attempt, of which nothing is learned.
+
+        Raises ModelNotAllowed where no deployment of the model is for calls of its tags.
         """
         if asked.principal.own_login:
             return None
-        if self._nothing_set and len(model.deployments) == 1 and model.deployments[0].retries is None:
+        plain = wishes is NO_WISHES or not (wishes.fallbacks or wishes.retries)
+        if plain and self._nothing_set and len(model.deployments) == 1 and model.deployments[0].retries is None:
             return None
         group = self._group(model)
-        if group.plain and not named:
+        if group.plain and plain:
             return None
-        route = Route(asked, model, group, self._settled)
-        route.from_caller = named
-        route.left = self._further(group)
-        if self.rules.session_affinity and len(group.standings) > 1:
+        route = Route(asked, model, group, self._settled, wishes)
+        if group.sized:
+            route.input_tokens = input_tokens(call.body)
+        route.standings = route.standings_asked = self._eligible(route, group)
+        route.left = self._further(route)
+        if self.rules.session_affinity and len(route.standings) > 1:
             route.session = _session(call, asked)
         self.routed_at_s = self.now()
         self._budget.note_request(self.routed_at_s)
@@ -82,66 +84,76 @@ class Router:
     def choose(self, route: Route) -> bool:
         """Choose for the next attempt among what may be called; False where all of the model is put aside."""
         now_s = self.now()
-        standings: Sequence[Standing] = route.group.standings
+        standings = route.standings
         if route.tried:
             standings = [standing for standing in standings if standing not in route.tried]
-        if self._ejected:
+        if self.standings.ejected:
             standings = [standing for standing in standings if standing.health.may_be_called(now_s)]
         if not standings:
             return False
         self._take(route, self._pick(route, standings, now_s))
         return True
 
-    def last_resort(self, route: Route) -> None:
-        """All is put aside and nothing else may serve: the one whose time ends first, as a call is to be answered."""
-        self._take(route, min(route.group.standings, key=lambda standing: standing.health.until_s))
+    def last_resort(self, route: Route, model: Model, group: Group) -> None:
+        """Nothing of it may be called and nothing else may serve: the one whose time ends first, or that takes the
+        longest prompts, as a call is to be answered."""
+        route.model, route.group = model, group
+        standings = route.standings_asked or group.standings
+        self._take(route, min(standings, key=lambda one: (one.health.until_s, -(one.deployment.max_input_tokens or 0))))
 
     def despair(self, route: Route, failure: Failure) -> bool:
         """All that is well has failed: choose what is put aside of the model asked for, and was not tried yet, where
         there is any."""
-        group, now_s = route.group_asked, self.now()
-        if failure.meaning.verdict == "give_up" or group.attempts_set is not None or route.attempt >= MOST_ATTEMPTS:
+        now_s = self.now()
+        if failure.meaning.verdict == "give_up" or route.retries_set is not None or route.attempt >= MOST_ATTEMPTS:
             return False
-        aside = [one for one in group.standings if one not in route.tried and not one.health.may_be_called(now_s)]
+        aside = [one for one in route.standings_asked if one not in route.tried and not one.health.may_be_called(now_s)]
         if not aside or not self._budget.take(now_s):
             return False
-        route.model, route.group, route.left = route.model_asked, group, 0
+        route.model, route.group, route.left = route.model_asked, route.group_asked, 0
         self._take(route, min(aside, key=lambda standing: standing.health.until_s))
         return True
 
     def enter(self, route: Route, model: Model) -> bool:
-        """Go on with another model; False where it was tried already, or all of it is put aside."""
+        """Go on with another model; False where it was tried already, or nothing of it may be called.
+
+        Raises ModelNotAllowed.
+        """
         if model.name in route.visited:
             return False
         route.visited.add(model.name)
         route.model, route.group = model, self._group(model)
-        route.left = self._further(route.group)
+        route.standings = self._eligible(route, route.group)
+        route.left, route.retried = self._further(route), 0
         return self.choose(route)
 
     def must_wait(self, route: Route, failure: Failure) -> bool:
         """There is a deployment that could answer, and for now no room among the retries: more traffic makes it."""
-        if failure.meaning.verdict == "give_up" or route.left <= 0 or route.attempt >= MOST_ATTEMPTS:
-            return False
         now_s = self.now()
-        return not self._budget.has_room(now_s) and any(
-            not standing.health.ejected and not standing.health.consecutive and standing not in route.tried
-            for standing in route.group.standings
+        return (
+            self._may_try_again(route, failure)
+            and not self._budget.has_room(now_s)
+            and any(
+                not standing.health.ejected and not standing.health.consecutive and standing not in route.tried
+                for standing in route.standings
+            )
         )
 
     def again(self, route: Route, failure: Failure) -> float | None:
         """Choose the next attempt on the same model: the seconds to wait before it, None where there is none."""
-        if failure.meaning.verdict == "give_up" or route.left <= 0 or route.attempt >= MOST_ATTEMPTS:
+        if not self._may_try_again(route, failure):
             return None
         now_s = self.now()
         failed = route.tried[-1]
         others = [
             standing
-            for standing in route.group.standings
+            for standing in route.standings
             if standing not in route.tried and standing.health.may_be_called(now_s)
         ]
         wait_s = 0.0
         if not others:
-            if route.group.attempts_set is None or failure.meaning.verdict != "same":
+            said_to = route.retries_set is not None and failure.meaning.verdict == "same"
+            if not said_to and by_error_name(route.group.retry_policy, failure.kind) is None:
                 return None
             wait_s = self._pause(route, failure)
             if wait_s > LONGEST_WAIT_S:
@@ -149,12 +161,15 @@ class Router:
         if not self._budget.take(now_s):
             return None
         route.left -= 1
+        route.retried += 1
         route.waits += not others
         self._take(route, self._pick(route, others, now_s) if others else failed)
         return wait_s
 
     def fallback(self, route: Route, failure: Failure | None) -> str | None:
         """The name of the next model that may serve instead; ``failure`` None: the model was put aside before."""
+        if route.wishes.no_fallbacks:
+            return None
         kind: FailureKind | None = None
         if failure is not None:
             fits_another = failure.kind in ("context_window", "content_policy")
@@ -166,7 +181,7 @@ class Router:
             route.loaded.add(kind)
             found = self.rules.fallbacks_of((route.asked.envelope.model, *route.model.names), kind)
             if kind is None:
-                found = (*route.from_caller, *found)
+                found = (*route.wishes.fallbacks, *found)
             route.queue.extend(found[: self.rules.max_fallbacks])
         if not route.queue or route.attempt >= MOST_ATTEMPTS:
             return None
@@ -184,7 +199,7 @@ class Router:
         route.attempt += 1
         route.began_s = self.now()
         standing.begin(minute_now())
-        if self._ejected:
+        if self.standings.ejected:
             standing.health.begin_probe(route.began_s, standing.deployment.timeouts.first_byte_s)
 
     def head_came(self, route: Route) -> None:
@@ -205,7 +220,7 @@ class Router:
     def answered(self, route: Route) -> None:
         """A whole answer has come."""
         route.answered = True
-        self._succeeded(route.current or route.tried[-1])
+        self.standings.succeeded(route.current or route.tried[-1])
 
     def failed(self, route: Route, failure: Failure) -> None:
         """Nothing came of the attempt."""
@@ -222,7 +237,7 @@ class Router:
             kind=failure.kind,
             attempt=route.attempt,
         )
-        self._blame(route.group, standing, failure)
+        self.standings.blame(route.group, standing, failure)
 
     def left(self, route: Route) -> None:
         """The attempt is over, however it ended. Safe to say twice."""
@@ -231,25 +246,6 @@ class Router:
             standing.running -= 1
             standing.health.probe_ends_s = 0
             route.current = None
-
-    def failed_alone(self, deployment: Deployment, failure: Failure) -> None:
-        """A model with one deployment and nothing else to try: only noted, as nothing could take its place."""
-        if failure.meaning.blame != "nobody":
-            self._forget()
-            health = self._standing(deployment).health
-            health.consecutive += 1
-            health.reason = failure.kind
-
-    def answered_alone(self, deployment: Deployment) -> None:
-        standing = self._standings.get(deployment.deployment_id)
-        if standing is not None:
-            standing.health.consecutive = 0
-
-    def troubled(self) -> Iterator[tuple[Deployment, Health]]:
-        """The deployments that are put aside, or whose last call has failed."""
-        for standing in self._standings.values():
-            if standing.health.ejected or standing.health.consecutive:
-                yield standing.deployment, standing.health
 
     def _pick(self, route: Route, standings: Sequence[Standing], now_s: float) -> Standing:
         if len(standings) == 1:
@@ -267,9 +263,9 @@ class Router:
             orders = [standing.order for standing in standings]
             first = min(orders)
             standings = [standing for standing, order in zip(standings, orders, strict=True) if order == first]
-        found = choose(self.rules.strategy, standings, now_s, minute, random.random, session)
+        found = choose(self.rules.strategy, standings, now_s, minute, random.random, session, self.rules.latency)
         if is_silent(found, standings) and (heard := [one for one in standings if not is_silent(one, standings)]):
-            return choose(self.rules.strategy, heard, now_s, minute, random.random, session)
+            return choose(self.rules.strategy, heard, now_s, minute, random.random, session, self.rules.latency)
         if session is not None and nothing_in_the_way:
             if len(homes) >= _MOST_HOMES:
                 homes.clear()
@@ -289,62 +285,41 @@ class Router:
         pause_s: float = _FIRST_WAIT_S * 2**route.waits * random.uniform(0.5, 1)  # noqa: S311  spreads load
         return max(min(pause_s, LONGEST_WAIT_S), self.rules.retry_after_s, failure.retry_after_s or 0)
 
-    def _further(self, group: Group) -> int:
-        if group.attempts_set is not None:
-            return group.attempts_set
-        return min(len(group.standings) - 1, OTHERS_TRIED)
+    def _further(self, route: Route) -> int:
+        """How many further attempts may be made on the model, whatever the failure."""
+        wished, said = route.wishes.retries, route.group.attempts_set
+        route.retries_set = said if wished is None else wished
+        if route.retries_set is not None:
+            return route.retries_set
+        return min(len(route.standings) - 1, OTHERS_TRIED)
 
-    def _blame(self, group: Group, standing: Standing, failure: Failure) -> None:
-        blame, now_s = failure.meaning.blame, self.now()
-        if blame == "nobody":
-            self._succeeded(standing)  # whoever refuses what is wrong with a call is well
-            return
-        enough = standing.health.has_failed_enough(now_s, self.rules.breaker)
-        if self.rules.breaker.disabled:
-            return
-        if blame == "credential":
-            for other in list(self._standings.values()):
-                if credential_of(other.deployment) == credential_of(standing.deployment):
-                    self._eject(other, failure)
-        elif blame == "limit" or (enough and (standing.health.ejected or self._may_eject(group))):
-            self._eject(standing, failure)
+    def _may_try_again(self, route: Route, failure: Failure) -> bool:
+        """By the policy for failures of its kind, where there is one."""
+        if route.attempt >= MOST_ATTEMPTS:
+            return False
+        said = by_error_name(route.group.retry_policy, failure.kind) if route.group.retry_policy else None
+        if said is not None:
+            return route.retried < said
+        return failure.meaning.verdict != "give_up" and route.left > 0
 
-    def _succeeded(self, standing: Standing) -> None:
-        if standing.health.succeed(self.now()):
-            self.changed(standing, came_back=True)
+    def _eligible(self, route: Route, group: Group) -> Sequence[Standing]:
+        """Of a model's deployments those that are for calls of these tags, and take a prompt so long: may be none.
 
-    def _may_eject(self, group: Group) -> bool:
-        """At most half of a model's deployments, rounded up, are put aside for their failures: when more of them fail,
-        it is likely not they that are at fault, and the rest would get all the load. A fallback takes it otherwise."""
-        if group.may_be_all_aside:
-            return True
-        put_aside = sum(standing.health.ejected for standing in group.standings)
-        return put_aside < ceil(len(group.standings) / 2)
-
-    def _eject(self, standing: Standing, failure: Failure) -> None:
-        breaker = self.rules.breaker
-        cooldown_s = standing.deployment.cooldown_s
-        if cooldown_s is not None:
-            breaker = type(breaker)(breaker.allowed_fails, cooldown_s)
-        if standing.health.eject(self.now(), breaker, failure.kind, failure.retry_after_s or 0):
-            self.changed(standing, came_back=False)
-
-    def changed(self, standing: Standing, *, came_back: bool) -> None:
-        """It was put aside, here or by another process, or it came back: said, and counted."""
-        deployment, health = standing.deployment, standing.health
-        self._ejected = max(self._ejected + (-1 if came_back else 1), 0)
-        state = "healthy" if came_back else "ejected"
-        self._metrics.child(
-            self._metrics.deployment_changes, deployment.deployment_id, deployment.provider, state
-        ).inc()
-        facts: dict[str, Any] = {"deployment": deployment.deployment_id, "provider": deployment.provider}
-        if came_back:
-            self._log.info("deployment is called again", **facts)
-        else:
-            for_s = round(health.until_s - self.now(), 1)
-            self._log.warning("deployment is put aside", reason=health.reason, for_s=for_s, **facts)
-        if self.on_change is not None:
-            self.on_change(deployment, health)
+        Raises ModelNotAllowed where the tags leave none.
+        """
+        standings = group.standings
+        if group.tagged:
+            tags = route.asked.tags
+            standings = for_tags(standings, tags, match_any=self.rules.tag_match_any)
+            if not standings:
+                raise ModelNotAllowed(
+                    f'no deployment of model "{route.asked.envelope.model}" is for calls with the tags '
+                    f'{", ".join(tags)}; an admin can give one of them such a tag, or the tag "default"',
+                    param="tags",
+                )
+        if group.sized:
+            standings = [one for one in standings if one.takes(route.input_tokens)]
+        return standings
 
     def _settled(self, route: Route, receipt: Receipt) -> None:
         standing = route.current
@@ -353,41 +328,29 @@ class Router:
         standing.tokens += receipt.usage.rate_tokens(_CACHED_TOKEN_PERCENT)
         if route.answered:
             if receipt.status == "error":
-                self._blame(route.group, standing, Failure("broken"))
+                self.standings.blame(route.group, standing, Failure("broken"))
             elif receipt.status == "ok":
-                self._succeeded(standing)
+                self.standings.succeeded(standing)
         self.left(route)
 
     def _group(self, model: Model) -> Group:
         group = self._groups.get(model.name)
         if group is not None and group.deployments is model.deployments:
             return group
-        self._forget()
-        standings = [self._standing(deployment) for deployment in model.deployments]
+        if self.standings.make_room() or len(self._groups) >= _MOST_REMEMBERED:
+            self._groups.clear()
+        standings = [self.standings.of(deployment) for deployment in model.deployments]
         retries = [one.retries for one in model.deployments if one.retries is not None]
         attempts_set = max(retries) if retries else self.rules.num_retries
         fallbacks = self.rules.fallbacks_of(model.names, None)
         group = self._groups[model.name] = Group(model, standings, attempts_set, fallbacks)
-        if self.rules.has_fallbacks(model.names):
+        group.retry_policy = self.rules.retry_policy_of(model.names)
+        group.tagged = self.rules.tag_filtering and any(one.tags for one in model.deployments)
+        several = self.rules.has_fallbacks(model.names) or len(standings) > 1
+        group.sized = self.rules.pre_call_checks and several and any(one.max_input_tokens for one in model.deployments)
+        if self.rules.has_fallbacks(model.names) or any(group.retry_policy.values()) or group.tagged:
             group.plain = False
         return group
-
-    def _forget(self) -> None:
-        """Names that a wildcard takes are without end; what was known of each is learned again."""
-        if max(len(self._groups), len(self._standings)) >= _MOST_REMEMBERED:
-            self._groups.clear()
-            self._standings.clear()
-            self._ejected = 0
-
-    def _standing(self, deployment: Deployment) -> Standing:
-        standing = self._standings.get(deployment.deployment_id)
-        rates = deployment.prices.at(clock.now()).rates
-        price = rates.input + rates.output
-        if standing is None:
-            standing = self._standings[deployment.deployment_id] = Standing(deployment, price)
-        elif standing.deployment != deployment:
-            standing.deployment, standing.price = deployment, price
-        return standing
 
 
 def minute_now() -> int:

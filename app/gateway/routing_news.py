@@ -114,7 +114,7 @@ class RoutingNews:
             return
         health.ejected, health.ejections, health.changed_s = said.ejected, said.ejections, now_s - said.since_s
         health.until_s, health.reason, health.consecutive = now_s + said.left_s, said.reason, 0
-        self._router.changed(standing, came_back=not said.ejected)
+        self._router.standings.changed(standing, came_back=not said.ejected)
 
 
 def _said(standing: Standing, now_s: float) -> Said:

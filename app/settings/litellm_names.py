@@ -24,7 +24,7 @@ LITELLM_PARAMS = frozenset(
     final_prompt_value force_timeout frequency_penalty function_call functions gcs_bucket_name guardrails
     hf_model_name id include initial_prompt_value input_type itpm keep_alive langfuse_host langfuse_public_key
     langfuse_secret litellm_credential_name litellm_metadata litellm_session_id litellm_trace_id logit_bias
-    logprobs max_budget max_completion_tokens max_file_size_mb max_parallel_requests max_tokens
+    logprobs max_budget max_completion_tokens max_file_size_mb max_tokens
     merge_reasoning_content_in_choices metadata mock_response mock_timeout mock_tool_calls modalities
     model_config_id model_file_id_mapping n no_log num_ctx oci_fingerprint oci_key oci_key_file oci_region
     oci_tenancy oci_user ollama_format openai_version organization_id otpm parallel_tool_calls prediction
@@ -32,7 +32,7 @@ LITELLM_PARAMS = frozenset(
     provider_specific_header proxy_server_request quality reasoning_effort region_name response_format retry_policy
     retry_strategy reusable_credential_name roles router_tier s3_bucket_name safe_mode safety_identifier
     safety_settings seed service_tier size ssl_verify stop store stream stream_chunk_size stream_options
-    supports_system_message tags temperature text_completion thinking tiered_pricing token_url tool_choice tools
+    supports_system_message tag_regex temperature text_completion thinking tiered_pricing token_url tool_choice tools
     top_k top_logprobs top_p update_user_config url use_litellm_proxy user user_continue_message vector_store_id
     verbosity voice watsonx_region_name web_search_options wx_region_name
     """.split()  # noqa: SIM905
@@ -140,14 +140,14 @@ CACHE_PARAMS = frozenset(
 
 ROUTER_SETTINGS = frozenset(
     """
-    alerting_config allowed_fails_policy assistants_config cache_kwargs cache_responses caching_groups client_ttl
+    alerting_config assistants_config cache_kwargs cache_responses caching_groups client_ttl
     debug_level default_litellm_params default_max_parallel_requests default_priority
-    deployment_affinity_ttl_seconds enable_health_check_routing enable_pre_call_checks enable_tag_filtering
-    enable_weighted_failover guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
-    ignore_invalid_deployments model_group_affinity_config model_group_retry_policy optional_pre_call_checks
+    deployment_affinity_ttl_seconds enable_health_check_routing
+    guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
+    ignore_invalid_deployments model_group_affinity_config
     polling_interval provider_budget_config redis_db redis_host redis_password redis_port redis_startup_nodes
-    redis_url redis_username retry_policy router_general_settings routing_groups routing_strategy_args search_tools
-    set_verbose tag_filtering_match_any
+    redis_url redis_username router_general_settings routing_groups search_tools
+    set_verbose
     """.split()  # noqa: SIM905
 )
 

@@ -24,7 +24,7 @@ _PARAM_NAMES = frozenset(
     {
         "model", "api_key", "api_base", "base_url", "extra_headers", "headers", "organization", "timeout",
         "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "order", "num_retries", "max_retries",
-        "cooldown_time", "custom_llm_provider", "use_in_pass_through",
+        "cooldown_time", "custom_llm_provider", "use_in_pass_through", "tags", "max_parallel_requests",
         "aws_bedrock_runtime_endpoint", "allow_relay",
     }
 )  # fmt: skip
@@ -32,8 +32,8 @@ _OPTION_NAMES = frozenset(name for host in HOSTS.values() for name in host.optio
 # LiteLLM's second names of the same: vertex_ai_project.
 _OPTION_ALIASES = {name.replace("vertex_", "vertex_ai_"): name for name in _OPTION_NAMES if name.startswith("vertex_")}
 _BASE_NAMES = ("api_base", "base_url", "aws_bedrock_runtime_endpoint")
-_NUMBERS = ("rpm", "tpm", "weight", "order", "num_retries", "max_retries")
-_TIMES = ("timeout", "request_timeout", "stream_timeout", "cooldown_time")
+_NUMBERS = ("rpm", "tpm", "weight", "order", "num_retries", "max_retries", "max_parallel_requests")
+_TIMES = ("timeout", "request_timeout", "stream_timeout")
 _TARGET_NAMES = frozenset({"model", "custom_llm_provider"})
 _picker_name = re.compile(r"(?i:claude|anthropic)[A-Za-z0-9._:@/-]{0,240}")
 _INFO_NAMES = frozenset(
@@ -189,7 +189,9 @@ def _entry(
         weight=numbers.get("weight"),
         order=numbers.get("order"),
         retries=numbers.get("num_retries", numbers.get("max_retries")),
-        cooldown_s=seconds.get("cooldown_time"),
+        cooldown_s=reader.pause(params["cooldown_time"]) if "cooldown_time" in params else None,
+        tags=(reader.texts(params["tags"]) or ()) if "tags" in params else (),
+        most_running=numbers.get("max_parallel_requests"),
         info=_info(reader, info),
         prices=_prices(reader, params) | _prices(reader, info),
         options=_options(reader, target.provider, params),

@@ -1,10 +1,10 @@
 """Reads how calls are routed: ``router_settings``, and the same names in ``litellm_settings``, which come second."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_args
 
 from app.domain.health import BreakerRules
-from app.domain.routing import RoutingRules, Strategy
+from app.domain.routing import LatencyRules, RoutingRules, Strategy
 from app.settings.yaml_reading import Item, Reader
 
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
@@ -13,10 +13,30 @@ LITELLM_NAMES = frozenset(
 )
 """Those that LiteLLM also reads in ``litellm_settings``."""
 ROUTER_NAMES = LITELLM_NAMES | {
-    "client_fallbacks", "disable_cooldowns", "model_group_alias", "retry_after", "routing_strategy", "session_affinity",
-    "stream_timeout", "timeout",
+    "allowed_fails_policy", "client_fallbacks", "disable_cooldowns", "enable_pre_call_checks", "enable_tag_filtering",
+    "enable_weighted_failover", "model_group_alias", "model_group_retry_policy", "optional_pre_call_checks",
+    "retry_after", "retry_policy", "routing_strategy", "routing_strategy_args", "session_affinity", "stream_timeout",
+    "tag_filtering_match_any", "timeout",
 }  # fmt: skip
-_BREAKER_NAMES = frozenset({"allowed_fails", "cooldown_s", "disabled"})
+_BREAKER_NAMES = frozenset({"allowed_fails", "cooldown_s", "disabled", "allowed_by_error"})
+_RETRIES, _ALLOWED = "Retries", "AllowedFails"
+_RETRIED_ERRORS = frozenset(
+    {
+        "BadRequestError", "AuthenticationError", "TimeoutError", "RateLimitError", "ContentPolicyViolationError",
+        "InternalServerError",
+    }
+)  # fmt: skip
+_ALLOWED_ERRORS = _RETRIED_ERRORS | {"ServiceUnavailableError", "BadGatewayError", "NotFoundError"}
+_LATENCY = "latency-based-routing"
+_LATENCY_ARGS = {"ttl": "kept_s", "lowest_latency_buffer": "buffer_percent"}
+_OTHER_ARGS = frozenset({"max_latency_list_size", "rpm_to_tpm_ratio", "ttl", "lowest_latency_buffer"})
+_DONE_ANYWAY = frozenset({"prompt_caching", "session_affinity", "deployment_affinity"})
+_OTHER_CHECKS = frozenset(
+    {
+        "enforce_model_rate_limits", "forward_client_headers_by_model_group", "responses_api_deployment_check",
+        "router_budget_limiting",
+    }
+)  # fmt: skip
 
 
 def read_routing(reader: Reader, router: Mapping[str, Item], litellm: Mapping[str, Item]) -> dict[str, Any]:
@@ -24,9 +44,18 @@ def read_routing(reader: Reader, router: Mapping[str, Item], litellm: Mapping[st
     readers: dict[str, tuple[str, Callable[[Item], Any]]] = {
         "routing_strategy": ("strategy", lambda item: _strategy(reader, item)),
         "num_retries": ("num_retries", reader.integer),
-        "retry_after": ("retry_after_s", lambda item: _pause(reader, item)),
+        "retry_after": ("retry_after_s", reader.pause),
+        "retry_policy": ("retry_policy", lambda item: _policy(reader, item, _RETRIES, _RETRIED_ERRORS)),
+        "model_group_retry_policy": ("model_retry_policies", lambda item: _policies(reader, item)),
+        "allowed_fails_policy": (
+            "allowed_by_error",
+            lambda item: _policy(reader, item, _ALLOWED, _ALLOWED_ERRORS),
+        ),
+        "enable_pre_call_checks": ("pre_call_checks", reader.boolean),
+        "enable_tag_filtering": ("tag_filtering", reader.boolean),
+        "tag_filtering_match_any": ("tag_match_any", reader.boolean),
         "allowed_fails": ("allowed_fails", reader.integer),
-        "cooldown_time": ("cooldown_s", reader.seconds),
+        "cooldown_time": ("cooldown_s", reader.pause),
         "disable_cooldowns": ("disabled", reader.boolean),
         **{name: (name, lambda item: _fallbacks(reader, item)) for name in _FALLBACKS},
         "default_fallbacks": ("default_fallbacks", reader.texts),
@@ -36,6 +65,9 @@ def read_routing(reader: Reader, router: Mapping[str, Item], litellm: Mapping[st
     }
     items = {name: item for name, item in litellm.items() if name in LITELLM_NAMES} | dict(router)
     found = {setting: read(items[name]) for name, (setting, read) in readers.items() if name in items}
+    if "routing_strategy_args" in items:
+        found["latency"] = _latency(reader, items["routing_strategy_args"], found.get("strategy"))
+    _say_what_is_not_checked(reader, items)
     found = {name: value for name, value in found.items() if value is not None}
     values: dict[str, Any] = {}
     if found:
@@ -57,9 +89,41 @@ def _strategy(reader: Reader, item: Item) -> str | None:
     return None
 
 
-def _pause(reader: Reader, item: Item) -> int | None:
-    """Seconds, of which LiteLLM's default is none."""
-    return 0 if reader.text(item) == "0" else reader.seconds(item)
+def _policy(reader: Reader, item: Item, suffix: str, known: Collection[str]) -> dict[str, int]:
+    """LiteLLM's ``{"TimeoutErrorRetries": 2}``, by the names of the errors."""
+    fields = reader.mapping(item) or {}
+    reader.check_names(fields, item.name, [name + suffix for name in known], ())
+    numbers = {name.removesuffix(suffix): reader.integer(value) for name, value in fields.items()}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def _policies(reader: Reader, item: Item) -> dict[str, dict[str, int]]:
+    models = reader.mapping(item) or {}
+    return {model: _policy(reader, policy, _RETRIES, _RETRIED_ERRORS) for model, policy in models.items()}
+
+
+def _latency(reader: Reader, item: Item, strategy: str | None) -> LatencyRules | None:
+    """What is said for a strategy that does not look at it is a notice."""
+    fields = reader.mapping(item) or {}
+    honoured = _LATENCY_ARGS if strategy == _LATENCY else ()
+    reader.check_names(fields, item.name, honoured, _OTHER_ARGS)
+    if strategy != _LATENCY:
+        return None
+    read = {"ttl": reader.seconds, "lowest_latency_buffer": reader.percent}
+    values = {name: read[name](fields[name]) for name in _LATENCY_ARGS if name in fields}
+    return LatencyRules(**{_LATENCY_ARGS[name]: value for name, value in values.items() if value is not None})
+
+
+def _say_what_is_not_checked(reader: Reader, items: Mapping[str, Item]) -> None:
+    """Affinity is kept here in any case, and what fails over goes by weight."""
+    if "optional_pre_call_checks" in items:
+        for check in reader.sequence(items["optional_pre_call_checks"]) or ():
+            name = reader.text(check)
+            if name is not None:
+                reader.check_names({name: check}, "optional_pre_call_checks", _DONE_ANYWAY, _OTHER_CHECKS)
+    item = items.get("enable_weighted_failover")
+    if item is not None and reader.boolean(item) is False:
+        reader.problems.notice(f"{item.place}: {item.name} false has no effect: what fails over goes by weight")
 
 
 def _fallbacks(reader: Reader, item: Item) -> dict[str, tuple[str, ...]]:

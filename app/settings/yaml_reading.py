@@ -171,6 +171,14 @@ class Reader:
         """Whole seconds of at least 1; fractions are rounded up."""
         return self._parsed(item, "a number of seconds above 0", parse_seconds)
 
+    def pause(self, item: Item) -> int | None:
+        """Whole seconds that may be 0."""
+        return 0 if self.text(item) in ("0", "0.0") else self.seconds(item)
+
+    def percent(self, item: Item) -> int | None:
+        """A share written as 0.5, in percent."""
+        return self._parsed(item, "a share such as 0.1", lambda text: int(parse_dollars(text) * 100))
+
     def texts(self, item: Item) -> tuple[str, ...] | None:
         items = self.sequence(item)
         if items is None:

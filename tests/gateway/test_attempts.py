@@ -108,8 +108,10 @@ class Farm:
         )
         self.gateway = Gateway(admission, self.hosts, self.settlement, metrics, RelayRules(ping_after_s=0.05))
 
-    async def ask(self, model: str = "m", key: VirtualKey = KEY, **fields: Any) -> Reply:
-        return await self.gateway.serve(call(model=model, **fields), Principal(key))
+    async def ask(
+        self, model: str = "m", key: VirtualKey = KEY, headers: list[Header] | None = None, **fields: Any
+    ) -> Reply:
+        return await self.gateway.serve(call(model=model, headers=headers, **fields), Principal(key))
 
 
 THREE: dict[str, tuple[Deployment, ...]] = {"m": (hosted("a"), hosted("b"), hosted("c"))}
@@ -150,7 +152,7 @@ async def test_what_the_caller_has_to_mend_goes_back_at_once_and_puts_nobody_asi
     for tries in range(1, 20):
         reply = await farm.ask()
         assert (reply.status, len(farm.hosts.asked)) == (400, tries)
-    assert list(farm.router.troubled()) == []
+    assert list(farm.router.standings.troubled()) == []
 
 
 async def test_when_all_have_failed_the_refusal_that_tells_most_passes_unchanged() -> None:
@@ -168,10 +170,10 @@ async def test_one_deployment_alone_is_asked_once_and_its_refusal_passes_unchang
         reply = await farm.ask()
         assert (reply.status, reply.body, len(farm.hosts.asked)) == (529, b'{"type":"error"}', tries)
         assert header(reply, b"x-keyhouse-attempts") is None
-    assert [health.consecutive for _, health in farm.router.troubled()] == [8]
+    assert [health.consecutive for _, health in farm.router.standings.troubled()] == [8]
     farm.ways.clear()
     await farm.ask()
-    assert list(farm.router.troubled()) == []
+    assert list(farm.router.standings.troubled()) == []
 
 
 async def test_retries_that_are_set_ask_the_same_again_and_a_wait_that_is_too_long_gives_up() -> None:
@@ -283,14 +285,14 @@ async def test_a_dead_credential_puts_aside_what_has_it_and_nothing_else() -> No
     for _ in range(40):
         assert (await farm.ask()).body == WHOLE
     assert farm.hosts.asked.count("one") == 1
-    assert sorted(deployment.deployment_id for deployment, _ in farm.router.troubled()) == ["a", "b"]
+    assert sorted(deployment.deployment_id for deployment, _ in farm.router.standings.troubled()) == ["a", "b"]
 
 
 async def test_at_most_half_of_a_model_is_put_aside_for_its_failures() -> None:
     farm = Farm({"m": tuple(hosted(name) for name in "abcd")}, dict.fromkeys("abcd", refuses(500)))
     for _ in range(60):
         assert (await farm.ask()).status == 500
-    assert sum(health.ejected for _, health in farm.router.troubled()) == 2
+    assert sum(health.ejected for _, health in farm.router.standings.troubled()) == 2
 
 
 async def test_retries_stay_a_share_of_the_traffic_when_everything_fails() -> None:

@@ -111,7 +111,7 @@ async def test_a_login_that_has_expired_is_told_at_once_and_puts_nothing_aside()
     house.gateway.on_refusal = lambda deployment, status, body: told.append(status)
     refused = await house.gateway.serve(call(headers=HEADERS, model="twice"), Principal(KEY, own_login=True))
     assert (refused.status, refused.body, len(house.upstream.requests)) == (401, expired, 1)
-    assert (told, list(house.router.troubled())) == ([], [])
+    assert (told, list(house.router.standings.troubled())) == ([], [])
     assert (await house.gateway.serve(call(model="twice"), Principal(KEY))).status == 200
 
 

@@ -64,16 +64,16 @@ async def test_what_one_process_puts_aside_no_other_calls_and_its_return_is_hear
     one.router.failed(route, Failure("rate_limited", 30))
     await one.news.exchange()
     await other.news.exchange()
-    assert [deployment.deployment_id for deployment, _ in other.router.troubled()] == [aside]
+    assert [deployment.deployment_id for deployment, _ in other.router.standings.troubled()] == [aside]
     assert all(other.begin().deployment.deployment_id != aside for _ in range(20))
     one.now_s += 40
     other.now_s += 40
     back = next(standing for standing in one.router.standings if standing.health.ejected)
     back.health.succeed(one.now_s)
-    one.router.changed(back, came_back=True)
+    one.router.standings.changed(back, came_back=True)
     await one.news.exchange()
     await other.news.exchange()
-    assert list(other.router.troubled()) == []
+    assert list(other.router.standings.troubled()) == []
 
 
 async def test_what_runs_elsewhere_counts_until_that_process_is_silent_for_ten_seconds() -> None:
