@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 
 from app.base.errors import InvalidRequest, UpstreamBroken, UpstreamError, UpstreamUnreachable
-from app.base.ids import DeploymentId
+from app.base.ids import DeploymentId, new_id
 from app.base.metrics import Metrics
 from app.base.secret import Secret
 from app.domain.access import Principal
@@ -95,6 +96,8 @@ class Farm:
     ledger: NotingLedger = field(default_factory=NotingLedger)
     now_s: float = 1000
     catalog: Catalog | None = None
+    at_once: bool = False
+    """Several calls are under way together, so each has an id of its own."""
 
     def __post_init__(self) -> None:
         metrics = Metrics(CollectorRegistry())
@@ -111,7 +114,10 @@ class Farm:
     async def ask(
         self, model: str = "m", key: VirtualKey = KEY, headers: list[Header] | None = None, **fields: Any
     ) -> Reply:
-        return await self.gateway.serve(call(model=model, headers=headers, **fields), Principal(key))
+        one = call(model=model, headers=headers, **fields)
+        if self.at_once:
+            one = structs.replace(one, request_id=new_id("req"))
+        return await self.gateway.serve(one, Principal(key))
 
 
 THREE: dict[str, tuple[Deployment, ...]] = {"m": (hosted("a"), hosted("b"), hosted("c"))}
@@ -303,7 +309,7 @@ async def test_retries_stay_a_share_of_the_traffic_when_everything_fails() -> No
 
 
 async def test_a_burst_that_fails_late_is_answered_whole_within_the_share_of_retries() -> None:
-    farm = Farm(THREE, {"a": refuses(500)})
+    farm = Farm(THREE, {"a": refuses(500)}, at_once=True)
     farm.hosts.held["a"] = asyncio.Event()
     burst = [asyncio.create_task(farm.ask()) for _ in range(150)]
     await asyncio.sleep(0.05)
@@ -318,7 +324,7 @@ async def test_a_burst_that_fails_late_is_answered_whole_within_the_share_of_ret
 
 
 async def test_calls_do_not_pile_up_where_nothing_is_said_while_others_answer() -> None:
-    farm = Farm(THREE)
+    farm = Farm(THREE, at_once=True)
     farm.hosts.held["a"] = asyncio.Event()
     asked = [asyncio.create_task(farm.ask()) for _ in range(3)]
     for _ in range(100):

@@ -80,7 +80,7 @@ async def test_a_model_of_the_file_is_read_only_here(admin_door: Door) -> None:
         ({"model": "anthropic/c", "rpm": "ten"}, "litellm_params.rpm", "whole number"),
         ({"model": "anthropic/c", "rpm": -1}, "litellm_params.rpm", "whole number"),
         ({"model": "anthropic/c", "api_kee": "x"}, "litellm_params.api_kee", '"api_key"'),
-        ({"model": "anthropic/c", "tags": ["a"]}, "litellm_params.tags", "not honoured"),
+        ({"model": "anthropic/c", "tag_regex": ["a"]}, "litellm_params.tag_regex", "not honoured"),
         ({"model": "anthropic/c", "api_key": "os.environ/KEYHOUSE_SECRET"}, "litellm_params.api_key", "environment"),
         ({"model": "anthropic/c", "input_cost_per_token": -1}, "litellm_params.input_cost_per_token", "price"),
         ({"model": "anthropic/c", "api_base": "ftp://x"}, "litellm_params.api_base", "http"),
