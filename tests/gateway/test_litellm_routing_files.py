@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -65,7 +66,8 @@ def read(tmp_path: Path, text: str) -> Settings:
 
 @cache
 def bundled_prices() -> PriceBook:
-    return PriceBook.load(Path("there is no such file"))
+    with TemporaryDirectory() as folder:
+        return PriceBook.load(Path(folder) / "prices.json")
 
 
 def farm_of(settings: Settings) -> Farm:
