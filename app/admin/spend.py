@@ -18,7 +18,7 @@ from app.storage.postgres import closing, reports
 from app.storage.postgres import receipts as rows
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.receipts import LogPage, ReceiptFilter
-from app.storage.postgres.reports import Cell, Dimension, Report
+from app.storage.postgres.reports import Cell, Dimension, Ranking, Report
 from app.storage.postgres.retention import dropped_until
 
 MOST_LOG_ROWS = 10_000
@@ -105,12 +105,16 @@ class Spend:
 
     async def report(self, ask: Ask, tenant: Tenant = EVERYTHING) -> Found:
         async with transaction(self._engine) as connection:
-            periods = await _periods(connection, ask)
-            after = None if ask.after is None else (_place(periods, ask.after[0]), ask.after[1])
-            await _check_known(connection, ask, periods)
-            report = Report(periods, ask.group_by, ask.only, ask.but_not, after, ask.most)
+            report = await _report(connection, ask)
             cells = await reports.list_cells(connection, tenant, report)
-            return Found(periods, ask.group_by, cells, await _names(connection, ask.group_by, cells, periods))
+            return await _found(connection, report, cells)
+
+    async def ranked(self, ask: Ask, ranking: Ranking, tenant: Tenant = EVERYTHING) -> tuple[Found, int]:
+        """A page of the same cells in another order, and how many there are on all pages; 0 beyond the last of them."""
+        async with transaction(self._engine) as connection:
+            report = await _report(connection, ask)
+            cells, count = await reports.rank_cells(connection, tenant, report, ranking)
+            return await _found(connection, report, cells), count
 
     async def sums(self, ask: Ask, group_by: GroupBy, tenant: Tenant = EVERYTHING) -> list[Sum]:
         """By day, group, model, key and user, in that order; groups without a name come last."""
@@ -143,6 +147,18 @@ class Spend:
     async def total(self, tenant: Tenant = EVERYTHING) -> NanoUSD:
         async with transaction(self._engine) as connection:
             return await reports.total_spend(connection, tenant)
+
+
+async def _report(connection: AsyncConnection, ask: Ask) -> Report:
+    periods = await _periods(connection, ask)
+    after = None if ask.after is None else (_place(periods, ask.after[0]), ask.after[1])
+    await _check_known(connection, ask, periods)
+    return Report(periods, ask.group_by, ask.only, ask.but_not, after, ask.most)
+
+
+async def _found(connection: AsyncConnection, report: Report, cells: Sequence[Cell]) -> Found:
+    names = await _names(connection, report.group_by, cells, report.periods)
+    return Found(report.periods, report.group_by, cells, names)
 
 
 async def _periods(connection: AsyncConnection, ask: Ask) -> list[Period]:

@@ -62,9 +62,9 @@ class ReportRoutes(Controller):
         cursor = _write_cursor(found) if len(found.cells) == ask.most else None
         if style == "focus":
             return render_csv(focus.COLUMNS, focus.rows(found, ask.timezone), cursor, "focus.csv")
-        rows = [_row(found, cell) for cell in found.cells]
+        rows = [report_row(found, cell) for cell in found.cells]
         if style == "csv":
-            return render_csv(_head(found.group_by), rows, cursor, "spend.csv")
+            return render_csv(report_head(found.group_by), rows, cursor, "spend.csv")
         return answer({"group_by": ask.group_by, "timezone": ask.timezone, "data": rows, "next_cursor": cursor})
 
 
@@ -129,7 +129,7 @@ def _write_cursor(found: Found) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode((found.label(last), last.group))).decode()
 
 
-def _row(found: Found, cell: Cell) -> dict[str, Any]:
+def report_row(found: Found, cell: Cell) -> dict[str, Any]:
     row: dict[str, Any] = {"period": found.label(cell)}
     for dimension, value in zip(found.group_by, cell.group, strict=True):
         row[COLUMN_NAMES[dimension]] = value or None
@@ -139,7 +139,7 @@ def _row(found: Found, cell: Cell) -> dict[str, Any]:
     return row | {name: number(getattr(cell.amounts, column)) for name, column in _COSTS.items()}
 
 
-def _head(group_by: Sequence[Dimension]) -> Sequence[str]:
+def report_head(group_by: Sequence[Dimension]) -> Sequence[str]:
     head = ["period"]
     for dimension in group_by:
         head += [COLUMN_NAMES[dimension], *([f"{dimension}_alias"] if dimension in NAMED else [])]

@@ -26,6 +26,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui/my-keys", "My keys", "own-key", "key.read"),
     Entry("/ui/connect", "Connect", "connect", "key.read"),
     Entry("/ui/requests", "Requests", "requests", "spend.logs"),
+    Entry("/ui/spend", "Explorer", "spend", "spend.reports", "Spend"),
     Entry("/ui/keys", "Keys", "key", "key.read", "Manage", for_others=True),
     Entry("/ui/teams", "Teams", "team", "team.read", "Manage"),
     Entry("/ui/people", "People", "people", "tenancy.read", "Manage"),

@@ -9,7 +9,7 @@ from app.admin.alerts import Alerts
 from app.admin.overview import Overviews
 from app.admin.spend import Spend
 from app.api.ui.access import Pages
-from app.api.ui.charts import bars
+from app.api.ui.charts import Stack, stacked
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -30,5 +30,6 @@ class OverviewPages(Controller):
         if tenant is None:  # an auditor, who sees no spend
             return pages.go("/ui/account")
         found = await Overviews(spend, alerts).overview(tenant, person.tenant("alert.read"))
-        chart = bars([(f"{day:%d %b}", amounts.cost_nanousd) for day, amounts in found.days])
+        costs = [amounts.cost_nanousd for _, amounts in found.days]
+        chart = stacked([day.isoformat() for day, _ in found.days], "day", [Stack("Spend", costs)])
         return pages.show(request, "overview.html", person, found=found, chart=chart)

@@ -1,7 +1,7 @@
 """Templates and what they need: escaping, money and times as people read them, and the headers of every page."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
@@ -44,7 +44,7 @@ class Templates:
         )
         environment.filters |= {
             "usd": usd, "exact_usd": exact_usd, "count": count, "short": short, "duration": duration, "ago": ago,
-            "day": day, "moment": moment, "segment": segment,
+            "day": day, "moment": moment, "segment": segment, "calendar_day": calendar_day,
         }  # fmt: skip
         environment.globals |= {"asset": asset_address, "navigation_for": navigation_for, "form_token": _form_token}
         environment.globals["icon"] = getattr(environment.get_template("icons.html").module, "icon")  # noqa: B009
@@ -132,6 +132,12 @@ def day(at: datetime | None) -> Markup:
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         utc.isoformat(), f"{utc:%d %b %Y, %H:%M}", f"{utc:%d %b %Y}"
     )
+
+
+def calendar_day(on: date | str) -> str:
+    """A day that is one already in the zone that was asked for; a text is its ISO form."""
+    found = date.fromisoformat(on) if isinstance(on, str) else on
+    return f"{found.day} {found:%b %Y}"
 
 
 def ago(at: datetime | None) -> Markup:

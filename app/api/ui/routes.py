@@ -31,6 +31,7 @@ from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
 from app.api.ui.sign_in import SignInPages
 from app.api.ui.single_sign_on import SingleSignOnPages
+from app.api.ui.spend import SpendPages
 from app.api.ui.tenancy import TENANCY_PAGES, Desk
 from app.domain.catalog import Catalog
 from app.gateway.last_refusals import LastRefusals
@@ -93,6 +94,7 @@ def page_routes(
             KeyPages,
             ConnectPages,
             RequestPages,
+            SpendPages,
             ModelPages,
             *TENANCY_PAGES,
             serve_asset,

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    Subquery,
     Table,
     Text,
     and_,
@@ -134,14 +135,57 @@ class Report:
         return any(one in dimensions for one in (*self.group_by, *self.only, *self.but_not))
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A page of cells by what ``measures`` of them add up to; those of the same amount by period and group."""
+
+    measures: tuple[str, ...] = ("cost_nanousd",)
+    descending: bool = True
+    skip: int = 0
+    most: int = 50
+
+
 async def list_cells(connection: AsyncConnection, tenant: Tenant, report: Report) -> list[Cell]:
     """Cells with any receipt, ordered by period and then by group."""
+    grouped = await _grouped(connection, tenant, report)
+    if grouped is None:
+        return []
+    place = _place(grouped, report)
+    query = select(grouped).order_by(*place)
+    if report.after is not None:
+        number, group = report.after
+        query = query.where(tuple_(*place) > tuple_(literal(number), *(literal(text, Text) for text in group)))
+    if report.most is not None:
+        query = query.limit(report.most)
+    return [_cell(row, report) for row in await connection.execute(query)]
+
+
+async def rank_cells(
+    connection: AsyncConnection, tenant: Tenant, report: Report, ranking: Ranking
+) -> tuple[list[Cell], int]:
+    """One page of the cells with any receipt, and how many there are on all pages; 0 beyond the last of them."""
+    grouped = await _grouped(connection, tenant, report)
+    if grouped is None:
+        return [], 0
+    amount = sum((grouped.c[name] for name in ranking.measures[1:]), grouped.c[ranking.measures[0]])
+    query = (
+        select(grouped, func.count().over().label("cells"))
+        .order_by(amount.desc() if ranking.descending else amount.asc(), *_place(grouped, report))
+        .limit(ranking.most)
+        .offset(ranking.skip)
+    )
+    rows = list(await connection.execute(query))
+    return [_cell(row[:-1], report) for row in rows], rows[0].cells if rows else 0
+
+
+async def _grouped(connection: AsyncConnection, tenant: Tenant, report: Report) -> Subquery | None:
+    """The period, the columns of the group, and the measures of each cell; None where no time is asked about."""
     tables = SPEND_BY_SESSION if report.asks_for(OF_SESSIONS) else SPEND
     alike: dict[tuple[int, bool, bool], list[Piece]] = {}
     for piece in pieces_of(report.periods, tuple(tables)):
         alike.setdefault((piece.grain_s, piece.rounded, piece.is_added), []).append(piece)
     if not alike:
-        return []
+        return None
     # The planner thinks of more groups than there are, and would sort all rows on disk.
     await connection.execute(text("SET LOCAL work_mem = '64MB'"))
     names = [COLUMN_NAMES[dimension] for dimension in report.group_by]
@@ -150,22 +194,23 @@ async def list_cells(connection: AsyncConnection, tenant: Tenant, report: Report
     sums = [cast(func.sum(found.c[name]), BigInteger).label(name) for name in MEASURES]
     by_period = [found.c.period] if len(report.periods) > 1 else []
     period = found.c.period if by_period else literal_column("0", Integer)
-    grouped = (
+    return (
         select(period.label("period"), *groups, *sums)
         .group_by(*by_period, *groups)
         # What was taken off again leaves nothing.
         .having(or_(*(func.sum(found.c[name]) != 0 for name in MEASURES)))
         .subquery("grouped")
     )
-    place = [grouped.c.period, *(grouped.c[name].collate("C") for name in names)]
-    query = select(grouped).order_by(*place)
-    if report.after is not None:
-        number, group = report.after
-        query = query.where(tuple_(*place) > tuple_(literal(number), *(literal(text, Text) for text in group)))
-    if report.most is not None:
-        query = query.limit(report.most)
-    edge = 1 + len(names)
-    return [Cell(row[0], tuple(row[1:edge]), Amounts(*row[edge:])) for row in await connection.execute(query)]
+
+
+def _place(grouped: Subquery, report: Report) -> list[ColumnElement[Any]]:
+    names = [COLUMN_NAMES[dimension] for dimension in report.group_by]
+    return [grouped.c.period, *(grouped.c[name].collate("C") for name in names)]
+
+
+def _cell(row: Sequence[Any], report: Report) -> Cell:
+    edge = 1 + len(report.group_by)
+    return Cell(row[0], tuple(row[1:edge]), Amounts(*row[edge:]))
 
 
 def _period(periods: Sequence[Period], bucket: ColumnElement[Any], *, rounded: bool) -> ColumnElement[int]:

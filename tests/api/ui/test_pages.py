@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from app.api.ui.charts import bars
+from app.api.ui.charts import Stack, round_step, stacked
 from app.api.ui.rendering import PAGE_HEADERS, duration, exact_usd, short, usd
 from app.base.clock import now
 from app.base.ids import new_id
@@ -258,9 +258,21 @@ def test_amounts_and_counts_read_well() -> None:
 
 
 def test_a_bar_is_as_high_as_its_amount_and_little_is_still_seen() -> None:
-    chart = bars([("a", 0), ("b", 1), ("c", 500), ("d", 1_000)])
-    assert [bar.height for bar in chart.bars] == [0, 2, 70, 140]
-    assert bars([("a", 0)]).bars[0].height == 0
+    days = ["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04"]
+    chart = stacked(days, "day", [Stack("spend", (0, 1, 500_000, 1_000_000))])
+    assert [[part.height for part in bar.parts] for bar in chart.bars] == [[], [2], [91], [182]]
+    assert [line.text for line in chart.lines] == ["$0", "$0.00025", "$0.00050", "$0.00075", "$0.00100"]
+    assert stacked(days, "day", [Stack("spend", (0, 0, 0, 0))]).bars[0].parts == []
+    assert [round_step(largest) for largest in (7_999, 8_001, 9_000_000)] == [2_000, 2_500, 2_500_000]
+
+
+def test_the_parts_of_a_bar_stand_on_one_another_and_a_correction_is_told_but_not_drawn() -> None:
+    red, blue = Stack("red", (1_000_000_000,)), Stack("blue", (3_000_000_000,))
+    [bar] = stacked(["2026-11-01"], "day", [red, Stack("owed", (-5,)), blue]).bars
+    assert [(part.color, part.y, part.height) for part in bar.parts] == [("0", 145, 45), ("2", 8, 136)]
+    assert bar.tip.splitlines() == [
+        "Sun 01 Nov 2026", "blue: $3.00", "owed: < −$0.0001", "red: $1.00", "Total: $4.00",
+    ]  # fmt: skip
 
 
 async def test_an_admin_invites_somebody_who_then_signs_in_with_that_role(street: Street) -> None:

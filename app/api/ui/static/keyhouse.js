@@ -39,3 +39,70 @@ document.addEventListener("change", (event) => {
 });
 document.addEventListener("htmx:afterSwap", (event) => tellTimes(event.detail.elt));
 tellTimes(document);
+
+// What a bar of a chart is made of, beside the pointer; without a script it is the title of the bar.
+function showTip(bar, event) {
+  const plot = bar.closest("[data-chart]");
+  const title = bar.querySelector("title");
+  if (title) { bar.dataset.tip = title.textContent; title.remove(); }
+  hideTips();
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  for (const line of bar.dataset.tip.split("\n")) {
+    const row = tip.appendChild(document.createElement("p"));
+    const cut = line.lastIndexOf(": ");
+    for (const words of cut > 0 ? [line.slice(0, cut), line.slice(cut + 2)] : [line]) {
+      row.appendChild(document.createElement("span")).textContent = words;
+    }
+  }
+  plot.append(tip);
+  bar.classList.add("on");
+  const place = plot.getBoundingClientRect();
+  const at = event.clientX - place.left;
+  const left = at + tip.offsetWidth + 18 > place.width ? at - tip.offsetWidth - 14 : at + 14;
+  tip.style.left = `${Math.max(0, left)}px`;
+}
+
+function hideTips() {
+  for (const tip of document.querySelectorAll(".tip")) tip.remove();
+  for (const bar of document.querySelectorAll(".bar.on")) bar.classList.remove("on");
+}
+
+document.addEventListener("pointermove", (event) => {
+  const bar = event.target.closest?.("[data-chart] .bar");
+  if (bar) showTip(bar, event); else hideTips();
+});
+
+// The reader's own time zone is offered, and all that the browser knows; one menu is open at a time.
+function offerZones(root) {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const field of root.querySelectorAll("[data-zones]")) {
+    field.list.replaceChildren(...["UTC", ...Intl.supportedValuesOf("timeZone")].map((zone) => new Option("", zone)));
+  }
+  for (const link of root.querySelectorAll("[data-own-zone]")) {
+    const address = new URL(link.href);
+    if (!own || (address.searchParams.get("zone") ?? "UTC") === own) continue;
+    address.searchParams.set("zone", own);
+    link.href = address;
+    link.textContent = `In my zone, ${own}`;
+    link.hidden = false;
+  }
+}
+
+document.addEventListener("click", async (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+  const button = event.target.closest("[data-copy-address]");
+  if (!button) return;
+  const label = button.querySelector("[data-label]");
+  const before = label.textContent;
+  await navigator.clipboard.writeText(location.href).then(() => { label.textContent = "Copied"; }, () => { label.textContent = "Copy it from above"; });
+  setTimeout(() => { label.textContent = before; }, 2000);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
+});
+document.addEventListener("htmx:afterSwap", () => offerZones(document));
+offerZones(document);
