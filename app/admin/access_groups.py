@@ -28,52 +28,82 @@ class AccessGroupView:
     in_file: bool
 
 
+@dataclass(frozen=True, slots=True)
+class GroupWords:
+    """What the fields of a group are called where it is set, for the errors."""
+
+    name: str = "access_group"
+    models: str = "model_names"
+
+
 class AccessGroups:
     """``catalog`` is told after each commit."""
 
-    def __init__(self, engine: AsyncEngine, catalog: LiveCatalog) -> None:
+    def __init__(self, engine: AsyncEngine, catalog: LiveCatalog, words: GroupWords = GroupWords()) -> None:
         self._engine = engine
         self._catalog = catalog
+        self._words = words
 
     async def create(
         self, name: str, model_names: Sequence[str], model_ids: Sequence[str], actor: Actor
     ) -> AccessGroupView:
         """Raises Unprocessable: a taken name, a model nobody knows."""
-        if name in _TAKEN_WORDS or "*" in name or "/" in name:
-            raise Unprocessable(
-                f'"access_group" is "{name}", which means something else in a list of models', param="access_group"
-            )
-        if self._catalog.current().resolve(name) is not None:
-            raise Unprocessable(f'"access_group" is taken: "{name}" is a model', param="access_group")
+        names = self._required(self._names(model_names, model_ids))
         async with transaction(self._engine) as connection:
-            if await rows.find_access_group(connection, name, lock=True) is not None:
-                raise Unprocessable(
-                    f'"access_group" is taken: "{name}"; see PUT /access_group/{name}/update', param="access_group"
-                )
-            await self._put(connection, name, self._names(model_names, model_ids), actor, "access_group.new")
+            await self.make(connection, name, names, None, actor)
         await self._catalog.changed()
         return self.get(name)
+
+    async def make(
+        self, connection: AsyncConnection, name: str, model_names: Sequence[str], description: str | None, actor: Actor
+    ) -> None:
+        """``create`` in the transaction of the caller, who tells the catalogue; it may be empty."""
+        field = self._words.name
+        if name in _TAKEN_WORDS or "*" in name or "/" in name:
+            raise Unprocessable(f'"{field}" is "{name}", which means something else in a list of models', param=field)
+        if self._catalog.current().resolve(name) is not None:
+            raise Unprocessable(f'"{field}" is taken: "{name}" is a model', param=field)
+        if await rows.find_access_group(connection, name, lock=True) is not None:
+            raise Unprocessable(f'"{field}" is taken: "{name}"; change that group, or choose another name', param=field)
+        await self._put(connection, None, name, (self._names(model_names, ()), description), actor)
 
     async def update(
         self, name: str, model_names: Sequence[str], model_ids: Sequence[str], actor: Actor
     ) -> AccessGroupView:
         """These models in place of the present ones. Raises NotFound, and Unprocessable as ``create``."""
         async with transaction(self._engine) as connection:
-            await self._get(connection, name)
-            await self._put(connection, name, self._names(model_names, model_ids), actor, "access_group.update")
+            before = await self.hold(connection, name)
+            names = self._required(self._names(model_names, model_ids))
+            await self.change(connection, before, names, before.description, actor)
         await self._catalog.changed()
         return self.get(name)
+
+    async def change(
+        self,
+        connection: AsyncConnection,
+        before: StoredAccessGroup,
+        model_names: Sequence[str],
+        description: str | None,
+        actor: Actor,
+    ) -> None:
+        """``update`` in the transaction of the caller, who tells the catalogue."""
+        await self._put(connection, before, before.access_group, (self._names(model_names, ()), description), actor)
 
     async def delete(self, name: str, actor: Actor) -> int:
         """How many models were in it. A list that still names it allows nothing by that. Raises NotFound."""
         async with transaction(self._engine) as connection:
-            before = await self._get(connection, name)
-            await delete_group_budget(connection, name)
-            await rows.delete_access_group(connection, name)
-            change = Change("access_group.delete", "access_group", name, _snapshot(before), None)
-            await record_change(connection, actor, change)
+            before = await self.hold(connection, name)
+            await self.remove(connection, before, actor)
         await self._catalog.changed()
         return len(before.model_names)
+
+    async def remove(self, connection: AsyncConnection, before: StoredAccessGroup, actor: Actor) -> None:
+        """``delete`` in the transaction of the caller, who tells the catalogue."""
+        name = before.access_group
+        await delete_group_budget(connection, name)
+        await rows.delete_access_group(connection, name)
+        change = Change("access_group.delete", "access_group", name, _snapshot(before), None)
+        await record_change(connection, actor, change)
 
     def get(self, name: str) -> AccessGroupView:
         """Raises NotFound."""
@@ -102,9 +132,8 @@ class AccessGroups:
             if name not in known:
                 near = self._catalog.current().nearest(name, sorted(known))
                 hint = f"the nearest is {near[0]!r}" if near else "see GET /model/info"
-                raise Unprocessable(
-                    f'"model_names" holds "{name}", which is no model here; {hint}', param="model_names"
-                )
+                field = self._words.models
+                raise Unprocessable(f'"{field}" holds "{name}", which is no model here; {hint}', param=field)
         for deployment_id in model_ids:
             if deployment_id not in by_id:
                 raise Unprocessable(
@@ -112,21 +141,31 @@ class AccessGroups:
                     param="model_ids",
                 )
         names = [*model_names, *(by_id[deployment_id] for deployment_id in model_ids)]
-        if not names:
-            raise Unprocessable('"model_names" is missing: name at least one model', param="model_names")
         return list(dict.fromkeys(names))
 
+    def _required(self, names: list[str]) -> list[str]:
+        if not names:
+            raise Unprocessable('"model_names" is missing: name at least one model', param="model_names")
+        return names
+
     async def _put(
-        self, connection: AsyncConnection, name: str, model_names: Sequence[str], actor: Actor, action: str
+        self,
+        connection: AsyncConnection,
+        before: StoredAccessGroup | None,
+        name: str,
+        content: tuple[Sequence[str], str | None],
+        actor: Actor,
     ) -> None:
-        before = await rows.find_access_group(connection, name)
-        await rows.put_access_group(connection, name, model_names, actor.name)
+        """``content``: its models, and what is said of it."""
+        await rows.put_access_group(connection, name, content, actor.name)
         after = await rows.find_access_group(connection, name)
         assert after is not None
+        action = "access_group.new" if before is None else "access_group.update"
         earlier = None if before is None else _snapshot(before)
         await record_change(connection, actor, Change(action, "access_group", name, earlier, _snapshot(after)))
 
-    async def _get(self, connection: AsyncConnection, name: str) -> StoredAccessGroup:
+    async def hold(self, connection: AsyncConnection, name: str) -> StoredAccessGroup:
+        """The group, which nobody else changes meanwhile. Raises NotFound, and Unprocessable for one of the file."""
         found = await rows.find_access_group(connection, name, lock=True)
         if found is not None:
             return found

@@ -84,6 +84,13 @@ class Keys:
         """Raises NotFound, and Unprocessable as ``generate``."""
         return await self._change(reference, terms, actor, "key.update")
 
+    async def change(
+        self, connection: AsyncConnection, reference: str, terms: KeyTerms, actor: Actor, action: str = "key.update"
+    ) -> KeyView:
+        """``update`` in the transaction of the caller, who announces the key."""
+        before = await self._get(connection, actor, reference)
+        return await self._apply(connection, before, terms, actor, action, {})
+
     async def regenerate(
         self, reference: str, terms: KeyTerms, actor: Actor, *, supplied: str | None, grace: Duration | None
     ) -> IssuedKey:
@@ -185,9 +192,8 @@ class Keys:
 
     async def _change(self, reference: str, terms: KeyTerms, actor: Actor, action: str) -> KeyView:
         async with transaction(self._engine) as connection:
-            before = await self._get(connection, actor, reference)
-            view = await self._apply(connection, before, terms, actor, action, {})
-        await self._principals.announce(before.key_id)
+            view = await self.change(connection, reference, terms, actor, action)
+        await self._principals.announce(view.key.key_id)
         return view
 
     async def _apply(

@@ -98,26 +98,30 @@ class Teams:
     async def update(self, team_id: str, terms: TeamTerms, actor: Actor) -> TeamView:
         """Raises NotFound, and Unprocessable as ``create``."""
         async with transaction(self._engine) as connection:
-            before = await _get(connection, team_id, lock=True)
-            earlier = await _snapshot(connection, before)
-            self._check_step_down(terms, before.models)
-            await self._check_organization(connection, terms)
-            organization_id = terms.columns.get("organization_id", before.organization_id)
-            alias = terms.columns.get("team_alias", before.team_alias)
-            await _check_alias(connection, team_id, organization_id, alias)
-            values = {**terms.columns, "updated_at": now(), "updated_by": actor.name}
-            values |= await self._write_budgets(connection, terms, before, organization_id, actor)
-            spare_ids = values.pop("spare_ids")
-            await rows.update_team(connection, team_id, values)
-            await delete_own_budgets(connection, spare_ids)
-            if organization_id != before.organization_id:
-                await rows.move_keys(connection, team_id, organization_id)
-            team = await _get(connection, team_id)
-            after = await _snapshot(connection, team)
-            await record_change(connection, actor, Change("team.update", "team", team_id, earlier, after))
-            view = (await team_views(connection, [team]))[0]
+            view = await self.change(connection, team_id, terms, actor)
         await self._principals.announce(f"team:{team_id}")
         return view
+
+    async def change(self, connection: AsyncConnection, team_id: str, terms: TeamTerms, actor: Actor) -> TeamView:
+        """``update`` in the transaction of the caller, who announces it."""
+        before = await _get(connection, team_id, lock=True)
+        earlier = await _snapshot(connection, before)
+        self._check_step_down(terms, before.models)
+        await self._check_organization(connection, terms)
+        organization_id = terms.columns.get("organization_id", before.organization_id)
+        alias = terms.columns.get("team_alias", before.team_alias)
+        await _check_alias(connection, team_id, organization_id, alias)
+        values = {**terms.columns, "updated_at": now(), "updated_by": actor.name}
+        values |= await self._write_budgets(connection, terms, before, organization_id, actor)
+        spare_ids = values.pop("spare_ids")
+        await rows.update_team(connection, team_id, values)
+        await delete_own_budgets(connection, spare_ids)
+        if organization_id != before.organization_id:
+            await rows.move_keys(connection, team_id, organization_id)
+        team = await _get(connection, team_id)
+        after = await _snapshot(connection, team)
+        await record_change(connection, actor, Change("team.update", "team", team_id, earlier, after))
+        return (await team_views(connection, [team]))[0]
 
     async def block(self, team_id: str, actor: Actor, *, blocked: bool) -> TeamView:
         """All keys of a blocked team are refused. Raises NotFound."""

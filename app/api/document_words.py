@@ -60,6 +60,10 @@ _SHARE: Schema = {"description": "a share such as 0.05; a margin may also be {pe
 FIELDS: Mapping[str, Schema] = {
     **dict.fromkeys(("global", *HOSTS), _SHARE),
     "access_group": _text("the name of a group of models"),
+    "access_group_name": _text("the name of a group, which is its id"),
+    "access_model_names": _texts("the models of the group"),
+    "assigned_key_ids": _texts("all keys whose list of models is to hold the group"),
+    "assigned_team_ids": _texts("all teams whose list of models is to hold the group"),
     "alias": _text("what people call it"),
     "aliases": {**_map("a model name asked for, and the one meant"), "additionalProperties": {"type": "string"}},
     "allowed_routes": _texts("paths, wildcards or groups of routes such as llm_api_routes; empty: all"),
@@ -169,7 +173,8 @@ FIELDS: Mapping[str, Schema] = {
 }  # fmt: skip
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "/device/approve": ("user_code",), "/device/deny": ("user_code",),
-    "/access_group/new": ("access_group",), "/budget/delete": ("id",), "/budget/info": ("budgets",),
+    "/access_group/new": ("access_group",), "/v1/access_group": ("access_group_name",),
+    "/v1/unified_access_group": ("access_group_name",), "/budget/delete": ("id",), "/budget/info": ("budgets",),
     "/budget/update": ("budget_id",), "/credentials": ("credential_name", "credential_values"),
     "/key/{name}/reset_spend": ("reset_to",), "/model/block": ("model_id",), "/model/unblock": ("model_id",),
     "/model/delete": ("id",), "/model/new": ("model_name", "litellm_params"), "/model/update": ("model_info",),
@@ -240,6 +245,14 @@ SUMMARIES: Mapping[str, str] = {
     "/access_group/{access_group}/delete": "Delete an access group",
     "/access_group/{access_group}/info": "One access group",
     "/access_group/{access_group}/update": "Put other models into an access group",
+    **{
+        f"/v1/{kind}{more}": text
+        for kind in ("access_group", "unified_access_group")
+        for more, text in (
+            ("", "Access groups with the teams and keys they are assigned to: make one, or list them"),
+            ("/{access_group_id}", "One access group: read it, change it, or delete it and take it off all lists"),
+        )
+    },
     "/alert/destination": "Where alerts are sent: make one, or list them",
     "/alert/destination/{destination_id}": "Delete a destination of alerts",
     "/alert/events": "Alerts, and how their sending went",

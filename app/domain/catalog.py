@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -192,6 +192,21 @@ class Catalog:
                 self._by_undated.setdefault(plain, []).append(model)
         self._price_of = price_of
         self._filled: dict[str, Model] = {}
+
+    def with_group(self, group: str, model_names: Collection[str]) -> "Catalog":
+        """The same, where the access group holds these models and no others."""
+        models = tuple(
+            replace(
+                model,
+                access_groups=(
+                    *(one for one in model.access_groups if one != group),
+                    *((group,) if model.name in model_names else ()),
+                ),
+            )
+            for model in self.models
+        )
+        aliases = {alias: model.name for alias, model in self._aliases.items()}
+        return Catalog(models, aliases, price_of=self._price_of, group_budgets=self.group_budgets)
 
     def resolve(self, name: str) -> Model | None:
         """The model that ``name`` means: exactly, as an alias, by the id of one of its deployments (that alone serves

@@ -126,6 +126,8 @@ RULES: tuple[Rule, ...] = (
             "model/",
             "credentials",
             "access_group/",
+            "v1/access_group",
+            "v1/unified_access_group",
             "price/",
             "config/cost_",
             "managed_settings/",

@@ -34,6 +34,7 @@ class World:
 
 
 Body = Callable[[World], object]
+_GROUPS = ("access_group", "unified_access_group")
 _HOOK = "https://93.184.215.14/hook"
 
 
@@ -46,7 +47,9 @@ class ChangeRequest:
     body: Body
 
     def concrete(self, world: World) -> str:
+        group = "unified_access_group" if "unified" in self.path else "access_group"
         names = {
+            "access_group_id": world.named(group),
             "name": world.key, "model_id": world.model, "credential_name": world.named("credential"),
             "access_group": world.named("group"), "destination_id": world.destination, "event_id": world.alert,
         }  # fmt: skip
@@ -172,6 +175,21 @@ CHANGES: tuple[ChangeRequest, ...] = (
     ChangeRequest("PUT", "/access_group/{access_group}/budget", lambda _: {"max_budget": 5, "budget_duration": "1d"}),
     ChangeRequest("DELETE", "/access_group/{access_group}/budget", lambda _: None),
     ChangeRequest("DELETE", "/access_group/{access_group}/delete", lambda _: None),
+    *(
+        ChangeRequest(
+            "POST",
+            f"/v1/{kind}",
+            lambda world: {
+                "access_group_name": new_id("group"),
+                "access_model_names": ["file-claude"],
+                "description": "what we write with",
+                "assigned_team_ids": [world.named("team")],
+            },
+        )
+        for kind in _GROUPS
+    ),
+    *(ChangeRequest("PUT", f"/v1/{kind}/{{access_group_id}}", lambda _: {"assigned_key_ids": []}) for kind in _GROUPS),
+    *(ChangeRequest("DELETE", f"/v1/{kind}/{{access_group_id}}", lambda _: None) for kind in _GROUPS),
     ChangeRequest("DELETE", "/alert/destination/{destination_id}", lambda _: None),
     *(ChangeRequest("POST", path, body) for path, body in _DELETIONS.items()),
     ChangeRequest("DELETE", "/credentials/{credential_name}", lambda _: None),
@@ -213,6 +231,10 @@ async def make_world(door: Door, mark: str) -> World:
     params = {"model": "anthropic/claude-haiku-4-5", "litellm_credential_name": f"credential-{mark}"}
     model = await made("/model/new", {"model_name": f"model-{mark}", "litellm_params": params})
     key = await made("/key/generate", {"team_id": names["team"], "user_id": names["user"], "max_budget": 1})
+    for group in _GROUPS:
+        assigned = {"assigned_team_ids": [names["team"]], "assigned_key_ids": [key["token"]]}
+        asked = {"access_group_name": f"{group}-{mark}", "access_model_names": ["file-claude"], **assigned}
+        await made(f"/v1/{group}", asked)
     alerted = await made("/alert/destination", {"name": f"pager-{mark}", "kind": "slack", "url": _HOOK})
     event = await made("/alert/test", {"destination_id": alerted["destination_id"]})
     async with door.engine.begin() as connection:

@@ -22,6 +22,10 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
         "/access_group/list": {},
         "/access_group/{access_group}/budget": {},
         "/access_group/{access_group}/info": {},
+        "/v1/access_group": {},
+        "/v1/access_group/{access_group_id}": {},
+        "/v1/unified_access_group": {},
+        "/v1/unified_access_group/{access_group_id}": {},
         "/alert/destination": {},
         "/alert/events": {"page_size": "1"},
         "/audit": {"page_size": "1"},
@@ -94,7 +98,8 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
     }
     names = {
         "audit_id": audit_id, "model_id": world.model, "credential_name": world.named("credential"),
-        "access_group": world.named("group"), "session_id": world.named("session"),
+        "access_group": world.named("group"), "access_group_id": world.named("access_group"),
+        "session_id": world.named("session"),
     }  # fmt: skip
     further: list[tuple[str, Query]] = [
         ("/spend/logs", _DAYS),

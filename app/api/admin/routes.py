@@ -12,6 +12,7 @@ from app.admin.access_group_budgets import AccessGroupBudgets
 from app.admin.access_groups import AccessGroups
 from app.admin.aggregates import Aggregates
 from app.admin.alerts import Alerts
+from app.admin.assigned_groups import AssignedGroups
 from app.admin.audit import AuditTrail
 from app.admin.budgets import SharedBudgets
 from app.admin.closing import Closing
@@ -43,6 +44,7 @@ from app.admin.teams import Teams
 from app.admin.users import Users
 from app.api.admin.access_groups import AccessGroupBudgetRoutes, AccessGroupRoutes
 from app.api.admin.alerts import AlertRoutes
+from app.api.admin.assigned_groups import AssignedGroupRoutes, UnifiedGroupRoutes
 from app.api.admin.audit import AuditRoutes
 from app.api.admin.budgets import BudgetRoutes
 from app.api.admin.credentials import CredentialRoutes
@@ -104,6 +106,8 @@ def admin_routes() -> list[ControllerRouterHandler]:
         ResealingRoutes,
         AccessGroupRoutes,
         AccessGroupBudgetRoutes,
+        AssignedGroupRoutes,
+        UnifiedGroupRoutes,
         AlertRoutes,
         DeviceRoutes,
         ManagedSettingsRoutes,
@@ -155,6 +159,7 @@ def admin_dependencies(
         "tags": _provide(Tags(engine, principals)),
         "access_groups": _provide(groups),
         "access_group_budgets": _provide(AccessGroupBudgets(engine, catalog, groups)),
+        "assigned_groups": _provide(AssignedGroups(engine, principals, catalog)),
         "credentials": _provide(Credentials(engine, catalog, egress)),
         "resealing": _provide(Resealing(engine, catalog.cipher)),
         "models": _provide(Models(engine, catalog, egress)),

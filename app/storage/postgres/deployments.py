@@ -35,6 +35,7 @@ class StoredDeployment:
 @dataclass(frozen=True, slots=True)
 class StoredAccessGroup:
     access_group: str
+    description: str | None
     model_names: list[str]
     created_at: datetime
     created_by: str
@@ -113,9 +114,17 @@ async def list_access_groups(connection: AsyncConnection) -> list[StoredAccessGr
     return [StoredAccessGroup(**row._mapping) for row in rows]
 
 
-async def put_access_group(connection: AsyncConnection, name: str, model_names: Sequence[str], actor: str) -> None:
-    """Make the group, or give it these models."""
-    values = {"model_names": list(model_names), "updated_by": actor, "updated_at": func.clock_timestamp()}
+async def put_access_group(
+    connection: AsyncConnection, name: str, content: tuple[Sequence[str], str | None], actor: str
+) -> None:
+    """Make the group, or give it these models and this description."""
+    model_names, description = content
+    values = {
+        "model_names": list(model_names),
+        "description": description,
+        "updated_by": actor,
+        "updated_at": func.clock_timestamp(),
+    }
     made = insert(access_groups).values(access_group=name, created_by=actor, **values)
     await connection.execute(made.on_conflict_do_update(index_elements=["access_group"], set_=values))
 

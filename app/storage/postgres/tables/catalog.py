@@ -52,6 +52,7 @@ access_groups = Table(
     "access_groups",
     metadata,
     id_column("access_group"),
+    Column("description", Text),
     texts_column("model_names"),
     time_column("created_at"),
     Column("created_by", Text, nullable=False),
