@@ -65,6 +65,7 @@ from app.gateway.objects import Custody, Files
 from app.gateway.overload import Gate, OverloadRules
 from app.gateway.own_usage import OwnUsage
 from app.gateway.pipeline import Gateway
+from app.gateway.playground import Playground
 from app.gateway.relay import RelayRules
 from app.gateway.response_cache import CacheRules, ResponseCache
 from app.gateway.router import Router
@@ -313,9 +314,6 @@ class House:
     def health_facts(self) -> dict[str, Any]:
         return {"models": len(self.catalog.current().models), "deployments": report(self.router)}
 
-    def machine(self) -> Machine:
-        return Machine(self.connection_check, lambda: report(self.router), self.settings.routing)
-
     def metrics_registry(self) -> CollectorRegistry:
         """With several workers each writes its figures to files, and any of them reads them all."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # noqa: TID251  prometheus-client reads only this
@@ -372,6 +370,8 @@ def create_app(settings: Settings) -> ASGIApp:
     master_key = settings.master_key
     assert master_key is not None
     pages = make_pages(house.engine, house.principals, master_key.reveal(), Passwords(), page_rules_of(house))
+    playground = Playground(house.gateway, gate, codecs["anthropic_messages"], house.metrics)
+    machine = Machine(house.connection_check, lambda: report(house.router), settings.routing, playground)
     model_handlers = models.handlers()
     handlers: list[ControllerRouterHandler] = [
         *model_handlers,
@@ -380,7 +380,7 @@ def create_app(settings: Settings) -> ASGIApp:
         protocol,
         *probe_routes(VERSION, checks, house.metrics_registry, house.health_facts),
         *admin_routes(),
-        page_routes(pages, house.engine, house.principals, house.catalog.current, house.refusals, house.machine()),
+        page_routes(pages, house.engine, house.principals, house.catalog.current, house.refusals, machine),
         *((OAuthRoutes,) if settings.claude_code_sign_in else ()),
     ]
     app = Litestar(

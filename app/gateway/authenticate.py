@@ -71,7 +71,7 @@ class Authenticator:
             )
         principal = next(iter(found.values()))
         try:
-            self._check_state(principal, knock)
+            check_key(principal, knock.route, knock.at)
         except GatewayError as error:
             error.key_id = principal.key.key_id
             raise
@@ -115,30 +115,6 @@ class Authenticator:
             self._digests[name] = digest
         return digest
 
-    def _check_state(self, principal: Principal, knock: Knock) -> None:
-        key = principal.key
-        state = key_state(key, knock.at)
-        if state == "blocked":
-            raise Unauthenticated(
-                f'the key "…{key.last_four}" is blocked; ask an admin to unblock it', code="blocked_api_key"
-            )
-        if state == "expired":
-            assert key.expires_at is not None
-            raise Unauthenticated(
-                f'the key "…{key.last_four}" expired on {key.expires_at:%Y-%m-%d %H:%M:%S} UTC; '
-                "ask an admin for a new one",
-                code="expired_api_key",
-            )
-        if (blocked := blocked_above(principal)) is not None:
-            raise Unauthenticated(
-                f'the {blocked} of key "…{key.last_four}" is blocked; ask an admin to unblock it',
-                code="blocked_api_key",
-            )
-        if not may_call_route(principal, knock.route):
-            raise Forbidden(
-                f'the key "…{key.last_four}" may not call {knock.route}; it may call: {", ".join(key.allowed_routes)}'
-            )
-
     def _unknown(self, credential: str, knock: Knock) -> Unauthenticated:
         if not knock.credentials:
             return Unauthenticated(
@@ -166,6 +142,32 @@ class Authenticator:
         self._wrong_keys[knock.client_address] = (this_minute, count + 1 if minute == this_minute else 1)
         if len(self._wrong_keys) > _ADDRESSES_REMEMBERED:
             self._wrong_keys.popitem(last=False)
+
+
+def check_key(principal: Principal, route: str, at: datetime) -> None:
+    """Raises Unauthenticated for a key that is blocked or expired, or below something blocked; Forbidden for a route
+    that it may not call."""
+    key = principal.key
+    state = key_state(key, at)
+    if state == "blocked":
+        raise Unauthenticated(
+            f'the key "…{key.last_four}" is blocked; ask an admin to unblock it', code="blocked_api_key"
+        )
+    if state == "expired":
+        assert key.expires_at is not None
+        raise Unauthenticated(
+            f'the key "…{key.last_four}" expired on {key.expires_at:%Y-%m-%d %H:%M:%S} UTC; ask an admin for a new one',
+            code="expired_api_key",
+        )
+    if (blocked := blocked_above(principal)) is not None:
+        raise Unauthenticated(
+            f'the {blocked} of key "…{key.last_four}" is blocked; ask an admin to unblock it',
+            code="blocked_api_key",
+        )
+    if not may_call_route(principal, route):
+        raise Forbidden(
+            f'the key "…{key.last_four}" may not call {route}; it may call: {", ".join(key.allowed_routes)}'
+        )
 
 
 def anyone_here(owner_user_id: str | None, started_at: datetime) -> Principal:

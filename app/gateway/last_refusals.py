@@ -41,7 +41,7 @@ class LastRefusals:
 
     def note_reply(self, key_id: str, reply: Reply, request_id: str, at: datetime) -> None:
         """An answer of the provider that is an error."""
-        said = _message_of(reply.body) if isinstance(reply.body, bytes) else ""
+        said = message_of(reply.body) if isinstance(reply.body, bytes) else ""
         message = f"the provider answered {reply.status}" + (f": {said}" if said else "")
         self._keep(key_id, LastRefusal(at.timestamp(), reply.status, _PROVIDER, message, request_id))
 
@@ -73,7 +73,7 @@ class _Refusal(msgspec.Struct):
     error: _Error
 
 
-def _message_of(body: bytes) -> str:
+def message_of(body: bytes) -> str:
     """The sentence of an error in the shape that Anthropic, OpenAI and Gemini share; nothing of any other."""
     try:
         return msgspec.json.decode(body, type=_Refusal).error.message

@@ -68,6 +68,9 @@ class Form:
         """Whether the form has this field, empty or not."""
         return any(field == name for field, _ in self._fields)
 
+    def raws(self, name: str) -> list[str]:
+        return [value for field, value in self._fields if field == name]
+
     def texts(self, name: str) -> list[str]:
         return [value.strip() for field, value in self._fields if field == name and value.strip()]
 
@@ -103,13 +106,16 @@ class Pages:
         token = request.cookies.get(SESSION_COOKIE)
         return None if not token else await self.people.find_person(token, visit_of(request).address)
 
-    async def read_form(self, request: AnyRequest) -> Form:
-        """Raises Forbidden for a form of another site, InvalidRequest, TooLarge."""
+    async def read_form(
+        self, request: AnyRequest, most_bytes: int = _MOST_FORM_BYTES, body: bytes | None = None
+    ) -> Form:
+        """``body`` where it was read already. Raises Forbidden for a form of another site, InvalidRequest, TooLarge."""
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise Forbidden("this form was sent by another site")
         if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             raise InvalidRequest("a form is sent as application/x-www-form-urlencoded")
-        body = await _read_body(request)
+        if body is None:
+            body = await _read_body(request, most_bytes)
         try:
             fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
         except (ValueError, UnicodeDecodeError) as error:
@@ -185,12 +191,12 @@ def safe_next(wanted: str) -> str:
     return wanted if inside and not parts.scheme and not parts.netloc else HOME
 
 
-async def _read_body(request: AnyRequest) -> bytes:
+async def _read_body(request: AnyRequest, most_bytes: int) -> bytes:
     found = bytearray()
     async for chunk in request.stream():
         found += chunk
-        if len(found) > _MOST_FORM_BYTES:
-            raise TooLarge(f"the form is larger than {_MOST_FORM_BYTES // 1024} KiB")
+        if len(found) > most_bytes:
+            raise TooLarge(f"the form is larger than {most_bytes // 1024} KiB")
     return bytes(found)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.domain.routing import RoutingRules
 from app.gateway.connection_check import ConnectionCheck
+from app.gateway.playground import Playground
 
 Trouble = Mapping[str, Any]
 """Of a deployment: ``deployment``, ``state``, ``reason``, ``failures_in_a_row``, ``again_in_s``."""
@@ -13,11 +14,13 @@ Trouble = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """``troubled`` are the deployments that are not well, as the router of this process sees them."""
+    """``troubled`` are the deployments that are not well, as the router of this process sees them. Without
+    ``playground`` there is no page of it."""
 
     check: ConnectionCheck
     troubled: Callable[[], Sequence[Trouble]]
     routing: RoutingRules = field(default_factory=RoutingRules)
+    playground: Playground | None = None
 
 
 def trouble_of(troubled: Sequence[Trouble], deployment_id: str) -> Trouble | None:

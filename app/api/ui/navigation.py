@@ -25,6 +25,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui", "Overview", "overview", "spend.reports"),
     Entry("/ui/my-keys", "My keys", "own-key", "key.read"),
     Entry("/ui/connect", "Connect", "connect", "key.read"),
+    Entry("/ui/playground", "Playground", "playground", "key.change"),
     Entry("/ui/requests", "Requests", "requests", "spend.logs"),
     Entry("/ui/spend", "Explorer", "spend", "spend.reports", "Spend"),
     Entry("/ui/keys", "Keys", "key", "key.read", "Manage", for_others=True),

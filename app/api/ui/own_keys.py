@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from app.admin.key_reading import KeyReading, KeyView
 from app.admin.people import Person
+from app.admin.playground_keys import PLAYGROUND_ROUTE
 from app.admin.spend import Spend
 from app.api.ui.key_form import models_for
 from app.base.clock import now
@@ -58,11 +59,11 @@ class OwnKeys:
         self._refusals = refusals
 
     async def list(self, person: Person) -> Sequence[KeyView]:
-        """The person's own that work, the newest first."""
+        """The person's own that work, the newest first; but for those of the playground, which no client can use."""
         wanted = KeyFilter(user_id=person.user_id, status="active")
         page = Page(1, _MOST_KEYS, "created_at", descending=True)
         found, _ = await self._key_reading.list(person.tenant("key.read") or Tenant(), wanted, page)
-        return found
+        return [view for view in found if view.key.allowed_routes != [PLAYGROUND_ROUTE]]
 
     async def find(self, person: Person, key_id: str) -> KeyView | None:
         """Any that the person may read."""

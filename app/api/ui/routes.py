@@ -5,15 +5,18 @@ from dataclasses import dataclass
 
 from litestar import Router
 from litestar.di import NamedDependency, Provide
+from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.key_reading import KeyReading
+from app.admin.keys import Keys
 from app.admin.model_audience import ModelAudience
 from app.admin.model_overview import ModelOverview
 from app.admin.models import Models
 from app.admin.naming import Naming
 from app.admin.passwords import Passwords
 from app.admin.people import People
+from app.admin.playground_keys import PlaygroundKeys
 from app.admin.price_view import PriceView
 from app.admin.prices import PriceAdmin
 from app.admin.single_sign_on import SingleSignOn, SingleSignOnRules
@@ -27,6 +30,7 @@ from app.api.ui.machine import Machine
 from app.api.ui.models import ModelDesk, ModelPages
 from app.api.ui.overview import OverviewPages
 from app.api.ui.own_keys import OwnKeys
+from app.api.ui.playground import PlaygroundPages, PlaygroundStream
 from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
 from app.api.ui.sign_in import SignInPages
@@ -84,6 +88,10 @@ def page_routes(
         return ModelDesk(ModelOverview(models.catalog, price_view, spend), audience, price_admin, spend, machine)
 
     desk = Desk(engine, naming, catalog)
+    playground_keys = PlaygroundKeys(engine, principals, Keys(engine, principals, principals.pepper, catalog), catalog)
+    at_play: tuple[ControllerRouterHandler, ...] = ()
+    if machine.playground is not None:
+        at_play = (PlaygroundPages, PlaygroundStream(pages, playground_keys, machine.playground).handler())
     return Router(
         "/",
         route_handlers=[
@@ -97,6 +105,7 @@ def page_routes(
             SpendPages,
             ModelPages,
             *TENANCY_PAGES,
+            *at_play,
             serve_asset,
         ],
         dependencies={
@@ -107,5 +116,7 @@ def page_routes(
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),
             "own_keys": Provide(lambda: own_keys, sync_to_thread=False),
+            "playground_keys": Provide(lambda: playground_keys, sync_to_thread=False),
+            "playground": Provide(lambda: machine.playground, sync_to_thread=False),
         },
     )

@@ -1,6 +1,6 @@
 """Queries on keys, their budgets and their retired digests; a row becomes a record here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -141,6 +141,20 @@ async def find_key_by_alias(
     """The undeleted key of this name."""
     named = and_(keys.c.key_alias == alias, keys.c.deleted_at.is_(None))
     return await _find_one(connection, tenant, named, lock=lock)
+
+
+async def find_key_for_routes(
+    connection: AsyncConnection, user_id: str, team_id: str | None, routes: Sequence[str]
+) -> str | None:
+    """The id of the eldest undeleted key of this user in this team that opens these routes and no others."""
+    of_team = keys.c.team_id.is_(None) if team_id is None else keys.c.team_id == team_id
+    query = (
+        select(keys.c.key_id)
+        .where(keys.c.user_id == user_id, of_team, keys.c.allowed_routes == list(routes), keys.c.deleted_at.is_(None))
+        .order_by(keys.c.created_at)
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
 
 
 async def _find_one(
