@@ -41,7 +41,7 @@ from app.api.shedding import shed_reads
 from app.api.sign_in.oauth import OAuthRoutes
 from app.api.ui.errors import page_error_handler
 from app.api.ui.machine import Machine
-from app.api.ui.routes import PageRules, make_pages, page_routes
+from app.api.ui.routes import make_pages, page_routes
 from app.base import clock
 from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
@@ -86,7 +86,7 @@ from app.providers.vertex import VertexUpstream
 from app.settings import Settings
 from app.settings.alerting import alert_addresses, alert_channels, alert_kinds, smtp_of
 from app.settings.model_bodies import read_model
-from app.settings.single_sign_on import single_sign_on_of
+from app.settings.page_rules import page_rules_of
 from app.settings.telemetry import read_otlp_headers
 from app.storage.activity import ActivityStore
 from app.storage.books import Books
@@ -337,13 +337,6 @@ def overload_rules_of(settings: Settings) -> OverloadRules:
     )
 
 
-def page_rules_of(house: House) -> PageRules:
-    settings = house.settings
-    return PageRules(
-        single_sign_on_of(settings), house.http_upstream, settings.password_sign_in, settings.public_url
-    )  # fmt: skip
-
-
 def create_app(settings: Settings) -> ASGIApp:
     """The ASGI application. ``settings`` must have both store URLs and both secrets."""
     house = House(settings)
@@ -369,7 +362,8 @@ def create_app(settings: Settings) -> ASGIApp:
     checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
     master_key = settings.master_key
     assert master_key is not None
-    pages = make_pages(house.engine, house.principals, master_key.reveal(), Passwords(), page_rules_of(house))
+    page_rules = page_rules_of(settings, house.http_upstream)
+    pages = make_pages(house.engine, house.principals, master_key.reveal(), Passwords(), page_rules)
     playground = Playground(house.gateway, gate, codecs["anthropic_messages"], house.metrics)
     machine = Machine(house.connection_check, lambda: report(house.router), settings.routing, playground)
     model_handlers = models.handlers()

@@ -15,12 +15,15 @@ LONGEST_WINDOW = timedelta(minutes=15)
 
 
 class Attempts:
-    """At most ``most`` of one subject in ``window``, which is at most ``LONGEST_WINDOW``."""
+    """At most ``most`` of one subject in ``window``, ``LONGEST_WINDOW`` at the longest; ``what`` is a word for them."""
 
-    def __init__(self, engine: AsyncEngine, most: int, window: timedelta = LONGEST_WINDOW) -> None:
+    def __init__(
+        self, engine: AsyncEngine, most: int, window: timedelta = LONGEST_WINDOW, what: str = "attempts"
+    ) -> None:
         self._engine = engine
-        self.most = most
+        self._most = most
         self._window = window
+        self._what = what
         self._log = get_logger()
 
     async def count(self, subjects: Collection[str], client_address: str) -> None:
@@ -32,12 +35,12 @@ class Attempts:
         async with transaction(self._engine) as connection:
             await rows.delete_old_attempts(connection, at - LONGEST_WINDOW)
             attempts, since = await rows.count_attempts(connection, subjects, at, at - self._window)
-        if attempts > self.most:
+        if attempts > self._most:
             wait_s = max(1, int((since + self._window - at).total_seconds()))
-            self._log.warning("sign-in throttled", client_address=client_address)
+            self._log.warning("throttled", what=self._what, client_address=client_address)
             minutes = -(-wait_s // 60)
             raise RateLimited(
-                f"too many attempts; try again in {minutes} {'minute' if minutes == 1 else 'minutes'}",
+                f"too many {self._what}; try again in {minutes} {'minute' if minutes == 1 else 'minutes'}",
                 retry_after_s=wait_s,
             )
 

@@ -23,7 +23,7 @@ from app.domain.roles import EVERYTHING
 from app.storage.postgres import sign_ins as rows
 from app.storage.postgres.engine import reading, transaction
 from app.storage.postgres.keys import find_key, find_key_by_digest
-from app.storage.postgres.sign_ins import StoredAuthorization, StoredSignIn
+from app.storage.postgres.sign_ins import ListedSignIn, StoredAuthorization, StoredSignIn
 from app.storage.principals import Principals
 
 ROUTES = ("llm_api_routes",)
@@ -157,6 +157,20 @@ class DeviceSignIn:
             await self._end(connection, sign_in, Actor(sign_in.user_id, client_address))
         await self._principals.announce(sign_in.key_id)
         return True
+
+    async def list_of(self, user_id: str) -> list[ListedSignIn]:
+        """The programs that are signed in as this person, the newest first."""
+        async with reading(self._engine) as connection:
+            return await rows.list_sign_ins(connection, user_id, now())
+
+    async def end(self, user_id: str, sign_in_id: str, actor: Actor) -> None:
+        """Of the person's own: its key is gone at once. Raises NotFound."""
+        async with transaction(self._engine) as connection:
+            sign_in = await rows.hold_sign_in_of_user(connection, user_id, sign_in_id)
+            if sign_in is None or sign_in.ended_at is not None:
+                raise NotFound("this program is signed out already", param="sign_in_id")
+            await self._end(connection, sign_in, actor)
+        await self._principals.announce(sign_in.key_id)
 
     async def clean(self) -> int:
         """End what has lapsed, with its key, and forget what is long over; returns how many were ended."""

@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ from app.base.logs import get_logger
 from app.domain.roles import Standing, Tenant, roles_that_may, tenant_of
 from app.storage.postgres import people as rows
 from app.storage.postgres.engine import reading, transaction
-from app.storage.postgres.identities import delete_identities, list_identities
+from app.storage.postgres.identities import StoredIdentity, delete_identities, list_identities
 from app.storage.postgres.people import SignInState
 from app.storage.postgres.tenants import find_standing
 from app.storage.postgres.users import find_user, find_user_by_email, insert_user, update_user
@@ -62,6 +62,14 @@ class Person:
                 f"it needs one of {', '.join(roles_that_may(action))}"
             )
         return Actor(self.user_id, self.address, tenant=tenant, standing=self.standing)
+
+
+@dataclass(frozen=True, slots=True)
+class WaysIn:
+    """By a password, and by identities of single sign-on."""
+
+    has_password: bool
+    identities: Sequence[StoredIdentity]
 
 
 class People:
@@ -199,6 +207,12 @@ class People:
         """For those who may read of users."""
         async with reading(self._engine) as connection:
             return await rows.list_states(connection, user_ids, now())
+
+    async def ways_in(self, user_id: str) -> WaysIn:
+        """How this person signs in."""
+        async with reading(self._engine) as connection:
+            stored = await rows.find_password(connection, user_id)
+            return WaysIn(stored is not None, await list_identities(connection, user_id))
 
     async def find_invited(self, token: str) -> str | None:
         """The e-mail address of whom the invitation is for; None where it holds no more."""

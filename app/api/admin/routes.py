@@ -176,7 +176,9 @@ def admin_dependencies(
         "price_view": _provide(PriceView(catalog, price_keeper)),
         "closing": _provide(Closing(engine)),
         "managed_settings": _provide(ManagedSettings(engine)),
-        "sign_in_desk": _provide(SignInDesk(DeviceSignIn(engine, principals, keys), is_open=rules.programs_sign_in)),
+        "sign_in_desk": _provide(
+            SignInDesk(engine, DeviceSignIn(engine, principals, keys), is_open=rules.programs_sign_in)
+        ),
         "litellm_take_over": _provide(LiteLLMTakeOver(engine, principals)),
     }
 

@@ -1,11 +1,16 @@
 """Where programs are signed in: whether that is on, and how often one address may be wrong."""
 
-from litestar import Request
+from datetime import timedelta
 
+from litestar import Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.admin.attempts import Attempts
 from app.admin.device_sign_in import DeviceSignIn
 from app.api.security import WrongKeys
 from app.base.clock import now
 from app.base.errors import NotFound, RateLimited
+from app.domain.sign_in import parse_user_code
 from app.storage.postgres.sign_ins import StoredAuthorization
 
 WRONG_CODES_PER_MINUTE = 10
@@ -14,12 +19,12 @@ _LONGEST_NAME = 200
 
 
 class SignInDesk:
-    """``is_open`` is the setting claude_code_sign_in. Counts are of this process."""
+    """``is_open`` is the setting claude_code_sign_in. Wrong tokens, which nobody can guess, are counted by process."""
 
-    def __init__(self, sign_in: DeviceSignIn, *, is_open: bool) -> None:
-        self._sign_in = sign_in
+    def __init__(self, engine: AsyncEngine, sign_in: DeviceSignIn, *, is_open: bool) -> None:
+        self.programs = sign_in
         self.is_open = is_open
-        self._wrong_codes = WrongKeys(WRONG_CODES_PER_MINUTE)
+        self._wrong_codes = Attempts(engine, WRONG_CODES_PER_MINUTE, timedelta(minutes=1), "wrong codes")
         self._wrong_tokens = WrongKeys(_WRONG_TOKENS_PER_MINUTE)
 
     @property
@@ -30,18 +35,18 @@ class SignInDesk:
                 "programs cannot sign in here: an admin can switch it on with KEYHOUSE_CLAUDE_CODE_SIGN_IN=true; "
                 "until then use a key"
             )
-        return self._sign_in
+        return self.programs
 
     async def find_waiting(self, user_code: str, address: str) -> StoredAuthorization:
         """Raises as DeviceSignIn does, and RateLimited for an address that tries many wrong codes."""
         sign_in = self.sign_in
-        if self._wrong_codes.too_many(address, now()):
-            raise _too_many(f"more than {WRONG_CODES_PER_MINUTE} wrong codes in a minute from {address}")
-        try:
+        if parse_user_code(user_code) is None:
             return await sign_in.find_waiting(user_code)
-        except NotFound:
-            self._wrong_codes.note(address, now())
-            raise
+        subject = f"device code:{address}"
+        await self._wrong_codes.count((subject,), address)
+        found = await sign_in.find_waiting(user_code)
+        await self._wrong_codes.forgive(subject)
+        return found
 
     def check_tokens(self, address: str) -> None:
         """Raises RateLimited for an address that sends many wrong tokens."""

@@ -22,6 +22,7 @@ from app.admin.prices import PriceAdmin
 from app.admin.single_sign_on import SingleSignOn, SingleSignOnRules
 from app.admin.spend import Spend
 from app.api.ui.access import Pages
+from app.api.ui.account import AccountPages
 from app.api.ui.assets import serve_asset
 from app.api.ui.connect import ConnectPages
 from app.api.ui.device import DevicePages
@@ -96,6 +97,7 @@ def page_routes(
         "/",
         route_handlers=[
             SignInPages,
+            AccountPages,
             SingleSignOnPages,
             DevicePages,
             OverviewPages,

@@ -1,4 +1,4 @@
-"""The pages before and after everything else: first run, sign-in, invitations, one's own account, sign-out."""
+"""The pages before and after everything else: first run, sign-in, invitations, sign-out."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from app.admin.actor import Actor
 from app.admin.passwords import SHORTEST_PASSWORD
 from app.api.ui.access import HOME, SESSION_COOKIE, Pages, safe_next, visit_of
 from app.base.errors import CallerError, GatewayError, NotFound, Unprocessable
@@ -15,7 +14,7 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class SignInPages(Controller):
-    """Open to anybody; the account's own pages to whoever is signed in."""
+    """Open to anybody."""
 
     include_in_schema = False
 
@@ -49,7 +48,7 @@ class SignInPages(Controller):
         try:
             password = ""
             if pages.people.takes_passwords:
-                password = _new_password(form.raw("password"), form.raw("again"))
+                password = read_new_password(form.raw("password"), form.raw("again"))
             token = await pages.people.make_owner(form.text("admin_key"), email, password, visit_of(request))
         except CallerError as error:
             return await _show_owner(request, pages, email, error)
@@ -67,38 +66,16 @@ class SignInPages(Controller):
     ) -> Response[bytes]:
         form = await pages.read_form(request)
         try:
-            password = _new_password(form.raw("password"), form.raw("again"))
+            password = read_new_password(form.raw("password"), form.raw("again"))
             opened = await pages.people.accept_invitation(token, password, visit_of(request))
         except Unprocessable as error:
             return await _show_invitation(request, pages, token, error)
         return await enter(request, pages, opened, HOME)
 
-    @get("/ui/account")
-    async def account_page(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
-        return await _show_account(request, pages)
-
-    @post("/ui/account/password", status_code=200)
-    async def change_password(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
-        person = await pages.signed_in_person(request)
-        form = await pages.read_form(request)
-        try:
-            new = _new_password(form.raw("password"), form.raw("again"))
-            token = await pages.people.change_password(person, form.raw("present"), new, visit_of(request))
-        except CallerError as error:
-            return await _show_account(request, pages, error)
-        return pages.go_signed_in(request, token, "/ui/account?done=password")
-
     @post("/ui/sign-out", status_code=200)
     async def sign_out(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
         await pages.read_form(request)
         await pages.people.sessions.end(request.cookies.get(SESSION_COOKIE, ""))
-        return pages.go_signed_out(request)
-
-    @post("/ui/sign-out-everywhere", status_code=200)
-    async def sign_out_everywhere(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
-        person = await pages.signed_in_person(request)
-        await pages.read_form(request)
-        await pages.people.sessions.end_all(person.user_id, Actor(person.user_id, person.address))
         return pages.go_signed_out(request)
 
 
@@ -136,12 +113,6 @@ async def _show_invitation(
     return _shown(request, pages, "invitation.html", error, email=email)
 
 
-async def _show_account(request: AnyRequest, pages: Pages, error: CallerError | None = None) -> Response[bytes]:
-    person = await pages.signed_in_person(request)
-    values = {"error": error, "shortest": SHORTEST_PASSWORD, "done": request.query_params.get("done")}
-    return pages.show(request, "account.html", person, status=error.status if error else 200, **values)
-
-
 def _shown(
     request: AnyRequest,
     pages: Pages,
@@ -156,7 +127,7 @@ def _shown(
     return response
 
 
-def _new_password(password: str, again: str) -> str:
+def read_new_password(password: str, again: str) -> str:
     if password != again:
         raise Unprocessable("the two new passwords differ; type the same one twice", param="again")
     return password

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import KeyId
-from app.storage.postgres.tables import device_authorizations, refresh_tokens, retired_key_digests, sign_ins
+from app.storage.postgres.tables import (
+    device_authorizations,
+    keys,
+    refresh_tokens,
+    retired_key_digests,
+    sign_ins,
+    teams,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,18 @@ class StoredSignIn:
     created_at: datetime
     expires_at: datetime
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSignIn:
+    """One program that is signed in, as its person sees it; ``last_active_at`` is when its key was used last."""
+
+    sign_in_id: str
+    client_name: str
+    team_name: str | None
+    created_at: datetime
+    expires_at: datetime
+    last_active_at: datetime | None
 
 
 _AUTHORIZATION = select(*(device_authorizations.c[name] for name in StoredAuthorization.__slots__))
@@ -109,6 +128,32 @@ async def hold_sign_in_of_key(connection: AsyncConnection, key_id: str) -> Store
 async def _hold(connection: AsyncConnection, which: ColumnElement[bool]) -> StoredSignIn | None:
     row: Row[Any] | None = (await connection.execute(_SIGN_IN.where(which).with_for_update())).one_or_none()
     return None if row is None else StoredSignIn(**row._mapping)
+
+
+async def hold_sign_in_of_user(connection: AsyncConnection, user_id: str, sign_in_id: str) -> StoredSignIn | None:
+    return await _hold(connection, and_(sign_ins.c.user_id == user_id, sign_ins.c.sign_in_id == sign_in_id))
+
+
+async def list_sign_ins(connection: AsyncConnection, user_id: str, at: datetime) -> list[ListedSignIn]:
+    """Of one user, those that have not ended; the newest first."""
+    columns = sign_ins.c
+    query = (
+        select(
+            columns.sign_in_id,
+            columns.client_name,
+            func.coalesce(teams.c.team_alias, columns.team_id).label("team_name"),
+            columns.created_at,
+            columns.expires_at,
+            keys.c.last_active_at,
+        )
+        .select_from(
+            sign_ins.join(keys, keys.c.key_id == columns.key_id).outerjoin(teams, teams.c.team_id == columns.team_id)
+        )
+        .where(columns.user_id == user_id, columns.ended_at.is_(None), columns.expires_at > at)
+        .where(keys.c.deleted_at.is_(None))
+    )
+    rows = await connection.execute(query.order_by(columns.created_at.desc()))
+    return [ListedSignIn(**row._mapping) for row in rows]
 
 
 async def use_refresh_token(connection: AsyncConnection, digest: bytes, at: datetime) -> None:
