@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TESTS ?= tests
 
-.PHONY: help run install install-test test test-clients test-first-answer check fmt fmt-check lint types floors migrate bench lock clean
+.PHONY: help run install install-test test test-browser test-clients test-first-answer check fmt fmt-check lint types floors migrate bench lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,6 +36,9 @@ run: install ## start Keyhouse on embedded Postgres and Valkey
 
 test: install-test ## the whole suite on its own embedded servers and ports
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+
+test-browser: install-test ## the pages in Chromium: every page, each person's jobs; skipped without one
+	$(BIN)/python -m pytest -m browser tests/browser
 
 test-clients: install-test ## real Claude Code, Codex, Gemini CLI and opencode from npm, cut off from the network
 	$(BIN)/python -m tests.clients $(ARGS)

@@ -18,11 +18,15 @@ _CONTENTS = {
     "receipts": tables.receipts,
 }
 _MOST_COUNTED = 1_000_000
-# Alerts are found in one look, and would all be of this minute.
+# Alerts are found in one look, and would all be of this minute. No budget is told of before its month.
 _DATE = text(
     """
-UPDATE alert_events SET created_at = CAST(:at AS timestamptz) - dated.place * interval '7 hours' - interval '11 minutes'
-FROM (SELECT event_id, row_number() OVER (ORDER BY percent DESC NULLS LAST, name) AS place FROM alert_events) AS dated
+UPDATE alert_events SET created_at = CAST(:at AS timestamptz) - dated.place
+    * least(interval '7 hours', (CAST(:at AS timestamptz) - CAST(:month AS timestamptz)) / dated.of_all)
+FROM (
+    SELECT event_id, row_number() OVER (ORDER BY percent DESC NULLS LAST, name) AS place, count(*) OVER () + 1 AS of_all
+    FROM alert_events
+) AS dated
 WHERE alert_events.event_id = dated.event_id
 """
 )
@@ -44,4 +48,5 @@ async def set_limit(connection: AsyncConnection, budget_id: str, limit_nanousd: 
 
 
 async def date_alerts(connection: AsyncConnection, at: datetime) -> None:
-    await connection.execute(_DATE, {"at": at})
+    month = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    await connection.execute(_DATE, {"at": at, "month": month})

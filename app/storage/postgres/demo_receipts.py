@@ -12,9 +12,9 @@ class Run(NamedTuple):
     """Calls of one key that follow one another: a session of an agent, or a service at work.
 
     ``context_tokens`` are written to the prompt cache by the first call where the host charges for that, and read from
-    it by the others; ``growth_tokens`` come on top with each call. The means of what else goes in and out vary by call.
-    Rates are nano-dollars per million tokens. Of the calls ``stored_per_mille`` are answered by the response cache, and
-    ``failed_per_mille`` fail.
+    it by the others; ``growth_tokens`` come on top with each call, until there are so many that the agent compacts
+    them. The means of what else goes in and out vary by call. Rates are nano-dollars per million tokens. Of the calls
+    ``stored_per_mille`` are answered by the response cache, and ``failed_per_mille`` fail.
     """
 
     number: int
@@ -84,7 +84,7 @@ WITH calls AS (
             WHEN dice_4 > 991 THEN 'cut' ELSE 'ok' END AS outcome,
         started_at + ((call - 1) * pause_ms + dice_1 * pause_ms / 1500) * interval '1 millisecond' AS at,
         1 + input_tokens * (400 + dice_2 + dice_3 / 5) / 1000 AS fresh,
-        CASE WHEN call > 1 THEN context_tokens + growth_tokens * (call - 2) ELSE 0 END AS cache_read,
+        CASE WHEN call > 1 THEN context_tokens + growth_tokens * (call - 2) % 150000 ELSE 0 END AS cache_read,
         CASE WHEN cache_write_rate = 0 THEN 0 WHEN call = 1 THEN context_tokens
             ELSE growth_tokens * (500 + dice_3) / 1000 END AS cache_write,
         CASE WHEN output_rate = 0 THEN 0 ELSE 1 + output_tokens * (150 + dice_1 * dice_2 / 400) / 1000 END AS written

@@ -1,0 +1,68 @@
+"""Every page there is, as the app's own routes say, each at an address that can be opened.
+
+A page whose route has parameters needs an example here; one without is found by itself.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any
+from unittest.mock import MagicMock
+
+from litestar.routes import HTTPRoute
+
+from app.api.ui.routes import page_routes
+
+NO_PAGES = ("/ui/static/{version:str}/{name:str}", "/ui/sso", "/ui/sso/callback")
+"""Files, and what only leads to an issuer of identities and back."""
+# Of the demo data; a word in capitals is looked up in the running gateway.
+EXAMPLES: Mapping[str, str] = {
+    "/ui/connect/check": "/ui/connect/check?key=HOSTILEKEY",
+    "/ui/invitation/{token:str}": "/ui/invitation/INVITATION",
+    "/ui/keys/{key_id:str}": "/ui/keys/key_checkout_assistant",
+    "/ui/models/edit": "/ui/models/edit?id=dep_anthropic_claude_sonnet_4_6",
+    "/ui/models/one": "/ui/models/one?name=claude-sonnet-4-6",
+    "/ui/requests/{request_id:str}": "/ui/requests/REQUEST",
+    "/ui/teams/{team:str}": "/ui/teams/team_payments",
+    "/ui/teams/{team:str}/edit": "/ui/teams/team_payments/edit",
+    "/ui/teams/{team:str}/members/{user:str}": "/ui/teams/team_payments/members/user_jonas_weber",
+}
+# The same pages about what has a name that runs as a script where a page forgets to escape it (hostile.py).
+HOSTILE_EXAMPLES: Mapping[str, str] = {
+    "/ui/keys": "/ui/keys",
+    "/ui/keys/{key_id:str}": "/ui/keys/HOSTILEKEY",
+    "/ui/models/edit": "/ui/models/edit?id=dep_hostile",
+    "/ui/models/one": "/ui/models/one?name=HOSTILENAME",
+    "/ui/people": "/ui/people?q=svg",
+    "/ui/requests": "/ui/requests",
+    "/ui/requests/{request_id:str}": "/ui/requests/REQUEST",
+    "/ui/spend": "/ui/spend",
+    "/ui/teams": "/ui/teams?q=svg",
+    "/ui/teams/{team:str}": "/ui/teams/team_hostile",
+    "/ui/teams/{team:str}/edit": "/ui/teams/team_hostile/edit",
+    "/ui/teams/{team:str}/members/{user:str}": "/ui/teams/team_hostile/members/user_hostile",
+}
+SIGNED_OUT = ("/ui/sign-in", "/ui/owner", "/ui/invitation/{token:str}")
+"""Pages of those who have not signed in."""
+_LOOKED_UP = re.compile(r"\b[A-Z]{4,}\b")
+
+
+def page_paths() -> tuple[str, ...]:
+    """The templates of all GET routes of the pages, in order. What they stand on is not asked for anything."""
+    anything: Any = page_routes
+    router = anything(*(MagicMock() for _ in inspect.signature(page_routes).parameters))
+    paths = {
+        route.path
+        for route in router.routes
+        if isinstance(route, HTTPRoute) and any("GET" in handler.http_methods for handler in route.route_handlers)
+    }
+    return tuple(sorted(paths - set(NO_PAGES)))
+
+
+def address_of(path: str) -> str | None:
+    """None for a path with parameters of which there is no example."""
+    return EXAMPLES.get(path, None if "{" in path else path)
+
+
+def filled_in(address: str, found: Mapping[str, str]) -> str:
+    return _LOOKED_UP.sub(lambda word: found[word[0]], address)

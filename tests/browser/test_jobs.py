@@ -1,0 +1,71 @@
+"""What people come for, from end to end, on a desk and on a phone."""
+
+import httpx
+import pytest
+
+from app.admin.demo_data.company import PERSONAS
+from tests.browser.conftest import PASSWORD, Open
+from tests.browser.watching import NARROW, WIDE, Size
+from tests.fakes.gateway_process import MASTER_KEY, GatewayProcess
+
+pytestmark = pytest.mark.browser
+SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["desk", "phone"])
+NEW_PASSWORD = "three or four plain words"
+
+
+def call(gateway: GatewayProcess, key: str, model: str = "claude-haiku-4-5") -> int:
+    """The status of a small call with a key that a page has shown."""
+    body = {"model": model, "max_tokens": 20, "messages": [{"role": "user", "content": "Hello"}]}
+    headers = {"x-api-key": key}
+    return httpx.post(f"{gateway.base_url}/v1/messages", json=body, headers=headers, trust_env=False).status_code
+
+
+@SIZES
+def test_an_admin_becomes_owner_by_the_admin_key_issues_a_key_and_blocks_it(
+    size: Size, open_as: Open, gateway: GatewayProcess
+) -> None:
+    page = open_as(None, size).page
+    page.goto("/ui/owner")
+    page.get_by_label("Admin key").fill(MASTER_KEY)
+    page.get_by_label("E-mail address").fill(f"owner-{size['width']}@halden.example")
+    page.get_by_label("New password").fill(NEW_PASSWORD)
+    page.get_by_label("The same once more").fill(NEW_PASSWORD)
+    page.get_by_role("button", name="Set up the owner").click()
+    page.get_by_role("heading", name="Overview").wait_for()
+
+    page.goto("/ui/keys")
+    page.get_by_role("link", name="New key").click()
+    alias = f"reporting-{size['width']}"
+    page.get_by_label("Name").fill(alias)
+    page.get_by_label("Team").select_option(label="Platform")
+    page.get_by_label("Budget in dollars").fill("12.50")
+    page.get_by_label("claude-haiku-4-5").check()
+    page.get_by_role("button", name="Create the key").click()
+    page.get_by_role("button", name="Copy").first.click()
+    page.get_by_text("Copied").wait_for()
+    secret = page.evaluate("navigator.clipboard.readText()")
+    assert secret == page.locator("#secret").inner_text()
+    assert call(gateway, secret) == 200
+    assert call(gateway, secret, "claude-opus-4-8") == 400
+
+    page.goto(f"/ui/keys?q={alias}")
+    page.get_by_role("link", name=alias).click()
+    page.get_by_text("of $12.50").wait_for()
+    page.get_by_role("button", name="Block", exact=True).click()
+    page.get_by_text("every call with this key is refused").wait_for()
+    assert call(gateway, secret) in (401, 403)
+
+
+@SIZES
+def test_a_developer_signs_in_sees_the_own_keys_and_connects_a_client(
+    size: Size, open_as: Open, gateway: GatewayProcess
+) -> None:
+    page = open_as(None, size).page
+    page.goto("/ui/my-keys")
+    page.get_by_label("E-mail").fill(PERSONAS["developer"].email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="jonas-weber-laptop").click()
+    page.get_by_role("link", name="Connect", exact=True).last.click()
+    page.get_by_role("heading", name="Connect a client").wait_for()
+    page.get_by_text("ANTHROPIC_BASE_URL").first.wait_for()

@@ -1,0 +1,78 @@
+"""A page that is watched: whatever goes wrong in it, asks another host, or runs a script that is not ours, is noted."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
+
+_SERIOUS = ("serious", "critical")
+
+
+class Size(TypedDict):
+    width: int
+    height: int
+
+
+WIDE, NARROW = Size(width=1440, height=900), Size(width=390, height=844)
+
+
+@dataclass
+class Watched:
+    page: "Page"
+    base_url: str
+    faults: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> None:
+        self.page.goto(path)
+
+    def says(self, *texts: str) -> bool:
+        """Whether any of them is there to be read, or stands in a field."""
+        shown = self.page.evaluate(
+            "document.body.innerText + [...document.querySelectorAll('input, textarea')].map((one) => one.value).join()"
+        )
+        return any(text in shown for text in texts)
+
+    def accessibility_faults(self, *rules: str) -> list[str]:
+        """What axe finds that is serious or critical; of some rules alone where they are named."""
+        from axe_playwright_python.base import AXE_SCRIPT  # only where there is a browser
+
+        options: dict[str, Any] = {"resultTypes": ["violations"]}
+        if rules:
+            options["runOnly"] = {"type": "rule", "values": list(rules)}
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE_SCRIPT)
+        found = self.page.evaluate("async (options) => (await axe.run(document, options)).violations", options)
+        return [
+            f"{fault['id']}: {node['html'][:150]} ({node['failureSummary'][:200]})"
+            for fault in found
+            if fault["impact"] in _SERIOUS
+            for node in fault["nodes"]
+        ]
+
+    def overflow_px(self) -> int:
+        """How far the page can be scrolled sideways."""
+        script = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        return int(self.page.evaluate(script))
+
+
+def watch(page: "Page", base_url: str) -> Watched:
+    watched = Watched(page, base_url)
+
+    def heard(message: "ConsoleMessage") -> None:
+        if message.type in ("error", "warning"):
+            watched.faults.append(f"{page.url}: console: {message.text}")
+
+    def asked(request: "Request") -> None:
+        if not request.url.startswith((base_url, "data:", "blob:")):
+            watched.faults.append(f"{page.url}: asks another host: {request.url}")
+
+    def opened(dialog: "Dialog") -> None:
+        watched.faults.append(f"{page.url}: a script ran: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: watched.faults.append(f"{page.url}: {error}"))
+    page.on("request", asked)
+    page.on("dialog", opened)
+    return watched
