@@ -98,6 +98,7 @@ from app.storage.postgres.provider_objects import ProviderObjectStore
 from app.storage.principals import Principals
 from app.storage.redis import client as redis_client
 from app.storage.redis.announcements import Announcements
+from app.storage.redis.counters import Counters
 from app.storage.redis.idempotent_calls import RedisIdempotentCalls
 from app.storage.redis.ledger import RedisLedger
 from app.storage.redis.refusal_board import RedisRefusalBoard
@@ -365,7 +366,10 @@ def create_app(settings: Settings) -> ASGIApp:
     page_rules = page_rules_of(settings, house.http_upstream)
     pages = make_pages(house.engine, house.principals, master_key.reveal(), Passwords(), page_rules)
     playground = Playground(house.gateway, gate, codecs["anthropic_messages"], house.metrics)
-    machine = Machine(house.connection_check, lambda: report(house.router), settings.routing, playground)
+    counters, platform = Counters(house.scripts), _platform(settings)
+    machine = Machine(
+        house.connection_check, lambda: report(house.router), counters, settings.routing, playground, platform
+    )
     model_handlers = models.handlers()
     handlers: list[ControllerRouterHandler] = [
         *model_handlers,

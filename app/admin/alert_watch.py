@@ -4,7 +4,6 @@ One process at a time looks. What is found is noted with its deliveries in one t
 same for everyone who finds it: so it is told once, however many look, and whatever is killed.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.admin.budget_facts import budget_facts
 from app.domain import alert_words as words
 from app.domain.alert_words import BillingRefusal, BudgetFacts, Ejection, Owner
 from app.domain.alerts import (
@@ -27,7 +27,7 @@ from app.domain.alerts import (
     reached_at,
     weights_of,
 )
-from app.domain.budgets import Budget, limit_at, window_at
+from app.domain.budgets import Budget
 from app.domain.report_periods import HOUR_S, QUARTER_S
 from app.domain.roles import EVERYTHING
 from app.domain.tenancy import PLATFORM, owners_in
@@ -36,7 +36,6 @@ from app.storage.postgres.alert_destinations import list_destinations
 from app.storage.postgres.alert_outbox import Route, last_told, list_told, write_alerts
 from app.storage.postgres.alert_sources import WatchedBudget, WatchedKind
 from app.storage.postgres.engine import transaction
-from app.storage.postgres.owner_spend import spend_of_owners, spend_of_scope
 
 # A call may last an hour, and is booked with the time of its beginning.
 _LOOKS_BACK = timedelta(hours=2)
@@ -102,7 +101,7 @@ class AlertWatch:
 async def _of_budgets(
     connection: AsyncConnection, kind: WatchedKind, watched: Sequence[WatchedBudget], at: datetime
 ) -> list[Alert]:
-    standing = await _standing(connection, kind, watched, at)
+    standing = await budget_facts(connection, kind, watched, at)
     told = await list_told(connection, {facts.subject for _, facts in standing})
     found: list[Alert] = []
     for _, facts in standing:
@@ -115,42 +114,6 @@ async def _of_budgets(
         if (alert := _forecast(facts, habits.get(one.ids, _NO_HABIT) if own else _NO_HABIT, at)) is not None:
             found.append(alert)
     return found
-
-
-async def _standing(
-    connection: AsyncConnection, kind: WatchedKind, watched: Sequence[WatchedBudget], at: datetime
-) -> list[tuple[WatchedBudget, BudgetFacts]]:
-    """What was spent on each; a pool that several name is one."""
-    once: dict[tuple[str, str, str], WatchedBudget] = {
-        (one.owner.scope, one.budget.budget_id, one.budget.part): one for one in watched
-    }
-    windows = {name: window_at(one.budget, at) for name, one in once.items()}
-    spent: dict[tuple[str, str, str], int] = {}
-    by_part: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    for name, one in once.items():
-        if "scope" in owners_in(one.owner.scope):
-            spent[name] = await spend_of_scope(connection, one.owner.scope, windows[name].start)
-        else:
-            by_part[one.budget.part].append(name)
-    # An owner stands once in each of these: of its several windows each is asked by itself.
-    for names in by_part.values():
-        starts = [(once[name].ids, windows[name].start) for name in names]
-        found = await spend_of_owners(connection, sources.OWNER_COLUMNS[kind], starts)
-        spent |= {name: found[once[name].ids].window_nanousd for name in names}
-    return [
-        (
-            one,
-            BudgetFacts(
-                owner=one.owner,
-                budget=one.budget,
-                window=windows[name],
-                spent_nanousd=spent[name],
-                limit_nanousd=limit_at(one.budget, at) if one.refuses else None,
-                soft_limit_nanousd=one.soft_limit_nanousd,
-            ),
-        )
-        for name, one in once.items()
-    ]
 
 
 def _lines(budget: BudgetFacts, told: Sequence[Told]) -> Iterator[Alert]:

@@ -93,6 +93,11 @@ class SharedBudgets:
         async with transaction(self._engine) as connection:
             return [await _get(connection, budget_id, "budgets") for budget_id in budget_ids]
 
+    async def owners(self, budget_id: str) -> dict[str, int]:
+        """How many name it, by kind."""
+        async with transaction(self._engine) as connection:
+            return await rows.count_owners(connection, budget_id)
+
     async def list(self, number: int, size: int) -> tuple[list[StoredBudget], int]:
         """One page, newest first, and how many there are on all pages."""
         async with transaction(self._engine) as connection:

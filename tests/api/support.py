@@ -54,6 +54,7 @@ from app.storage.postgres.migrate import upgrade
 from app.storage.principals import Principals
 from app.storage.redis.announcements import Announcements
 from app.storage.redis.client import script_runner
+from app.storage.redis.counters import Counters
 from app.storage.redis.ledger import RedisLedger
 from app.storage.redis.refusal_board import RedisRefusalBoard
 
@@ -183,7 +184,7 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     check = ConnectionCheck(
         catalog, ledger, all_codecs(), AdmissionRules(), keeper.prices, upstreams, settlement, metrics
     )
-    machine = Machine(check, list)
+    machine = Machine(check, list, Counters(scripts))
     app = Litestar(
         route_handlers=[
             *admin_routes(),

@@ -14,6 +14,7 @@ from app.base.errors import StorageUnavailable
 from app.domain.limits import RateLimits
 from app.domain.spend import Admitted, BudgetClaim, Refused
 from app.storage.redis.client import script_runner
+from app.storage.redis.counters import Counters
 from app.storage.redis.ledger import NEVER_S, RedisLedger
 from tests.storage.ledger_support import (
     KEY_ID,
@@ -176,6 +177,19 @@ async def test_a_budget_admits_to_its_limit_and_then_says_that_it_is_held(ledger
     assert third.budget.held_nanousd == 80
     assert await ledger.settle(make_receipt("req_1", 30), 1)
     assert await counter(redis) == (30, 40)
+
+
+async def test_people_see_what_is_spent_and_held_on_many_counters_at_once(
+    server: RedisServer, ledger: RedisLedger
+) -> None:
+    claim = make_claim(make_budget(1_000, 70))
+    await ledger.reserve(claim)
+    await ledger.settle(make_receipt(claim.request_id, 40), 1)
+    await ledger.reserve(make_claim(make_budget(1_000, 70)))
+    runner = script_runner(server.url)
+    names = ["bud_beta:1:1"] * 600
+    assert await Counters(runner).look([*names, "bud_alpha:1:1"]) == [*[None] * 600, (40, 70)]
+    await runner.close()
 
 
 async def test_what_fits_a_budget_to_the_last_nano_dollar_is_admitted(ledger: RedisLedger, redis: Redis) -> None:

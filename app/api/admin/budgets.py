@@ -59,7 +59,7 @@ class BudgetRoutes(Controller):
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
         body = await read_body(request)
-        terms = _read_terms(body)
+        terms = read_shared_terms(body)
         return answer(_render(await shared_budgets.create(read_optional(body, "budget_id"), terms, actor)))
 
     @post("/budget/update", status_code=200)
@@ -68,7 +68,7 @@ class BudgetRoutes(Controller):
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
         body = await read_body(request)
-        terms = _read_terms(body)
+        terms = read_shared_terms(body)
         return answer(_render(await shared_budgets.update(require_text(body, "budget_id", HINT), terms, actor)))
 
     @post("/budget/delete", status_code=200)
@@ -123,7 +123,7 @@ class BudgetRoutes(Controller):
         return paged([_render(budget) for budget in found], total, number, size)
 
 
-def _read_terms(body: Body) -> SharedBudgetTerms:
+def read_shared_terms(body: Body) -> SharedBudgetTerms:
     further = {**LIMITS, "pooled": ("pooled", fields.read_flag, UNSET)}
     check_names(body, {*OWN_BUDGET, *further, "budget_id"}, _NOT_ENFORCED)
     return SharedBudgetTerms(read_budget(body, OWN_BUDGET), read_terms(body, further))

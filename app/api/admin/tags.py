@@ -35,7 +35,7 @@ class TagRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], tags: NamedDependency[Tags]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        name, terms = _read_tag(await read_body(request))
+        name, terms = read_tag(await read_body(request))
         view = await tags.create(name, terms, actor)
         return answer({"message": f'the tag "{name}" is made', "tag": _render(view)})
 
@@ -44,7 +44,7 @@ class TagRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], tags: NamedDependency[Tags]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        name, terms = _read_tag(await read_body(request))
+        name, terms = read_tag(await read_body(request))
         view = await tags.update(name, terms, actor)
         return answer({"message": f'the tag "{name}" is changed', "tag": _render(view)})
 
@@ -79,7 +79,7 @@ class TagRoutes(Controller):
         return paged([_render(view) for view in found], total, number, size)
 
 
-def _read_tag(body: Body) -> tuple[str, TagTerms]:
+def read_tag(body: Body) -> tuple[str, TagTerms]:
     check_names(body, {*_COLUMNS, *BUDGET, "name"}, _NOT_ENFORCED)
     return require_text(body, "name", HINT), TagTerms(read_terms(body, _COLUMNS), read_budget(body))
 

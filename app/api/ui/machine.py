@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.routing import RoutingRules
+from app.domain.tenancy import Level
 from app.gateway.connection_check import ConnectionCheck
 from app.gateway.playground import Playground
+from app.storage.redis.counters import Counters
 
 Trouble = Mapping[str, Any]
 """Of a deployment: ``deployment``, ``state``, ``reason``, ``failures_in_a_row``, ``again_in_s``."""
@@ -14,13 +16,16 @@ Trouble = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """``troubled`` are the deployments that are not well, as the router of this process sees them. Without
-    ``playground`` there is no page of it."""
+    """``troubled`` are the deployments that are not well, as the router of this process sees them, ``platform`` what is
+    set for all calls together, ``counters`` where calls are held against budgets. Without ``playground`` there is no
+    page of it."""
 
     check: ConnectionCheck
     troubled: Callable[[], Sequence[Trouble]]
+    counters: Counters
     routing: RoutingRules = field(default_factory=RoutingRules)
     playground: Playground | None = None
+    platform: Level | None = None
 
 
 def trouble_of(troubled: Sequence[Trouble], deployment_id: str) -> Trouble | None:

@@ -31,6 +31,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui/keys", "Keys", "key", "key.read", "Manage", for_others=True),
     Entry("/ui/teams", "Teams", "team", "team.read", "Manage"),
     Entry("/ui/people", "People", "people", "tenancy.read", "Manage"),
+    Entry("/ui/budgets", "Budgets", "budget", "tenancy.read", "Manage"),
     Entry("/ui/models", "Models", "model", "model.read", "Models", for_others=True),
 )
 """In the order of the sidebar; those of one group stand together. The groups: none, Spend, Manage, Models, System."""

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.admin.budget_board import BudgetBoard
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
 from app.admin.model_audience import ModelAudience
@@ -24,6 +25,8 @@ from app.admin.spend import Spend
 from app.api.ui.access import Pages
 from app.api.ui.account import AccountPages
 from app.api.ui.assets import serve_asset
+from app.api.ui.budget_tags import TagPages
+from app.api.ui.budgets import BudgetPages
 from app.api.ui.connect import ConnectPages
 from app.api.ui.device import DevicePages
 from app.api.ui.keys import KeyPages
@@ -79,6 +82,7 @@ def page_routes(
     naming = Naming(engine)
     own_keys = OwnKeys(KeyReading(engine, principals.pepper), Spend(engine), principals, catalog, refusals)
     audience = ModelAudience(engine)
+    board = BudgetBoard(engine, machine.counters, machine.platform.budgets if machine.platform else ())
 
     def model_desk(
         models: NamedDependency[Models],
@@ -106,6 +110,8 @@ def page_routes(
             RequestPages,
             SpendPages,
             ModelPages,
+            BudgetPages,
+            TagPages,
             *TENANCY_PAGES,
             *at_play,
             serve_asset,
@@ -113,7 +119,7 @@ def page_routes(
         dependencies={
             "pages": Provide(lambda: pages, sync_to_thread=False),
             "naming": Provide(lambda: naming, sync_to_thread=False),
-            "machine": Provide(lambda: machine, sync_to_thread=False),
+            "budget_board": Provide(lambda: board, sync_to_thread=False),
             "model_desk": Provide(model_desk, sync_to_thread=False),
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),

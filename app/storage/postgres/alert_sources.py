@@ -1,4 +1,6 @@
-"""What the watch for alerts looks at: budgets of those who spent lately, their habits, models without a price, keys."""
+"""What the watch for alerts looks at: budgets of those who spent lately, their habits, models without a price, keys.
+
+The page of budgets looks at the same budgets."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -116,6 +118,22 @@ async def list_watched(connection: AsyncConnection, kind: WatchedKind, since: da
     spent = tuple_(*owner).in_(active) if len(owner) > 1 else owner[0].in_(active)
     query = query.where(or_(spent, budgets.c.updated_at >= since))
     return [watched for row in await connection.execute(query) for watched in _watched(kind, row)]
+
+
+async def list_budgeted(
+    connection: AsyncConnection, kind: WatchedKind, search: str, most: int
+) -> tuple[list[WatchedBudget], bool]:
+    """The budgets of at most so many owners of this kind whose name or id holds ``search``, and whether there are more:
+    of keys those that were used last, of others those whose budget was changed last."""
+    query, own_ids = _owners(kind)
+    if search:
+        names = query.selected_columns
+        query = query.where(
+            or_(names["id"].icontains(search, autoescape=True), names["alias"].icontains(search, autoescape=True))
+        )
+    recent = keys.c.last_active_at if kind == "key" else budgets.c.updated_at
+    rows = (await connection.execute(query.order_by(recent.desc().nulls_last(), *own_ids).limit(most + 1))).all()
+    return [watched for row in rows[:most] for watched in _watched(kind, row)], len(rows) > most
 
 
 async def spend_by_weekday(

@@ -1,0 +1,224 @@
+"""All budgets that are set anywhere, with what is spent and held on them now, the nearest to its limit first."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.admin.budget_facts import budget_facts
+from app.base.clock import now
+from app.base.errors import StorageUnavailable
+from app.base.money import NanoUSD
+from app.domain.alert_words import Owner
+from app.domain.alerts import forecast
+from app.domain.budgets import Budget, BudgetWindow, counter_name, limit_at, window_at
+from app.domain.report_periods import QUARTER_S, ceiling
+from app.domain.tenancy import PLATFORM, owners_in, scope_of_model
+from app.storage.postgres.access_group_budgets import list_counted
+from app.storage.postgres.alert_sources import OWNER_COLUMNS, WATCHED_KINDS, WatchedBudget, WatchedKind, list_budgeted
+from app.storage.postgres.engine import reading
+from app.storage.postgres.owner_spend import rough_spend
+from app.storage.redis.counters import Counters
+
+BoardKind = Literal["platform", "organization", "team", "project", "member", "user", "key", "customer", "tag", "group"]
+BOARD_KINDS: tuple[BoardKind, ...] = get_args(BoardKind)
+BoardState = Literal["reached", "near", "ahead", "unused"]
+BOARD_STATES: tuple[BoardState, ...] = get_args(BoardState)
+MOST_OF_KIND = 1_000
+"""Owners of one kind that are looked at; a search narrows them before."""
+NEAR_PERCENT = 80
+_EVEN = (1,) * 7
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+_MOST_QUERIES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class BoardLine:
+    """One budget in its present window. ``held_nanousd`` is for calls that run; ``forecast_nanousd`` is what the window
+    will have cost at its end at the pace so far, None where it is too early to say, or there is no end."""
+
+    kind: BoardKind
+    of: WatchedBudget
+    window: BudgetWindow
+    limit_nanousd: NanoUSD | None
+    soft_limit_nanousd: NanoUSD | None
+    spent_nanousd: NanoUSD
+    held_nanousd: NanoUSD
+    forecast_nanousd: NanoUSD | None
+    is_counted: bool
+
+    @property
+    def key(self) -> str:
+        return _key(self.of)
+
+    @property
+    def owner(self) -> Owner:
+        return self.of.owner
+
+    @property
+    def budget(self) -> Budget:
+        return self.of.budget
+
+    @property
+    def line_nanousd(self) -> NanoUSD:
+        """The limit, or the soft one where nothing else is set."""
+        return self.limit_nanousd if self.limit_nanousd is not None else self.soft_limit_nanousd or 0
+
+    @property
+    def thousandths(self) -> int:
+        """How much of the limit is spent and held."""
+        used, line = self.spent_nanousd + self.held_nanousd, self.line_nanousd
+        return used * 1_000 // line if line else 1_000
+
+    @property
+    def state(self) -> BoardState | None:
+        if self.thousandths >= 1_000:
+            return "reached"
+        if self.thousandths >= NEAR_PERCENT * 10:
+            return "near"
+        if self.forecast_nanousd is not None and self.forecast_nanousd > self.line_nanousd:
+            return "ahead"
+        return None if self.spent_nanousd + self.held_nanousd else "unused"
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One page. ``cut``: there are kinds with more owners than were looked at."""
+
+    lines: Sequence[BoardLine]
+    total: int
+    cut: bool
+
+
+class BudgetBoard:
+    """Reads only: the budgets from Postgres, what is spent on them from the counters by which calls are admitted, and
+    where there is no counter, from the sums of receipts. ``platform`` are the budgets of all calls together."""
+
+    def __init__(self, engine: AsyncEngine, counters: Counters, platform: Sequence[Budget] = ()) -> None:
+        self._engine = engine
+        self._counters = counters
+        self._platform = platform
+
+    async def page(
+        self, kind: BoardKind | None, state: BoardState | None, search: str, number: int, size: int
+    ) -> Board:
+        at = now()
+        async with reading(self._engine) as connection:
+            watched, cut = await self._watched(connection, kind, search)
+            lines = await _estimated(connection, await self._counted(watched, at), at)
+            if state is not None:
+                lines = [line for line in lines if line.state == state]
+            lines.sort(key=lambda line: (-line.thousandths, -line.spent_nanousd, line.owner.title))
+            shown = lines[(number - 1) * size : number * size]
+            return Board(await self._booked(connection, shown, at), len(lines), cut)
+
+    async def _counted(self, watched: Sequence[tuple[BoardKind, WatchedBudget]], at: datetime) -> list[BoardLine]:
+        """By the counters; a pool that several name is one."""
+        once = {(one.owner.scope, one.budget.budget_id, one.budget.part): (kind, one) for kind, one in watched}
+        windows = [window_at(one.budget, at) for _, one in once.values()]
+        names = [
+            counter_name(one.owner.scope, one.budget, window)
+            for (_, one), window in zip(once.values(), windows, strict=True)
+        ]
+        counters: Sequence[tuple[int, int] | None] = [None] * len(names)
+        with suppress(StorageUnavailable):  # the books tell it, too
+            counters = await self._counters.look(names)
+        return [
+            _line(kind, one, window, counter, at)
+            for (kind, one), window, counter in zip(once.values(), windows, counters, strict=True)
+        ]
+
+    async def _booked(
+        self, connection: AsyncConnection, lines: Sequence[BoardLine], at: datetime
+    ) -> Sequence[BoardLine]:
+        """Where nothing was counted since the counters began, what the books say, exactly."""
+        alike: dict[WatchedKind, list[WatchedBudget]] = defaultdict(list)
+        for line in lines:
+            if not line.is_counted:
+                alike[line.of.kind].append(line.of)
+        spent: dict[str, NanoUSD] = {}
+        for kind, some in alike.items():
+            for one, facts in await budget_facts(connection, kind, some, at):
+                spent[_key(one)] = facts.spent_nanousd
+        return [
+            _line(line.kind, line.of, line.window, (spent[line.key], 0), at) if line.key in spent else line
+            for line in lines
+        ]
+
+    async def _watched(
+        self, connection: AsyncConnection, kind: BoardKind | None, search: str
+    ) -> tuple[list[tuple[BoardKind, WatchedBudget]], bool]:
+        found: list[tuple[BoardKind, WatchedBudget]] = []
+        cut = False
+        wanted = search.lower()
+        if kind in (None, "platform") and wanted in "the platform":
+            everybody = Owner(PLATFORM, "the platform")
+            found += [("platform", _of_platform((), everybody, one)) for one in self._platform]
+        if kind in (None, "group"):
+            for one in await list_counted(connection):
+                name = one.model or ""
+                if wanted in name.lower():
+                    owner = Owner(scope_of_model(PLATFORM, name), f'access group "{name}"')
+                    found.append(
+                        ("group", WatchedBudget("platform", (name,), owner, one, refuses=True, soft_limit_nanousd=None))
+                    )
+        for known in WATCHED_KINDS:
+            if kind in (None, known):
+                some, more = await list_budgeted(connection, known, search, MOST_OF_KIND)
+                found += [(known, one) for one in some]
+                cut = cut or more
+        return found, cut
+
+
+def _key(one: WatchedBudget) -> str:
+    return f"{one.owner.scope}|{one.budget.budget_id}|{one.budget.part}"
+
+
+def _of_platform(ids: tuple[str, ...], owner: Owner, budget: Budget) -> WatchedBudget:
+    return WatchedBudget("platform", ids, owner, budget, refuses=True, soft_limit_nanousd=None)
+
+
+async def _estimated(connection: AsyncConnection, lines: Sequence[BoardLine], at: datetime) -> list[BoardLine]:
+    """With what the sums say of those without a counter, to the quarter of an hour, so that they find their place. The
+    lines of one kind whose windows began together are one query."""
+    alike: dict[tuple[WatchedKind, datetime], list[BoardLine]] = defaultdict(list)
+    for line in lines:
+        if not line.is_counted and "scope" not in owners_in(line.owner.scope):
+            alike[line.of.kind, ceiling(max(line.window.start, _EARLIEST), QUARTER_S)].append(line)
+    spent: dict[str, NanoUSD] = {}
+    for (kind, start), some in sorted(alike.items(), key=lambda one: -len(one[1]))[:_MOST_QUERIES]:
+        found = await rough_spend(connection, OWNER_COLUMNS[kind], [line.of.ids for line in some], start)
+        spent |= {line.key: found.get(line.of.ids, 0) for line in some}
+    return [
+        _line(line.kind, line.of, line.window, (spent[line.key], 0), at, is_counted=False)
+        if line.key in spent
+        else line
+        for line in lines
+    ]
+
+
+def _line(
+    kind: BoardKind,
+    one: WatchedBudget,
+    window: BudgetWindow,
+    counter: tuple[int, int] | None,
+    at: datetime,
+    *,
+    is_counted: bool = True,
+) -> BoardLine:
+    spent, held = counter or (0, 0)
+    return BoardLine(
+        kind=kind,
+        of=one,
+        window=window,
+        limit_nanousd=limit_at(one.budget, at) if one.refuses else None,
+        soft_limit_nanousd=one.soft_limit_nanousd,
+        spent_nanousd=spent,
+        held_nanousd=held,
+        forecast_nanousd=forecast(spent, window, at, _EVEN),
+        is_counted=is_counted and counter is not None,
+    )

@@ -1,0 +1,104 @@
+"""The pages of budgets: all of them by how near they are, shared ones, and tags."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from app.base.clock import now
+from app.base.ids import new_id
+from app.base.money import NANO_PER_USD
+from app.domain.roles import USER_ROLES
+from tests.api.support import Door
+from tests.api.ui.support import Street
+
+pytestmark = pytest.mark.services
+HOSTILE = """<script>alert("x")</script>'"><img src=x onerror=alert(1)>&{{7*7}}"""
+
+
+async def spent_key(door: Door, alias: str, dollars: int, **terms: object) -> str:
+    made = await door.new_key(key_alias=alias, max_budget=10, budget_duration="month", **terms)
+    key_id = str(made["token"])
+    await door.book(key_id, now() - timedelta(seconds=1), dollars * NANO_PER_USD)
+    return key_id
+
+
+@pytest.mark.parametrize("role", USER_ROLES)
+async def test_budgets_are_for_who_sees_all_of_the_tenancy_and_only_admins_change_them(
+    street: Street, role: str
+) -> None:
+    async with street.signed_in(role) as (browser, _):
+        reads = role in ("proxy_admin", "proxy_admin_viewer")
+        for path in ("", "/shared", "/tags"):
+            assert (await browser.get(f"/ui/budgets{path}")).status_code == (200 if reads else 403)
+        if role != "proxy_admin":
+            for path in ("shared/edit", "shared/delete", "tags/edit", "tags/delete"):
+                refused = await browser.send(f"/ui/budgets/{path}", {"name": "x"}, of="/ui/account")
+                assert refused.status_code == 403, path
+
+
+async def test_the_nearest_to_its_limit_comes_first_with_what_the_books_say(street: Street) -> None:
+    mark = new_id("near")
+    spent = {
+        name: await spent_key(street.door, f"{name} {mark}", dollars)
+        for name, dollars in (("c", 1), ("a", 12), ("b", 9))
+    }
+    async with street.signed_in("proxy_admin_viewer") as (browser, _):
+        page = (await browser.get(f"/ui/budgets?q={mark}")).text
+        places = [page.index(f"/ui/keys/{spent[name]}") for name in ("a", "b", "c")]
+        assert places == sorted(places)
+        assert re.findall(r">(\d+) %<", page) == ["120", "90", "10"]
+        assert "$12.00" in page
+        for state, name in (("reached", "a"), ("near", "b")):
+            found = (await browser.get(f"/ui/budgets?q={mark}&level=key&state={state}")).text
+            assert [one for one in spent if spent[one] in found] == [name]
+        assert "Nothing found" in (await browser.get(f"/ui/budgets?q={mark}&level=team")).text
+
+
+async def test_a_pool_is_one_line_however_many_name_it(street: Street) -> None:
+    pool, mark = new_id("pool"), new_id("pooled")
+    made = {"budget_id": pool, "max_budget": 20, "budget_duration": "month", "pooled": True}
+    assert (await street.door.post("/budget/new", made)).status == 200
+    for _ in range(2):
+        await street.door.new_key(key_alias=f"{new_id('k')} {mark}", budget_id=pool)
+    async with street.signed_in("proxy_admin") as (browser, _):
+        page = (await browser.get(f"/ui/budgets?q={mark}")).text
+        assert page.count(f"Pool &#34;{pool}&#34;") == 1
+
+
+async def test_a_shared_budget_is_made_changed_and_not_deleted_while_it_is_named(street: Street) -> None:
+    budget_id = new_id("shared")
+    edit = "/ui/budgets/shared/edit"
+    fields = {"budget_id": budget_id, "max_budget": "50", "budget_duration": "week", "rpm_limit": "60"}
+    async with street.signed_in("proxy_admin") as (browser, _):
+        refused = await browser.send(edit, fields | {"soft_budget": "60"})
+        assert refused.status_code == 422
+        assert "may not be higher" in refused.text
+        assert (await browser.send(edit, fields)).headers["location"] == "/ui/budgets/shared?done=made"
+        key = await street.door.new_key(budget_id=budget_id)
+        of = f"{edit}?id={budget_id}"
+        assert "Named by 1 keys" in (await browser.get(of)).text
+        changed = {"id": budget_id, "max_budget": "1,250.50", "budget_duration": "month"}
+        assert (await browser.send(edit, changed, of=of)).status_code == 303
+        [info] = (await street.door.post("/budget/info", {"budgets": [budget_id]})).fields
+        assert (str(info["max_budget"]), info["budget_duration"], info["rpm_limit"]) == ("1250.500000", "month", None)
+        gone = "/ui/budgets/shared/delete"
+        assert "is in use (1 of keys)" in (await browser.send(gone, {"id": budget_id}, of=of)).text
+        await street.door.post("/key/delete", {"keys": [key["token"]]})
+        assert (await browser.send(gone, {"id": budget_id}, of=of)).status_code == 303
+
+
+async def test_a_tag_gets_a_budget_and_its_name_is_text(street: Street) -> None:
+    tag = new_id("tag") + HOSTILE
+    edit = "/ui/budgets/tags/edit"
+    fields = {"name": tag, "description": HOSTILE, "max_budget": "5", "budget_duration": "day"}
+    async with street.signed_in("proxy_admin") as (browser, _):
+        assert (await browser.send(edit, fields)).status_code == 303
+        for page in ("/ui/budgets/tags", "/ui/budgets?level=tag", f"/ui/budgets?q={tag[:12]}"):
+            assert "<script>alert" not in (await browser.get(page)).text
+        changed = {"name": tag, "known": "1", "max_budget": "", "tpm_limit": "1000", "budget_duration": "total"}
+        assert (await browser.send(edit, changed)).status_code == 303
+        found = (await street.door.post("/tag/info", {"names": [tag]})).fields[tag]
+        assert (found["tpm_limit"], found["description"]) == (1000, None)
+        assert (await browser.send("/ui/budgets/tags/delete", {"name": tag}, of=edit)).status_code == 303
+        assert (await street.door.post("/tag/info", {"names": [tag]})).status == 404
