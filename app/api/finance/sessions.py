@@ -55,14 +55,14 @@ class SessionRoutes(Controller):
         key_id = await key_reading.find_id(query["api_key"], tenant) if "api_key" in query else None
         filters = {column: query[name] for name, column in _FILTERS.items() if name in query}
         order = _ORDERS[read_choice(query, "sort_by", _ORDERS) or "last_activity"]
-        page = SessionPage(order, read_number(query, "page_size", _USUAL, _MOST), _read_cursor(query, order))
+        page = SessionPage(order, read_number(query, "page_size", _USUAL, _MOST), read_session_cursor(query, order))
         wanted = SessionFilter(since=days.since, until=days.until, key_id=key_id, **filters)
         found, done = await sessions.page(tenant, wanted, page)
         follows = len(found) == page.most
         return answer(
             {
                 "data": [_session(row, done.get(row.session_id, NOTHING_DONE)) for row in found],
-                "next_cursor": _write_cursor(found[-1], order) if follows else None,
+                "next_cursor": write_session_cursor(found[-1], order) if follows else None,
             }
         )
 
@@ -141,7 +141,7 @@ def _amounts(amounts: Amounts) -> dict[str, Any]:
     }
 
 
-def _read_cursor(query: Query, order: Order) -> tuple[int | datetime, str] | None:
+def read_session_cursor(query: Query, order: Order) -> tuple[int | datetime, str] | None:
     if "cursor" not in query:
         return None
     kind = tuple[int, str] if order == "cost_nanousd" else tuple[datetime, str]
@@ -156,5 +156,5 @@ def _read_cursor(query: Query, order: Order) -> tuple[int | datetime, str] | Non
     return value, session_id
 
 
-def _write_cursor(row: Row[Any], order: Order) -> str:
+def write_session_cursor(row: Row[Any], order: Order) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode((getattr(row, order), row.session_id))).decode()

@@ -32,6 +32,7 @@ from app.api.ui.device import DevicePages
 from app.api.ui.keys import KeyPages
 from app.api.ui.machine import Machine
 from app.api.ui.models import ModelDesk, ModelPages
+from app.api.ui.my_spend import MySpendPages
 from app.api.ui.overview import OverviewPages
 from app.api.ui.own_keys import OwnKeys
 from app.api.ui.playground import PlaygroundPages, PlaygroundStream
@@ -107,6 +108,7 @@ def page_routes(
             OverviewPages,
             KeyPages,
             ConnectPages,
+            MySpendPages,
             RequestPages,
             SpendPages,
             ModelPages,
