@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 
 from app.api.ui.routes import page_routes
 
-NO_PAGES = ("/ui/static/{version:str}/{name:str}", "/ui/sso", "/ui/sso/callback")
+NO_PAGES = ("/ui/static/{version:str}/{name:str}", "/ui/spend/download", "/ui/sso", "/ui/sso/callback")
 """Files, and what only leads to an issuer of identities and back."""
 # Of the demo data; a word in capitals is looked up in the running gateway.
 EXAMPLES: Mapping[str, str] = {

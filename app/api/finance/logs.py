@@ -83,6 +83,7 @@ def _read_filter(query: Query, tenant: Tenant, key_id: str | None) -> ReceiptFil
         raise NotFound(f'no such user: "{user_id}"', param="user_id")
     since, until = _read_span(query)
     status = read_choice(query, "status_filter", _STATUSES)
+    columns: dict[str, Any] = {column: query[name] for name, column in _COLUMNS.items() if name in query}
     return ReceiptFilter(
         since=since,
         until=until,
@@ -91,7 +92,7 @@ def _read_filter(query: Query, tenant: Tenant, key_id: str | None) -> ReceiptFil
         least_nanousd=_read_amount(query, "min_spend"),
         most_nanousd=_read_amount(query, "max_spend"),
         is_ok=None if status is None else _STATUSES[status],
-        **{column: query[name] for name, column in _COLUMNS.items() if name in query},
+        **columns,
     )
 
 

@@ -1,10 +1,8 @@
 """The pages of the log: the latest calls, and one receipt in full with why it cost what it cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
@@ -13,67 +11,20 @@ from sqlalchemy import Row
 
 from app.admin.naming import Naming
 from app.admin.spend import Spend
+from app.admin.spend_explorer import SpendExplorer
 from app.api.finance.logs import read_cursor, write_cursor
 from app.api.ui.access import Pages
 from app.api.ui.lists import read_text
-from app.base.clock import now
-from app.base.errors import NotFound
-from app.base.money import MILLION, NanoUSD
+from app.api.ui.receipt_words import lines_of, reasons_of
+from app.api.ui.requests_view import RESULTS, SPANS, RequestsView, read_requests_view
+from app.api.ui.spend_filters import DIMENSIONS, NAMELESS, NAMES, Filters, choices_of, read_choice
+from app.base.errors import CallerError, NotFound
 from app.domain.roles import Tenant
 from app.storage.postgres.receipts import LogPage, ReceiptFilter
+from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 50
-SPANS: Mapping[str, tuple[str, timedelta]] = {
-    "1h": ("The last hour", timedelta(hours=1)),
-    "24h": ("The last day", timedelta(days=1)),
-    "7d": ("The last week", timedelta(days=7)),
-    "30d": ("The last 30 days", timedelta(days=30)),
-}
-_USUAL_SPAN = "7d"
-_RESULTS: Mapping[str, bool] = {"ok": True, "failed": False}
-COUNTED_BY: Mapping[str, str] = {
-    "provider": "counted by the provider",
-    "estimated": "estimated here, the provider gave no count",
-    "cache": "an answer out of the cache",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One part of a cost; ``per_million_nanousd`` is what it comes to, None where nothing is counted by tokens."""
-
-    what: str
-    quantity: int | None
-    cost_nanousd: NanoUSD
-
-    @property
-    def per_million_nanousd(self) -> NanoUSD | None:
-        return self.cost_nanousd * MILLION // self.quantity if self.quantity else None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the address of the log asks for, as it was written."""
-
-    span: str
-    result: str
-    model: str
-    key: str
-    session: str
-    live: bool
-
-    def address(self, **changes: object) -> str:
-        asked = {
-            "span": self.span, "result": self.result, "model": self.model, "key": self.key, "session": self.session,
-            "live": "1" if self.live else "",
-        }  # fmt: skip
-        merged = {name: value for name, value in (asked | changes).items() if value and value != _USUAL_SPAN}
-        return f"/ui/requests?{urlencode(merged)}" if merged else "/ui/requests"
-
-    @property
-    def is_narrow(self) -> bool:
-        return bool(self.result or self.model or self.key or self.session)
 
 
 class RequestPages(Controller):
@@ -83,25 +34,34 @@ class RequestPages(Controller):
 
     @get("/ui/requests")
     async def log(
-        self, request: AnyRequest, pages: NamedDependency[Pages], spend: NamedDependency[Spend]
+        self,
+        request: AnyRequest,
+        pages: NamedDependency[Pages],
+        spend: NamedDependency[Spend],
+        naming: NamedDependency[Naming],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "spend.logs")
-        asked = _read_asked(request)
+        tenant = person.tenant("spend.logs") or Tenant()
+        picked = NAMES.get(read_text(request, "pick"))
+        values: dict[str, Any] = {"dimensions": DIMENSIONS, "nameless": NAMELESS, "results": RESULTS, "picked": picked}
+        values |= {"spans": {name: words for name, (words, _) in SPANS.items()}, "rows": [], "names": {}, "choices": ()}
+        if wanted_id := read_text(request, "find"):
+            return pages.go(f"/ui/requests/{quote(wanted_id, safe='')}")
+        try:
+            view = read_requests_view(request)
+            if chosen := read_choice(request):
+                return pages.go(view.with_filter(*chosen))
+            if picked is not None:
+                values["choices"] = await choices_of(SpendExplorer(spend), view.question(), picked, tenant)
+        except CallerError as error:
+            values |= {"view": RequestsView(), "error": error, "typed": dict(request.query_params)}
+            return pages.show(request, "requests.html", person, status=error.status, **values)
         cursor = read_text(request, "cursor")
-        is_id = asked.key.startswith("key_")
-        wanted = ReceiptFilter(
-            since=now() - SPANS[asked.span][1],
-            is_ok=_RESULTS.get(asked.result),
-            model_served=asked.model or None,
-            key_id=asked.key if is_id else None,
-            key_alias=asked.key if asked.key and not is_id else None,
-            session_id=asked.session or None,
-        )
         page = LogPage(most=_PAGE + 1, after=read_cursor(cursor) if cursor else None)
-        found = await spend.log_rows(person.tenant("spend.logs") or Tenant(), wanted, page)
+        found = await spend.log_rows(tenant, view.receipts(), page)
         follows = write_cursor(found[_PAGE - 1]) if len(found) > _PAGE else None
-        values: dict[str, Any] = {"rows": found[:_PAGE], "asked": asked, "follows": follows, "is_first": not cursor}
-        values |= {"spans": {name: words for name, (words, _) in SPANS.items()}}
+        values |= {"rows": found[:_PAGE], "view": view, "follows": follows, "is_first": not cursor, "typed": {}}
+        values |= {"names": await _names_of(naming, view.only, found), "error": None}
         return pages.show(request, "requests.html", person, **values)
 
     @get("/ui/requests/{request_id:str}")
@@ -119,31 +79,19 @@ class RequestPages(Controller):
         if not found:
             raise NotFound("There is no such request, or it is not yours to see.")
         users = await naming.names("user", [row.user_id for row in found])
-        receipts = [(row, lines_of(row)) for row in found]
-        values: dict[str, Any] = {"receipts": receipts, "users": users, "counted_by": COUNTED_BY}
+        receipts = [(row, lines_of(row), reasons_of(row)) for row in found]
+        whole = sum(row.cost_nanousd for row in found)
+        attempts = len({row.attempt for row in found})
+        values: dict[str, Any] = {"receipts": receipts, "users": users, "whole": whole, "attempts": attempts}
         return pages.show(request, "receipt.html", person, **values)
 
 
-def lines_of(row: Row[Any]) -> Sequence[Line]:
-    """The parts of which the cost of a receipt is the sum; those of nothing are left out."""
-    written = row.cache_write_5m_tokens + row.cache_write_1h_tokens
-    lines = (
-        Line("Input", row.input_tokens + row.audio_input_tokens, row.input_cost_nanousd),
-        Line("Read from the provider's cache", row.cache_read_tokens, row.cache_read_cost_nanousd),
-        Line("Written to the provider's cache", written, row.cache_write_cost_nanousd),
-        Line("Output", row.output_tokens + row.audio_output_tokens, row.output_cost_nanousd),
-        Line("Searches, images and the like", None, row.other_cost_nanousd),
-    )
-    return [line for line in lines if line.quantity or line.cost_nanousd]
-
-
-def _read_asked(request: AnyRequest) -> Asked:
-    span, result = read_text(request, "span"), read_text(request, "result")
-    return Asked(
-        span if span in SPANS else _USUAL_SPAN,
-        result if result in _RESULTS else "",
-        read_text(request, "model"),
-        read_text(request, "key"),
-        read_text(request, "session"),
-        read_text(request, "live") == "1",
-    )
+async def _names_of(naming: Naming, only: Filters, found: Sequence[Row[Any]]) -> Mapping[tuple[Dimension, str], str]:
+    """What those are called by whom the log is narrowed: as far as they are in it."""
+    names: dict[tuple[Dimension, str], str] = {}
+    for dimension in only:
+        if dimension in NAMED:
+            ids = {getattr(row, COLUMN_NAMES[dimension]) for row in found[:1]}
+            named = await naming.names(dimension, ids)
+            names |= {(dimension, one): name for one, name in named.items()}
+    return names

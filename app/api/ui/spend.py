@@ -19,18 +19,14 @@ from app.api.ui.charts import Chart, Stack, stacked
 from app.api.ui.lists import last_page, read_text
 from app.api.ui.navigation import reaches_others
 from app.api.ui.rendering import PAGE_HEADERS
-from app.api.ui.spend_view import DAY, DIMENSIONS, PAGE, PLAIN, SPANS, SpendView, read_view, usual_view
+from app.api.ui.spend_filters import DIMENSIONS, NAMELESS, NAMES, choices_of, read_choice
+from app.api.ui.spend_view import DAY, PAGE, PLAIN, SPANS, SpendView, read_view, usual_view
 from app.base.errors import CallerError, Unprocessable
 from app.domain.roles import Tenant
-from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension
+from app.storage.postgres.reports import COLUMN_NAMES, NAMED
 
 AnyRequest = Request[Any, Any, Any]
 _MOST_LINES = 100_000
-_MOST_CHOICES = 200
-_NONE: Mapping[str, str] = {
-    "organization": "No organization", "team": "No team", "user": "Nobody", "project": "No project",
-    "customer": "No customer", "tag": "No tag", "session": "No session",
-}  # fmt: skip
 _FILE_HEAD = (
     "cost", "requests", "failures", "tokens_in", "tokens_cached", "tokens_out", "share_percent", "cost_before",
     "change",
@@ -57,20 +53,26 @@ class SpendPages(Controller):
         person = await pages.require_page(request, "spend.reports")
         tenant = person.tenant("spend.reports") or Tenant()
         explorer = SpendExplorer(spend)
-        picked = read_text(request, "pick")
+        picked = NAMES.get(read_text(request, "pick"))
         values: dict[str, Any] = {"dimensions": DIMENSIONS, "spans": SPANS, "picked": picked, "choices": ()}
-        values |= {"found": None, "chart": None, "names": {}, "nameless": _NONE, "change_of": change_of, "plain": PLAIN}
+        values |= {
+            "found": None,
+            "chart": None,
+            "names": {},
+            "nameless": NAMELESS,
+            "change_of": change_of,
+            "plain": PLAIN,
+        }
         try:
             view = read_view(request, _usual_group(person))
-            value = read_text(request, "value")
-            if picked in DIMENSIONS and value:
-                return pages.go(view.with_filter(picked, "" if value == "-" else value.removeprefix("=")))
+            if chosen := read_choice(request):
+                return pages.go(view.with_filter(*chosen))
             question = view.question()
             found = await explorer.explore(question, tenant)
             values |= {"found": found, "chart": _chart(view, question, found)}
             values["names"] = await explorer.names_of(question, tenant)
-            if picked in DIMENSIONS:
-                values["choices"] = await _choices(explorer, question, DIMENSIONS, picked, tenant)
+            if picked is not None:
+                values["choices"] = await choices_of(explorer, question, picked, tenant)
         except CallerError as error:
             values |= {"view": usual_view(_usual_group(person)), "error": error, "typed": dict(request.query_params)}
             return pages.show(request, "spend.html", person, status=error.status, **values)
@@ -117,25 +119,14 @@ def _usual_group(person: Person) -> str:
 
 
 def _chart(view: SpendView, question: Question, found: Exploration) -> Chart:
-    stack = next((name for name in DIMENSIONS if name == question.stack), None)
+    stack = question.stack
     stacks = []
     for series in found.series:
         others = series.id is None
-        name = series.name or ("Others" if others else _NONE.get(stack or "", "None"))
+        name = series.name or ("Others" if others else NAMELESS.get(stack or "", "None"))
         address = view.with_filter(stack, series.id) if stack is not None and series.id is not None else ""
         stacks.append(Stack(name, series.costs_nanousd, others and stack is not None, address))
     return stacked(found.labels, question.span.interval, stacks)
-
-
-async def _choices(
-    explorer: SpendExplorer, question: Question, dimensions: Mapping[Dimension, str], picked: str, tenant: Tenant
-) -> Sequence[tuple[str, str]]:
-    """The largest that a filter may choose, with what they are called."""
-    dimension = next(name for name in dimensions if name == picked)
-    asked = replace(question, group_by=dimension, compares=False, sort="cost", descending=True, skip=0)
-    groups, _ = await explorer.groups(replace(asked, most=_MOST_CHOICES), tenant)
-    named = [(f"={group.id}" if group.id else "-", group.name or _NONE.get(picked, "None")) for group in groups]
-    return sorted(named, key=lambda one: (one[0] == "-", one[1].lower()))
 
 
 async def _table_file(spend: Spend, view: SpendView, tenant: Tenant, name: str) -> Response[bytes]:

@@ -1,21 +1,18 @@
 """What the address of the spend explorer asks for: a view that can be kept, sent, narrowed and looked into."""
 
-import re
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
 from litestar import Request
 
 from app.admin.spend_explorer import MEASURES, Question
-from app.api.admin.fields import LONGEST_TEXT
 from app.api.admin.time_fields import check_zone
 from app.api.ui.lists import read_page_number, read_text
+from app.api.ui.spend_filters import DIMENSIONS, NAMES, Filters, read_days, read_filters, write_filters
 from app.base.clock import now
-from app.base.errors import Unprocessable
 from app.domain.report_spans import Span, SpanName, span_of
 from app.storage.postgres.reports import Dimension
 
@@ -24,21 +21,6 @@ PAGE = 50
 DAY = "day"
 PLAIN = "none"
 """Bars of one color."""
-DIMENSIONS: Mapping[Dimension, str] = {
-    "organization": "Organization",
-    "team": "Team",
-    "user": "Person",
-    "key": "Key",
-    "project": "Project",
-    "customer": "Customer",
-    "tag": "Tag",
-    "model": "Model",
-    "model_asked": "Model asked for",
-    "provider": "Provider",
-    "request_class": "Request class",
-    "session": "Session",
-    "kind": "Kind",
-}
 SPANS: Mapping[str, str] = {
     "today": "Today", "7d": "Last 7 days", "30d": "Last 30 days", "month": "This month", "last-month": "Last month",
 }  # fmt: skip
@@ -46,14 +28,11 @@ USUAL_SPAN: SpanName = "30d"
 _SPAN_NAMES: Mapping[str, SpanName] = {
     "today": "today", "7d": "7d", "30d": "30d", "month": "month", "last-month": "last-month",
 }  # fmt: skip
-_NAMES: Mapping[str, Dimension] = {name: name for name in DIMENSIONS}
 _FURTHER: Mapping[str, Dimension] = {
     "organization": "team", "team": "user", "user": "key", "project": "user", DAY: "team", "kind": "team",
 }  # fmt: skip
 """What a line is looked into by; of those that are not here, by model."""
 _THEN: tuple[Dimension, ...] = ("model", "team", "user", "key", "session", "request_class")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_MOST_DAYS = 5 * 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +44,7 @@ class SpendView:
     stack: str
     span: Span
     timezone: str
-    only: Mapping[Dimension, str] = field(default_factory=dict)
+    only: Filters = field(default_factory=dict)
     compares: bool = True
     exact: bool = False
     sort: str = "cost"
@@ -93,12 +72,12 @@ class SpendView:
         if self.by == DAY:
             following = next(name for name in (_FURTHER[DAY], *_THEN) if name not in self.only or name == _THEN[-1])
             return self._narrowed(self.only, by=following, stack="", span="custom", **{"from": value, "to": value})
-        only = {**self.only, _NAMES[self.by]: value}
+        only = {**self.only, NAMES[self.by]: value}
         following = next((name for name in (_FURTHER.get(self.by, "model"), *_THEN) if name not in only), "session")
         return self._narrowed(only, by=following, stack="")
 
-    def with_filter(self, dimension: str, value: str) -> str:
-        return self._narrowed({**self.only, _NAMES[dimension]: value})
+    def with_filter(self, dimension: Dimension, value: str) -> str:
+        return self._narrowed({**self.only, dimension: value})
 
     def requests(self, value: str | None = None) -> str:
         """The log of the same: of a line, or of all of them."""
@@ -107,8 +86,8 @@ class SpendView:
             if self.by == DAY:
                 days = (value, value)
             else:
-                only[_NAMES[self.by]] = value
-        asked = {"from": days[0], "to": days[1], "zone": self.timezone, **_filters(only)}
+                only[NAMES[self.by]] = value
+        asked = {"from": days[0], "to": days[1], "zone": self.timezone, **write_filters(only)}
         return _address("/ui/requests", asked, {"zone": "UTC"})
 
     def question(self) -> Question:
@@ -118,8 +97,8 @@ class SpendView:
         return Question(
             self.span,
             self.timezone,
-            _NAMES.get(self.by),
-            _NAMES.get(stack),
+            NAMES.get(self.by),
+            NAMES.get(stack),
             {name: (value,) for name, value in self.only.items()},
             self.compares,
             self.sort,
@@ -134,10 +113,10 @@ class SpendView:
         plain = {"span": USUAL_SPAN, **_PLAIN}
         return [(name, str(value)) for name, value in asked.items() if name not in but and value != plain.get(name, "")]
 
-    def _narrowed(self, only: Mapping[Dimension, str], **changes: object) -> str:
+    def _narrowed(self, only: Filters, **changes: object) -> str:
         return _address(PATH, {**self._asked(only), "page": 1, **changes}, {"span": USUAL_SPAN, **_PLAIN})
 
-    def _asked(self, only: Mapping[Dimension, str] | None = None) -> dict[str, object]:
+    def _asked(self, only: Filters | None = None) -> dict[str, object]:
         custom = self.span.name == "custom"
         return {
             "by": self.by,
@@ -151,7 +130,7 @@ class SpendView:
             "sort": self.sort,
             "order": "desc" if self.descending else "asc",
             "page": self.number,
-            **_filters(self.only if only is None else only),
+            **write_filters(self.only if only is None else only),
         }
 
 
@@ -185,47 +164,13 @@ def usual_view(by: str) -> SpendView:
     return SpendView(by, "", span_of(USUAL_SPAN, now().date()), "UTC")
 
 
-def read_filters(request: Request[Any, Any, Any]) -> dict[Dimension, str]:
-    """``without`` names those of whom there shall be none."""
-    found = {name: value for name in DIMENSIONS if (value := _read_value(request, name))}
-    return found | {_NAMES[name]: "" for name in read_text(request, "without").split(",") if name in _NAMES}
-
-
-def _read_value(request: Request[Any, Any, Any], name: str) -> str:
-    """Of an id or a tag, blanks and all."""
-    return str(request.query_params.get(name, "")).replace("\0", "")[:LONGEST_TEXT]
-
-
 def read_span(request: Request[Any, Any, Any], timezone: str) -> Span:
-    """By name, or from one day to another where the address has both. Raises Unprocessable."""
-    first, last = _read_day(request, "from"), _read_day(request, "to")
+    """By name, or from one day to another where the address has them. Raises Unprocessable."""
     today = now().astimezone(zoneinfo.ZoneInfo(timezone)).date()
-    if first is None and last is None:
-        return span_of(_SPAN_NAMES.get(read_text(request, "span"), USUAL_SPAN), today)
-    first, last = first or last or today, last or max(today, first or today)
-    if last < first:
-        raise Unprocessable(f"the last day ({last}) is before the first ({first})", param="to")
-    if (last - first).days >= _MOST_DAYS:
-        raise Unprocessable("choose at most five years at once", param="from")
-    return Span("custom", first, last)
-
-
-def _read_day(request: Request[Any, Any, Any], name: str) -> date | None:
-    text = read_text(request, name)
-    if not text:
-        return None
-    try:
-        found = date.fromisoformat(text) if _DATE.fullmatch(text) else None
-    except ValueError:
-        found = None
-    if found is None or not 2000 <= found.year <= 2999:
-        raise Unprocessable(f'"{text}" is no day; write it as YYYY-MM-DD', param=name)
-    return found
-
-
-def _filters(only: Mapping[Dimension, str]) -> dict[str, object]:
-    none = ",".join(name for name, value in only.items() if not value)
-    return {**{name: value for name, value in only.items() if value}, "without": none}
+    days = read_days(request, today)
+    if days is not None:
+        return Span("custom", *days)
+    return span_of(_SPAN_NAMES.get(read_text(request, "span"), USUAL_SPAN), today)
 
 
 def _address(path: str, asked: Mapping[str, object], plain: Mapping[str, object]) -> str:

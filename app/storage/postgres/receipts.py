@@ -17,7 +17,8 @@ from app.storage.postgres.tenants import within
 class ReceiptFilter:
     """Receipts that began in [``since``, ``until``) and have these owners; None does not filter.
 
-    ``least_nanousd`` and ``most_nanousd`` are amounts that still belong to it. ``is_ok`` by the status.
+    ``least_nanousd`` and ``most_nanousd`` are amounts that still belong to it. ``is_ok`` by the status. ``without``
+    are columns in which there is nothing, ``tags`` among them.
     """
 
     since: datetime | None = None
@@ -37,6 +38,12 @@ class ReceiptFilter:
     least_nanousd: NanoUSD | None = None
     most_nanousd: NanoUSD | None = None
     is_ok: bool | None = None
+    organization_id: str | None = None
+    provider: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    tag: str | None = None
+    without: frozenset[str] = frozenset()
 
 
 Place = tuple[datetime, str, int]
@@ -124,10 +131,17 @@ def _conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
         conditions.append(receipts.c.cost_nanousd <= wanted.most_nanousd)
     if wanted.is_ok is not None:
         conditions.append((receipts.c.status == "ok") if wanted.is_ok else (receipts.c.status != "ok"))
-    return conditions
+    if wanted.tag is not None:
+        conditions.append(receipts.c.tags.contains([wanted.tag]))
+    return conditions + [_empty(name) for name in sorted(wanted.without)]
+
+
+def _empty(name: str) -> ColumnElement[bool]:
+    column = receipts.c[name]
+    return column == [] if name == "tags" else func.coalesce(column, "") == ""
 
 
 _COMPARED = (
     "key_id", "user_id", "team_id", "customer_id", "request_id", "session_id", "model_served", "model_asked",
-    "deployment_id", "project", "request_class",
+    "deployment_id", "project", "request_class", "organization_id", "provider", "kind", "status",
 )  # fmt: skip

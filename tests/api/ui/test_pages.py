@@ -335,7 +335,7 @@ async def test_the_log_shows_what_the_person_reaches_in_pages_and_a_receipt_says
         parts |= {"output_cost_nanousd": 7_500_000, "cache_read_tokens": 10_000, "cache_read_cost_nanousd": 3_000_001}
         told = await street.door.book(own["token"], at, 16_500_001, user_id=user_id, **parts)
         receipt = (await browser.get(f"/ui/requests/{told}")).text
-        for words in ("$0.016500001", "$3.00", "$15.00", "10,000", "counted by the provider"):
+        for words in ("$0.016500001", "$3.00", "$15.00", "10,000", "<dt>Counted by</dt><dd>The provider"):
             assert words in receipt
 
 
