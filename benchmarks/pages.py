@@ -1,0 +1,141 @@
+"""How long the server takes for each page over five million receipts of demo data.
+
+``python -m benchmarks.pages``: a gateway of its own on embedded servers; the data are filled in some minutes, and kept
+in ``--home`` where one is given. The pages are those of the app's routes, as an owner sees them.
+"""
+
+import argparse
+import re
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from app.admin.demo_data.company import OWNER
+from app.admin.demo_data.rows import demo_password
+from benchmarks.processes import House
+from tests.browser.addresses import SIGNED_OUT, address_of, filled_in, page_paths
+from tests.fakes import gateway_process
+from tests.fakes.gateway_process import MASTER_KEY, GatewayProcess
+
+RECEIPTS = 5_000_000
+CALLS = 10
+GOAL_MS = 100
+START_TIMEOUT_S = 3_600.0
+_SECRET = b"pepper-of-the-tests"  # of GatewayProcess
+_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
+# What pages are asked beside their plain address, and may look through more for.
+FURTHER = (
+    "/ui/keys?sort=spend",
+    "/ui/requests?span=30d",
+    "/ui/requests?span=30d&result=failed",
+    "/ui/requests?span=30d&key=checkout-assistant",
+    "/ui/requests?span=30d&model=text-embedding-3-small&result=failed",
+    "/ui/spend?by=key",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    address: str
+    status: int
+    first_ms: float
+    warm_ms: tuple[float, ...]
+    gateway_cpu_ms: float
+    postgres_cpu_ms: float
+    size: int
+
+    @property
+    def median_ms(self) -> float:
+        return statistics.median(self.warm_ms)
+
+
+def measure(client: httpx.Client, house: House, address: str) -> Measured:
+    first = _timed(client, address)
+    before = house.cpu_time()
+    warm = tuple(_timed(client, address) for _ in range(CALLS))
+    spent = house.cpu_time().since(before)
+    answer = client.get(address)
+    gateway_ms, postgres_ms = (seconds * 1_000 / CALLS for seconds in (spent.gateway_s, spent.postgres_s))
+    return Measured(address, answer.status_code, first, warm, gateway_ms, postgres_ms, len(answer.content))
+
+
+def _timed(client: httpx.Client, address: str) -> float:
+    before = time.perf_counter()
+    client.get(address)
+    return (time.perf_counter() - before) * 1_000
+
+
+@contextmanager
+def running(home: Path, receipts: int) -> Iterator[GatewayProcess]:
+    gateway_process.START_TIMEOUT_S = START_TIMEOUT_S
+    settings = {"KEYHOUSE_CLAUDE_CODE_SIGN_IN": "true"}
+    gateway = GatewayProcess(home, settings, "--demo-data", "--demo-receipts", str(receipts))
+    gateway.start()
+    try:
+        yield gateway
+    finally:
+        gateway.stop()
+
+
+def signed_in(gateway: GatewayProcess) -> httpx.Client:
+    client = httpx.Client(base_url=gateway.base_url, trust_env=False, timeout=60)
+    token = _TOKEN.search(client.get("/ui/sign-in").text)
+    assert token is not None
+    form = {"email": OWNER.email, "password": demo_password(_SECRET), "next": "/ui", "form_token": token[1]}
+    assert client.post("/ui/sign-in", data=form).status_code == 303
+    return client
+
+
+def addresses(gateway: GatewayProcess) -> list[str]:
+    headers = {"Authorization": f"Bearer {MASTER_KEY}"}
+    key = "key_checkout_assistant"
+    query = {"api_key": key, "page_size": "1", "page": "1", "start_date": "2020-01-01", "end_date": "2100-01-01"}
+    answer = httpx.get(f"{gateway.base_url}/spend/logs/v2", params=query, headers=headers, trust_env=False, timeout=60)
+    request_id = answer.json()["data"][0]["request_id"]
+    found = {"REQUEST": request_id, "HOSTILEKEY": key, "HOSTILENAME": "gpt-5-mini", "INVITATION": "none"}
+    pages = [filled_in(address_of(path) or path, found) for path in page_paths() if path not in SIGNED_OUT]
+    return [*pages, *FURTHER]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
+    parser.add_argument("--receipts", type=int, default=RECEIPTS)
+    parser.add_argument("--home", type=Path, help="keep the data there, and use what is there")
+    asked = parser.parse_args()
+    home: Path = asked.home or Path(tempfile.mkdtemp(prefix="keyhouse-bench-", dir="/var/tmp")) / "home"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    home.parent.chmod(0o711)
+    try:
+        before = time.perf_counter()
+        with running(home, asked.receipts) as gateway:
+            print(f"ready after {time.perf_counter() - before:.0f} s, {asked.receipts:,} receipts")
+            assert gateway.process is not None
+            house = House(gateway.process.pid, home)
+            with signed_in(gateway) as client:
+                _print([measure(client, house, address) for address in addresses(gateway)])
+    finally:
+        if asked.home is None:
+            shutil.rmtree(home.parent)
+
+
+def _print(found: list[Measured]) -> None:
+    print(f"{'page':<66}{'first':>8}{'median':>8}{'worst':>8}{'gateway':>9}{'Postgres':>9}{'KiB':>7}")
+    for one in sorted(found, key=lambda one: -one.median_ms):
+        slow = " <- slow" if one.median_ms > GOAL_MS else ""
+        status = "" if one.status == 200 else f" ({one.status})"
+        print(
+            f"{one.address + status:<66}{one.first_ms:>8.0f}{one.median_ms:>8.0f}{max(one.warm_ms):>8.0f}"
+            f"{one.gateway_cpu_ms:>9.0f}{one.postgres_cpu_ms:>9.0f}{one.size / 1024:>7.0f}{slow}"
+        )
+    print("milliseconds: as the client sees them, and CPU of a call in the gateway and in Postgres")
+
+
+if __name__ == "__main__":
+    main()
