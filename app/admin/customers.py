@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -11,10 +12,12 @@ from app.admin.budget_terms import BudgetTerms, Life, write_budget
 from app.admin.standings import SINCE_EVER, Standing, snapshot, standings
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
+from app.base.money import NanoUSD
+from app.domain.roles import Tenant
 from app.storage.postgres import customers as rows
 from app.storage.postgres.budgets import delete_own_budgets, find_budget
 from app.storage.postgres.customers import StoredCustomer
-from app.storage.postgres.engine import transaction
+from app.storage.postgres.engine import reading, transaction
 from app.storage.postgres.owner_spend import spend_of_owners
 from app.storage.principals import Principals
 
@@ -105,6 +108,16 @@ class Customers:
             if found is None and await _was_named(connection, customer_id):
                 found = rows.without_terms(customer_id, now())
             return (await customer_views(connection, [found or await _get(connection, customer_id)]))[0]
+
+    async def is_kept(self, customer_id: str) -> bool:
+        """Whether anything was set for it; else calls alone have named it, if at all."""
+        async with reading(self._engine) as connection:
+            return await rows.find_customer(connection, customer_id) is not None
+
+    async def largest(self, tenant: Tenant, since: datetime, most: int) -> Sequence[tuple[str, NanoUSD]]:
+        """Those that cost most in whole days of UTC, of the tenant's spend, set up or not."""
+        async with reading(self._engine) as connection:
+            return await rows.largest_spenders(connection, tenant, since, most)
 
     async def list(self, search: str | None, number: int, size: int) -> tuple[list[CustomerView], int]:
         """One page, newest first, and how many there are on all pages."""

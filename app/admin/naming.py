@@ -27,12 +27,16 @@ class Naming:
 
     async def teams_for(self, standing: Standing, tenant: Tenant) -> list[tuple[str, str]]:
         """Id and name of the teams in which this person may make keys, by name."""
+        return await self.teams_of(tenant, standing.member_of_teams if tenant.user_id is not None else frozenset())
+
+    async def teams_of(self, tenant: Tenant, further: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+        """Id and name of the teams that the tenant holds, and of ``further`` ones, by name."""
         async with reading(self._engine) as connection:
             if tenant.everything:
                 found, _ = await list_teams(connection, EVERYTHING, TeamFilter(), MOST_CHOICES, 0)
                 named = {str(team.team_id): team.team_alias or team.team_id for team in found}
             else:
-                ids = tenant.team_ids | (standing.member_of_teams if tenant.user_id is not None else frozenset())
+                ids = tenant.team_ids | further
                 names = await find_names(connection, "team", ids)
                 named = {team_id: names.get(team_id, team_id) for team_id in ids}
         return sorted(named.items(), key=lambda one: one[1].lower())

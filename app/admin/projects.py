@@ -112,10 +112,12 @@ class Projects:
         async with transaction(self._engine) as connection:
             return (await project_views(connection, [await _get(connection, tenant, project_id)]))[0]
 
-    async def list(self, tenant: Tenant, team_id: str | None, number: int, size: int) -> tuple[list[ProjectView], int]:
+    async def list(
+        self, tenant: Tenant, team_id: str | None, number: int, size: int, search: str | None = None
+    ) -> tuple[list[ProjectView], int]:
         """One page, newest first, and how many there are on all pages."""
         async with transaction(self._engine) as connection:
-            found, total = await rows.list_projects(connection, tenant, team_id, size, (number - 1) * size)
+            found, total = await rows.list_projects(connection, tenant, team_id, size, (number - 1) * size, search)
             return await project_views(connection, found), total
 
     def _check_narrower(self, values: Mapping[str, Any], team: StoredTeam) -> None:

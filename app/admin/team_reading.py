@@ -96,6 +96,14 @@ class TeamReading:
                 project_count,
             )
 
+    async def keys_of_project(self, tenant: Tenant, project_id: str) -> Sequence[KeyView]:
+        """The newest."""
+        at = now()
+        async with transaction(self._engine) as connection:
+            newest = Page(1, MOST_SHOWN, "created_at", descending=True)
+            found, _ = await list_keys(connection, tenant, KeyFilter(project_id=project_id), newest, at)
+            return await views(connection, found, at)
+
     async def find_member(self, tenant: Tenant, team_id: str, user_id: str) -> tuple[StoredTeam, MembershipView]:
         """Raises NotFound."""
         async with transaction(self._engine) as connection:

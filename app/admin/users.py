@@ -140,12 +140,14 @@ class Users:
         await self._announce(wanted, sorted(teams))
         return len(wanted)
 
-    async def get(self, user_id: str) -> tuple[UserView, list[KeyView], list[TeamView]]:
+    async def get(
+        self, user_id: str, most_keys: int = MOST_KEYS_SHOWN
+    ) -> tuple[UserView, list[KeyView], list[TeamView]]:
         """The user, its keys (newest first) and its teams. Raises NotFound."""
         at = now()
         async with transaction(self._engine) as connection:
             view = (await user_views(connection, [await _get(connection, user_id)]))[0]
-            page = Page(1, MOST_KEYS_SHOWN, "created_at", descending=True)
+            page = Page(1, most_keys, "created_at", descending=True)
             found, _ = await key_rows.list_keys(connection, EVERYTHING, KeyFilter(user_id=user_id), page, at)
             joined = [await find_team(connection, EVERYTHING, membership.team_id) for membership in view.teams]
             teams = await team_views(connection, [team for team in joined if team is not None])

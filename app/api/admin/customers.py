@@ -43,7 +43,7 @@ class CustomerRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        customer_id, terms = _read_customer(await read_body(request), {"spend"})
+        customer_id, terms = read_customer(await read_body(request), {"spend"})
         return answer(_render(await customers.create(customer_id, terms, actor)))
 
     @post("/update", status_code=200)
@@ -51,7 +51,7 @@ class CustomerRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], customers: NamedDependency[Customers]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        customer_id, terms = _read_customer(await read_body(request), set())
+        customer_id, terms = read_customer(await read_body(request), set())
         return answer(_render(await customers.update(customer_id, terms, actor)))
 
     @post(["/block", "/unblock"], status_code=200)
@@ -98,7 +98,8 @@ class EndUserRoutes(CustomerRoutes):
     path = "/end_user"
 
 
-def _read_customer(body: Body, further: set[str]) -> tuple[str, CustomerTerms]:
+def read_customer(body: Body, further: set[str]) -> tuple[str, CustomerTerms]:
+    """The customer meant, and the terms; ``further`` are fields of this request alone. Raises Unprocessable."""
     check_names(body, {*_COLUMNS, *BUDGET, "user_id", *further}, _NOT_ENFORCED)
     refuse_spend(body)
     terms = CustomerTerms(read_terms(body, _COLUMNS), read_budget(body))

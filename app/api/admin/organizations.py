@@ -6,6 +6,7 @@ from litestar import Controller, HttpMethod, Request, Response, get, post, route
 from litestar.di import NamedDependency
 from msgspec import UNSET
 
+from app.admin.memberships import Member
 from app.admin.organization_members import OrganizationMembers
 from app.admin.organizations import Organizations, OrganizationTerms
 from app.api.admin import fields
@@ -60,14 +61,7 @@ class OrganizationRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], organizations: NamedDependency[Organizations]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        body = await read_body(request)
-        terms = _read_terms(body)
-        if terms.columns.get("organization_alias") is None:
-            raise Unprocessable('"organization_alias" is missing: what people call it', param="organization_alias")
-        organization_id = body.get("organization_id", b"null")
-        if not is_null(organization_id):
-            columns = {**terms.columns, "organization_id": fields.read_text("organization_id", organization_id)}
-            terms = OrganizationTerms(columns, terms.budget)
+        terms = read_new_organization(await read_body(request))
         return answer(render_organization(await organizations.create(terms, actor)))
 
     @route("/organization/update", http_method=_CHANGE, status_code=200)
@@ -75,9 +69,7 @@ class OrganizationRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], organizations: NamedDependency[Organizations]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        body = await read_body(request)
-        terms = _read_terms(body)
-        organization_id = require_text(body, "organization_id", HINT)
+        organization_id, terms = read_organization_update(await read_body(request))
         return answer(render_organization(await organizations.update(organization_id, terms, actor)))
 
     @route("/organization/delete", http_method=_REMOVE, status_code=200)
@@ -135,10 +127,7 @@ class OrganizationMemberRoutes(Controller):
         organization_members: NamedDependency[OrganizationMembers],
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        body = await read_body(request)
-        check_names(body, {"organization_id", "member"}, {"max_budget_in_organization"})
-        organization_id = require_text(body, "organization_id", HINT)
-        members = read_members("member", body.get("member", b"null"), MEMBER_ROLES)
+        organization_id, members = read_new_members_of_organization(await read_body(request))
         added = [
             render_organization_member(member)
             for member in await organization_members.add(organization_id, members, actor)
@@ -155,10 +144,8 @@ class OrganizationMemberRoutes(Controller):
         organization_members: NamedDependency[OrganizationMembers],
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        body = await read_body(request)
-        check_names(body, {"organization_id", "user_id", "user_email", "role"}, {"max_budget_in_organization"})
-        member = read_member(body, MEMBER_ROLES)
-        changed = await organization_members.update(require_text(body, "organization_id", HINT), member, actor)
+        organization_id, member = read_member_of_organization(await read_body(request))
+        changed = await organization_members.update(organization_id, member, actor)
         return answer(render_organization_member(changed))
 
     @route("/organization/member_delete", http_method=_REMOVE, status_code=200)
@@ -174,6 +161,38 @@ class OrganizationMemberRoutes(Controller):
         member = read_member(body, MEMBER_ROLES)
         gone = await organization_members.delete(require_text(body, "organization_id", HINT), member, actor)
         return answer(render_organization_member(gone))
+
+
+def read_new_organization(body: Body) -> OrganizationTerms:
+    """Raises Unprocessable."""
+    terms = _read_terms(body)
+    if terms.columns.get("organization_alias") is None:
+        raise Unprocessable('"organization_alias" is missing: what people call it', param="organization_alias")
+    organization_id = body.get("organization_id", b"null")
+    if is_null(organization_id):
+        return terms
+    columns = {**terms.columns, "organization_id": fields.read_text("organization_id", organization_id)}
+    return OrganizationTerms(columns, terms.budget)
+
+
+def read_organization_update(body: Body) -> tuple[str, OrganizationTerms]:
+    """The organization meant, and the terms that change. Raises Unprocessable."""
+    terms = _read_terms(body)
+    return require_text(body, "organization_id", HINT), terms
+
+
+def read_new_members_of_organization(body: Body) -> tuple[str, tuple[Member, ...]]:
+    """Raises Unprocessable."""
+    check_names(body, {"organization_id", "member"}, {"max_budget_in_organization"})
+    organization_id = require_text(body, "organization_id", HINT)
+    return organization_id, read_members("member", body.get("member", b"null"), MEMBER_ROLES)
+
+
+def read_member_of_organization(body: Body) -> tuple[str, Member]:
+    """The organization, and the member as it is to be. Raises Unprocessable."""
+    check_names(body, {"organization_id", "user_id", "user_email", "role"}, {"max_budget_in_organization"})
+    member = read_member(body, MEMBER_ROLES)
+    return require_text(body, "organization_id", HINT), member
 
 
 def _read_terms(body: Body) -> OrganizationTerms:

@@ -11,7 +11,7 @@ from app.api.admin import fields
 from app.api.admin.answers import answer
 from app.api.admin.budget_answers import render_limits
 from app.api.admin.budget_fields import BUDGET, LIMITS
-from app.api.admin.fields import MOST_BODY_BYTES, Readers, check_names, read_body, read_terms
+from app.api.admin.fields import MOST_BODY_BYTES, Body, Readers, check_names, read_body, read_terms
 from app.api.admin.queries import read_query
 from app.api.admin.tenancy_answers import paged, render_optional_budget, render_standing
 from app.api.admin.term_fields import PAGE, read_budget, read_page, require_text, require_texts
@@ -49,10 +49,7 @@ class ProjectRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], projects: NamedDependency[Projects]
     ) -> Response[bytes]:
         actor = (await access.require_caller(request)).actor
-        body = await read_body(request)
-        check_names(body, {*_NEW, *BUDGET}, _NOT_ENFORCED)
-        require_text(body, "team_id", "a project is a part of a team's work; see GET /team/list")
-        terms = ProjectTerms(read_terms(body, _NEW), read_budget(body))
+        terms = read_new_project(await read_body(request))
         return answer(_render(await projects.create(terms, actor)))
 
     @post("/update", status_code=200)
@@ -60,10 +57,8 @@ class ProjectRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], projects: NamedDependency[Projects]
     ) -> Response[bytes]:
         actor = (await access.require_caller(request)).actor
-        body = await read_body(request)
-        check_names(body, {*_COLUMNS, *BUDGET, "project_id"}, _NOT_ENFORCED)
-        terms = ProjectTerms(read_terms(body, _COLUMNS), read_budget(body))
-        return answer(_render(await projects.update(require_text(body, "project_id", HINT), terms, actor)))
+        project_id, terms = read_project_update(await read_body(request))
+        return answer(_render(await projects.update(project_id, terms, actor)))
 
     @delete("/delete", status_code=200)
     async def remove(
@@ -96,6 +91,20 @@ class ProjectRoutes(Controller):
         number, size = read_page(query, _DEFAULT_PAGE)
         found, total = await projects.list(tenant, query.get("team_id"), number, size)
         return paged([_render(view) for view in found], total, number, size)
+
+
+def read_new_project(body: Body) -> ProjectTerms:
+    """Raises Unprocessable."""
+    check_names(body, {*_NEW, *BUDGET}, _NOT_ENFORCED)
+    require_text(body, "team_id", "a project is a part of a team's work; see GET /team/list")
+    return ProjectTerms(read_terms(body, _NEW), read_budget(body))
+
+
+def read_project_update(body: Body) -> tuple[str, ProjectTerms]:
+    """The project meant, and the terms that change. Raises Unprocessable."""
+    check_names(body, {*_COLUMNS, *BUDGET, "project_id"}, _NOT_ENFORCED)
+    terms = ProjectTerms(read_terms(body, _COLUMNS), read_budget(body))
+    return require_text(body, "project_id", HINT), terms
 
 
 async def _delete(request: AnyRequest, access: Access, projects: Projects) -> Response[bytes]:

@@ -31,7 +31,10 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui/spend", "Explorer", "spend", "spend.reports", "Spend"),
     Entry("/ui/keys", "Keys", "key", "key.read", "Manage", for_others=True),
     Entry("/ui/teams", "Teams", "team", "team.read", "Manage"),
+    Entry("/ui/projects", "Projects", "project", "project.read", "Manage"),
     Entry("/ui/people", "People", "people", "tenancy.read", "Manage"),
+    Entry("/ui/organizations", "Organizations", "organization", "organization.read", "Manage"),
+    Entry("/ui/customers", "Customers", "customer", "tenancy.read", "Manage"),
     Entry("/ui/budgets", "Budgets", "budget", "tenancy.read", "Manage"),
     Entry("/ui/models", "Models", "model", "model.read", "Models", for_others=True),
 )

@@ -12,12 +12,14 @@ from app.admin.people import Person, check_email
 from app.admin.users import Users, UserTerms
 from app.api.ui.access import Form, Pages
 from app.api.ui.lists import last_page, read_listing
+from app.api.ui.segments import read_segment
 from app.base.errors import CallerError, Unprocessable
-from app.domain.roles import USER_ROLES, Role
+from app.domain.roles import DEFAULT_ROLE, USER_ROLES, Role
 from app.storage.postgres.users import UserFilter
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 50
+_STATES = ("active", "blocked")
 ROLE_WORDS: Mapping[Role, str] = {
     "proxy_admin": "Admin: everything",
     "proxy_admin_viewer": "Finance: reads everything",
@@ -55,23 +57,22 @@ class PeoplePages(Controller):
             return await _show_people(request, pages, users, person, (error, typed))
         return _show_invitation(request, pages, person, (made.user.user_email or "", token, until))
 
-    @post("/ui/people/{user_id:str}/invite", status_code=200)
+    @post("/ui/people/{user:str}/invite", status_code=200)
     async def invite_again(
-        self, request: AnyRequest, user_id: FromPath[str], pages: NamedDependency[Pages], users: NamedDependency[Users]
+        self, request: AnyRequest, user: FromPath[str], pages: NamedDependency[Pages], users: NamedDependency[Users]
     ) -> Response[bytes]:
         person = await pages.require_page(request, "tenancy.change")
         await pages.read_form(request)
+        user_id = read_segment(user)
         token, until = await pages.people.invite(user_id, person.actor("tenancy.change"))
         view, _, _ = await users.get(user_id)
         return _show_invitation(request, pages, person, (view.user.user_email or "", token, until))
 
-    @post("/ui/people/{user_id:str}/unlink", status_code=200)
-    async def unlink(
-        self, request: AnyRequest, user_id: FromPath[str], pages: NamedDependency[Pages]
-    ) -> Response[bytes]:
+    @post("/ui/people/{user:str}/unlink", status_code=200)
+    async def unlink(self, request: AnyRequest, user: FromPath[str], pages: NamedDependency[Pages]) -> Response[bytes]:
         person = await pages.require_page(request, "tenancy.change")
         await pages.read_form(request)
-        await pages.people.unlink(user_id, person.actor("tenancy.change"))
+        await pages.people.unlink(read_segment(user), person.actor("tenancy.change"))
         return pages.go("/ui/people")
 
 
@@ -83,11 +84,19 @@ async def _show_people(
     refused: tuple[CallerError, dict[str, str]] | None = None,
 ) -> Response[bytes]:
     error, typed = refused or (None, {"email": "", "role": "internal_user"})
-    listing = read_listing(request)
-    found, total = await users.list(UserFilter(email_part=listing.search or None), listing.number, _PAGE)
+    listing = read_listing(request, filters={"role": USER_ROLES, "status": _STATES})
+    role, state = listing.chosen("role"), listing.chosen("status")
+    wanted = UserFilter(
+        role=role or None,
+        or_without_role=role == DEFAULT_ROLE,
+        search=listing.search or None,
+        blocked=None if not state else state == "blocked",
+    )
+    found, total = await users.list(wanted, listing.number, _PAGE)
     values: dict[str, Any] = {"views": found, "total": total, "listing": listing, "last": last_page(total, _PAGE)}
     values |= {"states": await pages.people.states([view.user.user_id for view in found])}
-    values |= {"error": error, "typed": typed, "roles": ROLE_WORDS}
+    values |= {"error": error, "typed": typed, "roles": ROLE_WORDS, "role_names": USER_ROLES, "statuses": _STATES}
+    values |= {"done": request.query_params.get("done")}
     values |= {"may_invite": person.tenant("tenancy.change") is not None}
     return pages.show(request, "people.html", person, status=error.status if error else 200, **values)
 

@@ -14,7 +14,7 @@ from app.api.admin.team_fields import TEAM_ROLES, read_new_team, read_team_updat
 from app.api.ui.access import Pages
 from app.api.ui.desk import Desk
 from app.api.ui.forms import Filled, as_body, filled, refused
-from app.api.ui.lists import last_page, read_listing
+from app.api.ui.lists import last_page, read_listing, read_text
 from app.api.ui.segments import read_segment, segment
 from app.api.ui.team_form import NEW_TEAM, PERIODS, TEAM_READERS, read_team, shown_team
 from app.base.errors import CallerError
@@ -68,7 +68,8 @@ class TeamPages(Controller):
         desk: NamedDependency[Desk],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "team.change")
-        return await _show_form(request, pages, desk, (person, None, filled(NEW_TEAM)))
+        form = filled({**NEW_TEAM, "organization_id": read_text(request, "organization_id")})
+        return await _show_form(request, pages, desk, (person, None, form))
 
     @post("/ui/teams/new", status_code=200)
     async def create(

@@ -10,8 +10,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId
+from app.base.money import NanoUSD
+from app.domain.roles import Tenant
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import customers
+from app.storage.postgres.tables.reports import DAY_S, SPEND
+from app.storage.postgres.tenants import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +85,16 @@ async def list_customers(
     query = _STORED.where(*conditions).order_by(customers.c.created_at.desc(), customers.c.customer_id)
     rows = await connection.execute(query.limit(limit).offset(offset))
     return [StoredCustomer(**row._mapping) for row in rows], total
+
+
+async def largest_spenders(
+    connection: AsyncConnection, tenant: Tenant, since: datetime, limit: int
+) -> list[tuple[str, NanoUSD]]:
+    """Customers that calls have named since the start of a day of UTC, and what they cost: the largest first."""
+    days = SPEND[DAY_S]
+    cost = func.sum(days.c.cost_nanousd)
+    query = select(days.c.customer_id, cost).where(
+        *within(tenant, days), days.c.bucket >= since, days.c.customer_id != ""
+    )
+    query = query.group_by(days.c.customer_id).order_by(cost.desc(), days.c.customer_id).limit(limit)
+    return [(row[0], int(row[1])) for row in await connection.execute(query)]

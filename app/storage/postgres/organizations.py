@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, OrganizationId
@@ -39,10 +39,12 @@ class StoredOrganization:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationFilter:
-    """Which organizations to list; None does not filter. ``alias_part`` may stand anywhere in the name."""
+    """Which organizations to list; None does not filter. ``alias_part`` may stand anywhere in the name, ``search`` too,
+    or it is a whole id."""
 
     organization_id: str | None = None
     alias_part: str | None = None
+    search: str | None = None
 
 
 _STORED = select(*(organizations.c[name] for name in StoredOrganization.__slots__))
@@ -82,6 +84,9 @@ async def list_organizations(
         conditions.append(organizations.c.organization_id == wanted.organization_id)
     if wanted.alias_part is not None:
         conditions.append(organizations.c.organization_alias.icontains(wanted.alias_part, autoescape=True))
+    if wanted.search is not None:
+        named = organizations.c.organization_alias.icontains(wanted.search, autoescape=True)
+        conditions.append(or_(named, organizations.c.organization_id == wanted.search))
     total = (await connection.execute(select(func.count()).select_from(organizations).where(*conditions))).scalar_one()
     query = _STORED.where(*conditions).order_by(organizations.c.created_at.desc(), organizations.c.organization_id)
     rows = await connection.execute(query.limit(limit).offset(offset))

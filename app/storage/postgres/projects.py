@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, ProjectId, TeamId
@@ -67,12 +67,16 @@ async def find_project_id_by_alias(connection: AsyncConnection, team_id: str, al
 
 
 async def list_projects(
-    connection: AsyncConnection, tenant: Tenant, team_id: str | None, limit: int, offset: int
+    connection: AsyncConnection, tenant: Tenant, team_id: str | None, limit: int, offset: int, search: str | None = None
 ) -> tuple[list[StoredProject], int]:
-    """One page, newest first, and how many there are; ``team_id`` None does not filter."""
+    """One page, newest first, and how many there are; None does not filter. ``search`` is a part of the name, or the
+    whole id."""
     conditions = within(tenant, teams)
     if team_id is not None:
         conditions = [*conditions, projects.c.team_id == team_id]
+    if search is not None:
+        part = projects.c.project_alias.icontains(search, autoescape=True)
+        conditions = [*conditions, or_(part, projects.c.project_id == search)]
     found = _STORED.where(*conditions)
     total = (await connection.execute(select(func.count()).select_from(found.subquery()))).scalar_one()
     query = found.order_by(projects.c.created_at.desc(), projects.c.project_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,12 +43,16 @@ class StoredUser:
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Which users to list; None does not filter. ``email_part`` may stand anywhere in the address."""
+    """Which users to list; None does not filter. ``email_part`` may stand anywhere in the address, ``search`` in the
+    name too, or is a whole id. ``or_without_role`` takes those without a role besides those of ``role``."""
 
     user_ids: tuple[str, ...] | None = None
     role: str | None = None
     email_part: str | None = None
     team_id: str | None = None
+    search: str | None = None
+    blocked: bool | None = None
+    or_without_role: bool = False
 
 
 _DELETED_MEANWHILE = 3
@@ -131,7 +135,14 @@ def _conditions(wanted: UserFilter) -> list[ColumnElement[bool]]:
     if wanted.user_ids is not None:
         conditions.append(users.c.user_id.in_(wanted.user_ids))
     if wanted.role is not None:
-        conditions.append(users.c.user_role == wanted.role)
+        of_role = users.c.user_role == wanted.role
+        conditions.append(or_(of_role, users.c.user_role.is_(None)) if wanted.or_without_role else of_role)
+    if wanted.search is not None:
+        parts = (users.c.user_email, users.c.user_alias)
+        held = [part.icontains(wanted.search, autoescape=True) for part in parts]
+        conditions.append(or_(*held, users.c.user_id == wanted.search))
+    if wanted.blocked is not None:
+        conditions.append(users.c.blocked.is_(wanted.blocked))
     if wanted.email_part is not None:
         conditions.append(users.c.user_email.icontains(wanted.email_part, autoescape=True))
     if wanted.team_id is not None:
