@@ -38,13 +38,16 @@ def link_hash(previous_hash: bytes, audit_id: str, content: tuple[str | None, ..
 
 
 class ChainCheck:
-    """Is fed the links in the order of their places, then told where the chain ends."""
+    """Is fed the links in the order of their places, then told where the chain ends.
 
-    def __init__(self) -> None:
+    It may begin within the chain: after a row whose place and hash are believed.
+    """
+
+    def __init__(self, after_sequence: int = 0, after_hash: bytes = GENESIS) -> None:
         self.faults: list[Fault] = []
         self.checked = 0
-        self._last_sequence = 0
-        self._last_hash = GENESIS
+        self._last_sequence = after_sequence
+        self._last_hash = after_hash
 
     def feed(self, link: Link) -> None:
         expected = self._last_sequence + 1

@@ -36,6 +36,15 @@ def test_a_chain_as_it_was_written_has_no_fault() -> None:
     assert faults_of([], None) == []
 
 
+def test_a_chain_can_be_checked_from_a_row_on_that_is_believed() -> None:
+    for last, expected in ((FIVE[4], []), (replace(FIVE[4], content=("E", None)), [5])):
+        check = ChainCheck(FIVE[2].sequence, FIVE[2].hash)
+        for link in (FIVE[3], last):
+            check.feed(link)
+        check.finish(FIVE[4].sequence, FIVE[4].hash)
+        assert [fault.sequence for fault in check.faults] == expected
+
+
 def test_an_edited_row_is_named() -> None:
     edited = [*FIVE[:2], replace(FIVE[2], content=("C", None)), *FIVE[3:]]
     [fault] = faults_of(edited, FIVE[-1])

@@ -37,6 +37,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui/customers", "Customers", "customer", "tenancy.read", "Manage"),
     Entry("/ui/budgets", "Budgets", "budget", "tenancy.read", "Manage"),
     Entry("/ui/models", "Models", "model", "model.read", "Models", for_others=True),
+    Entry("/ui/credentials", "Credentials", "credential", "settings.read", "Models"),
+    Entry("/ui/audit", "Audit", "audit", "audit.read", "System"),
 )
 """In the order of the sidebar; those of one group stand together. The groups: none, Spend, Manage, Models, System."""
 

@@ -28,7 +28,7 @@ class OverviewPages(Controller):
         person = await pages.signed_in_person(request)
         tenant = person.tenant("spend.reports")
         if tenant is None:  # an auditor, who sees no spend
-            return pages.go("/ui/account")
+            return pages.go("/ui/audit" if person.tenant("audit.read") is not None else "/ui/account")
         found = await Overviews(spend, alerts).overview(tenant, person.tenant("alert.read"))
         costs = [amounts.cost_nanousd for _, amounts in found.days]
         chart = stacked([day.isoformat() for day, _ in found.days], "day", [Stack("Spend", costs)])

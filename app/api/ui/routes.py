@@ -25,9 +25,11 @@ from app.admin.spend import Spend
 from app.api.ui.access import Pages
 from app.api.ui.account import AccountPages
 from app.api.ui.assets import serve_asset
+from app.api.ui.audit import AuditPages
 from app.api.ui.budget_tags import TagPages
 from app.api.ui.budgets import BudgetPages
 from app.api.ui.connect import ConnectPages
+from app.api.ui.credentials import CredentialPages
 from app.api.ui.device import DevicePages
 from app.api.ui.keys import KeyPages
 from app.api.ui.machine import Machine
@@ -114,6 +116,8 @@ def page_routes(
             ModelPages,
             BudgetPages,
             TagPages,
+            AuditPages,
+            CredentialPages,
             *TENANCY_PAGES,
             *at_play,
             serve_asset,
