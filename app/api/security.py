@@ -5,6 +5,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 from litestar import Request
@@ -28,6 +30,7 @@ CREDENTIAL_HEADERS = frozenset(
 AnyRequest = Request[Any, Any, Any]
 _LONGEST_CHANGED_BY = 256
 _ADDRESSES_REMEMBERED = 10_000
+_NAME = itemgetter(0)
 
 
 def find_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
@@ -36,9 +39,8 @@ def find_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     ``Bearer`` may be written in any case, and may stand before the value of any of the headers.
     """
     found: list[str] = []
-    for name, value in headers:
-        if name not in CREDENTIAL_HEADERS:
-            continue
+    given = tuple(headers)
+    for name, value in compress(given, map(CREDENTIAL_HEADERS.__contains__, map(_NAME, given))):
         scheme, _, rest = value.strip().partition(b" ")
         credential = b"" if name == b"authorization" else value.strip()
         if scheme.lower() == b"bearer":

@@ -1,5 +1,9 @@
 """The prometheus-client instruments, named once; labels hold no key material."""
 
+from bisect import bisect_left
+from collections import Counter as PlainCounter
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -9,12 +13,22 @@ _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _OVERHEAD_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 
 
+class ManyHistogram(Histogram):
+    """A histogram that takes many values in one step."""
+
+    def observe_many(self, values: Sequence[float]) -> None:
+        """What ``observe`` does with each of them, at a fraction of its cost: a step for each bucket that is hit."""
+        self._sum.inc(sum(values))
+        for bucket, count in PlainCounter(map(partial(bisect_left, self._upper_bounds), values)).items():
+            self._buckets[bucket].inc(count)
+
+
 class Meter(NamedTuple):
     """What is counted of each finished call of one model, provider, outcome and source of price."""
 
     requests: Counter
-    duration: Histogram
-    first_byte: Histogram
+    duration: ManyHistogram
+    first_byte: ManyHistogram
     input_tokens: Counter
     output_tokens: Counter
     cost: Counter
@@ -26,17 +40,17 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         by_model = ("model", "provider", "outcome")
         self.requests = Counter("keyhouse_requests", "Requests on the model routes", by_model, registry=registry)
-        self.duration = Histogram(
+        self.duration = ManyHistogram(
             "keyhouse_request_seconds", "Whole requests", ("model", "provider"), registry=registry, buckets=_SECONDS
         )
-        self.first_byte = Histogram(
+        self.first_byte = ManyHistogram(
             "keyhouse_first_byte_seconds",
             "From the request to the first byte of the provider's answer",
             ("model", "provider"),
             registry=registry,
             buckets=_SECONDS,
         )
-        self.overhead = Histogram(
+        self.overhead = ManyHistogram(
             "keyhouse_overhead_seconds",
             "Time of our own before the request went to the provider",
             registry=registry,

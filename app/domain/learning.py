@@ -34,10 +34,13 @@ class Recent:
         return self._ranked[-1]
 
     def add(self, value: int) -> None:
-        ranked = self._ranked
+        ranked, in_order = self._ranked, self._in_order
+        in_order.append(value)
         if len(ranked) == REMEMBERED:
-            del ranked[bisect_left(ranked, self._in_order.popleft())]
-        self._in_order.append(value)
+            oldest = in_order.popleft()
+            if oldest == value:
+                return  # one like it takes its place
+            del ranked[bisect_left(ranked, oldest)]
         insort(ranked, value)
         if len(ranked) >= LEAST_KNOWN:
             self.upper = ranked[len(ranked) - 1 - len(ranked) // EXCEEDED_BY_ONE_IN]

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from app.base.money import NanoUSD, format_usd, round_per_million
+from app.base.money import MILLION, NanoUSD, format_usd
 from app.domain.usage import Usage
 
 PriceSource = Literal[
@@ -224,30 +224,27 @@ def cost_of(usage: Usage, sheet: PriceSheet) -> Cost:
     the output rate. Audio, images, server tools and the fixed part of a margin are ``other``.
     """
     rates = sheet.rates if not sheet.tiers else sheet.rates_for(usage.prompt_tokens)
-    reasoning = min(usage.reasoning, usage.output)
-    input_product = usage.input * rates.input
-    read_product = usage.cache_read * rates.cache_read
-    write_product = usage.cache_write_5m * rates.cache_write_5m + usage.cache_write_1h * rates.cache_write_1h
-    output_product = (usage.output - reasoning) * rates.output + reasoning * rates.reasoning
-    other_product = (
-        usage.audio_input * rates.audio_input
-        + usage.audio_output * rates.audio_output
-        + usage.images * rates.images
-        + usage.web_searches * rates.web_searches
-    )
-    # Rounding the running sum, and taking differences, makes the parts add up to the once-rounded total.
-    millions = sheet.millions
-    running = input_product
-    to_input = to_read = to_write = round_per_million(running, millions)
-    if read_product:
-        running += read_product
-        to_read = to_write = round_per_million(running, millions)
-    if write_product:
-        running += write_product
-        to_write = round_per_million(running, millions)
-    running += output_product
-    to_output = total = round_per_million(running, millions)
-    if other_product:
-        total = round_per_million(running + other_product, millions)
+    units = MILLION * sheet.millions
+    half = units // 2
+    # Rounding the running sum, and taking differences, makes the parts add up to the once-rounded total. Most calls
+    # have few of the parts.
+    running = usage.input * rates.input + half
+    to_input = to_read = to_write = running // units
+    if usage.cache_read:
+        running += usage.cache_read * rates.cache_read
+        to_read = to_write = running // units
+    if usage.cache_write_5m or usage.cache_write_1h:
+        running += usage.cache_write_5m * rates.cache_write_5m + usage.cache_write_1h * rates.cache_write_1h
+        to_write = running // units
+    if usage.reasoning:
+        reasoning = min(usage.reasoning, usage.output)
+        running += (usage.output - reasoning) * rates.output + reasoning * rates.reasoning
+    else:
+        running += usage.output * rates.output
+    to_output = total = running // units
+    if usage.audio_input or usage.audio_output or usage.images or usage.web_searches:
+        running += usage.audio_input * rates.audio_input + usage.audio_output * rates.audio_output
+        running += usage.images * rates.images + usage.web_searches * rates.web_searches
+        total = running // units
     total += sheet.terms.fixed_nanousd
     return Cost(to_input, to_read - to_input, to_write - to_read, to_output - to_write, total - to_output, total)

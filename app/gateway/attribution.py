@@ -1,7 +1,8 @@
 """What a call says of itself, for the books: session, agent, prompt, program, project, tags, and what it was for."""
 
 from collections.abc import Mapping
-from itertools import islice
+from itertools import compress, islice
+from operator import itemgetter
 from typing import get_args
 from urllib.parse import unquote
 
@@ -31,6 +32,7 @@ _MOST_ENTRIES = 16
 # Nearly no header of a plain call begins like one of these, so one look at the beginning tells.
 _BEGINNING_BYTES = 8
 _BEGINNINGS = frozenset(name[:_BEGINNING_BYTES] for name in (_LISTED_TAGS, *_NAMED_TAGS, *_METADATA_TAGS))
+_NAME, _BEGINNING = itemgetter(0), itemgetter(slice(_BEGINNING_BYTES))
 _NO_TOOLS = (b"[]", b"null")
 
 
@@ -55,12 +57,12 @@ def class_of(headers: Mapping[bytes, bytes], envelope: Envelope) -> RequestClass
 def tags_of(call: Call, principal: Principal, envelope: Envelope) -> tuple[str, ...]:
     """Each once: those of the key, of the body, of the headers: ours, LiteLLM's and those of other gateways."""
     tags = dict.fromkeys((*principal.key.tags, *envelope.tags))
-    for name, value in call.headers:
-        if name[:_BEGINNING_BYTES] in _BEGINNINGS:
-            for tag in _tags_in(name, value):
-                # The last one named stands last, as it names the project.
-                tags.pop(tag, None)
-                tags[tag] = None
+    may_name = map(_BEGINNINGS.__contains__, map(_BEGINNING, map(_NAME, call.headers)))
+    for name, value in compress(call.headers, may_name):
+        for tag in _tags_in(name, value):
+            # The last one named stands last, as it names the project.
+            tags.pop(tag, None)
+            tags[tag] = None
     return tuple(tags)
 
 

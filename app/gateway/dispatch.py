@@ -1,6 +1,8 @@
 """From a grant to a provider's answer: the request that goes out, and the head that comes back."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import compress
 from operator import itemgetter
 
 from app.domain.catalog import Deployment
@@ -29,10 +31,12 @@ _NOT_RETURNED = frozenset(
         b"transfer-encoding", b"upgrade", b"content-length", b"set-cookie", b"request-id", b"server", b"date",
     }
 )  # fmt: skip
+_REQUEST_ID = b"request-id"
 _UPSTREAM_ID = b"x-keyhouse-upstream-request-id"
 _REQUEST_IDS = frozenset({b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id"})
 
 _NAME = itemgetter(0)
+_LAYOUTS_REMEMBERED = 128  # of at most 64 KB each, whatever somebody sends
 
 
 async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamReply:
@@ -67,16 +71,22 @@ def _headers_out(call: Call, deployment: Deployment, outbound: Outbound, *, own_
     replaced = set(map(_NAME, own))
     headers: list[Header] = []
     if outbound.forwards_headers:
-        kept_back = NOT_FORWARDED.union(replaced, _connection_headers(call.headers))
-        headers = [
-            header
-            for header in call.headers
-            if header[0] not in kept_back and not header[0].startswith(_NOT_FORWARDED_PREFIXES)
-        ]
+        replaced |= _connection_headers(call.headers)
+        names = tuple(map(_NAME, call.headers))
+        headers = list(compress(call.headers, _forwarded(names, frozenset(replaced))))
     given = set(map(_NAME, headers))
     own += [header for header in host.default_headers if header[0] not in given and header[0] not in replaced]
     # The usage scanner reads text, and the client gets the very bytes, so neither side compresses.
     return [*headers, *(header for header in own if header[1]), (b"accept-encoding", b"identity")]
+
+
+@lru_cache(maxsize=_LAYOUTS_REMEMBERED)
+def _forwarded(names: tuple[bytes, ...], replaced: frozenset[bytes]) -> tuple[bool, ...]:
+    """Which headers of a request go on; a program sends the same ones with each of its calls."""
+    return tuple(
+        name not in NOT_FORWARDED and name not in replaced and not name.startswith(_NOT_FORWARDED_PREFIXES)
+        for name in names
+    )
 
 
 def _connection_headers(headers: Sequence[Header]) -> set[bytes]:
@@ -93,21 +103,26 @@ def headers_back(call: Call, grant: Grant, reply: UpstreamReply, content_type: b
     hop; its request id stands beside ours, and our limits replace its own."""
     ours = own_headers(call, grant, refused=reply.status >= 400)
     if content_type is not None:
-        upstream_id = [(_UPSTREAM_ID, value) for name, value in reply.headers if name.lower() in _REQUEST_IDS]
+        upstream_id = [(_UPSTREAM_ID, value) for name, value in reply.headers if name in _REQUEST_IDS]
         return [(b"content-type", content_type), *upstream_id[:1], *ours]
-    replaced = set(map(_NAME, ours))
-    strip_limits = grant.admitted is not None and bool(grant.admitted.budgets)
-    headers: list[Header] = []
-    for name, value in reply.headers:
-        name = name.lower()
-        if name == b"request-id":
-            ours.append((_UPSTREAM_ID, value))
-        if name in _NOT_RETURNED or name in replaced:
-            continue
-        if strip_limits and name.startswith(b"anthropic-ratelimit-"):
-            continue
-        headers.append((name, value))
-    return headers + ours
+    names = tuple(map(_NAME, reply.headers))
+    limited = grant.admitted is not None and bool(grant.admitted.budgets)
+    headers = list(compress(reply.headers, _returned(names, frozenset(map(_NAME, ours)), limited)))
+    headers += ours
+    if _REQUEST_ID in names:
+        headers += [(_UPSTREAM_ID, value) for name, value in reply.headers if name == _REQUEST_ID]
+    return headers
+
+
+@lru_cache(maxsize=_LAYOUTS_REMEMBERED)
+def _returned(names: tuple[bytes, ...], replaced: frozenset[bytes], limited: bool) -> tuple[bool, ...]:  # noqa: FBT001
+    """Which headers of an answer go back. ``limited``: our budgets stand in the place of the provider's limits."""
+    return tuple(
+        name not in _NOT_RETURNED
+        and name not in replaced
+        and not (limited and name.startswith(b"anthropic-ratelimit-"))
+        for name in names
+    )
 
 
 def own_headers(call: Call, grant: Grant, *, refused: bool = False) -> list[Header]:

@@ -40,8 +40,8 @@ class Observations:
             self._timer = None
         receipts, self._receipts = self._receipts, []
         overheads_s, self._overheads_s = self._overheads_s, []
-        for seconds in overheads_s:
-            self._metrics.overhead.observe(seconds)
+        if overheads_s:
+            self._metrics.overhead.observe_many(overheads_s)
         alike: dict[tuple[str, str, str, str], list[Receipt]] = {}
         for receipt in receipts:
             kind = (receipt.model_served, receipt.provider, receipt.status, receipt.price_source)
@@ -61,10 +61,9 @@ class Observations:
         model, provider = first.model_served, first.provider
         meter = metrics.meter(model, provider, first.status, first.price_source)
         meter.requests.inc(len(receipts))
-        for receipt in receipts:
-            meter.duration.observe(receipt.duration_ms / 1000)
-            if receipt.first_byte_ms is not None:
-                meter.first_byte.observe(receipt.first_byte_ms / 1000)
+        meter.duration.observe_many([receipt.duration_ms / 1000 for receipt in receipts])
+        first_bytes_ms = [receipt.first_byte_ms for receipt in receipts]
+        meter.first_byte.observe_many([first_ms / 1000 for first_ms in first_bytes_ms if first_ms is not None])
         meter.cost.inc(sum(receipt.cost.total for receipt in receipts))
         usages = [receipt.usage for receipt in receipts]
         meter.input_tokens.inc(sum(usage.input for usage in usages))

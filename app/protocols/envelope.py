@@ -57,6 +57,8 @@ def splice(body: bytes, fields: Mapping[str, msgspec.Raw], changes: Mapping[str,
     encoded anew from ``fields`` instead: what was authorised is what is sent, whichever of two "model" a host would
     have believed.
     """
+    if len(changes) == 1 and _says(body, fields, changes):
+        return body
     if changes.keys() <= fields.keys() and (spliced := _splice_compact(body, fields, changes)) is not None:
         return spliced
     members = _find_members(body, fields)
@@ -172,6 +174,14 @@ def _character_start(body: bytes, position: int) -> int:
         return 0
     continues = body[position : position + 3]
     return position + next((step for step, byte in enumerate(continues) if byte & 0xC0 != 0x80), 3)
+
+
+def _says(body: bytes, fields: Mapping[str, msgspec.Raw], changes: Mapping[str, bytes | None]) -> bool:
+    """Whether a compact body (``_splice_compact``) says already what is to change: an alias is the exception."""
+    lengths = sum(map(len, fields)) + sum(map(len, fields.values())) + 4 * len(fields) + 1
+    return lengths == len(body) and all(
+        value is not None and key in fields and bytes(fields[key]) == value for key, value in changes.items()
+    )
 
 
 def _splice_compact(

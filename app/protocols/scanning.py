@@ -125,9 +125,10 @@ def text_bytes(value: object, depth: int = 4) -> int:
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode())
     if depth and isinstance(value, list):
-        return sum(text_bytes(part, depth - 1) for part in value)
+        return sum([text_bytes(part, depth - 1) for part in value])
     if depth and isinstance(value, dict):
-        return sum(text_bytes(value.get(key), depth - 1) for key in ("text", "thinking", "content"))
+        texts = (value.get("text"), value.get("thinking"), value.get("content"))
+        return sum([text_bytes(text, depth - 1) for text in texts if text is not None])
     return 0
 
 

@@ -29,7 +29,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
 
 
 class UpstreamReply(Protocol):
-    """A provider's answer of which the head has come; the body is read chunk by chunk, as it came, undecoded."""
+    """A provider's answer of which the head has come, the names of its headers in lower case; the body is read chunk
+    by chunk, as it came, undecoded."""
 
     status: int
     headers: Sequence[Header]

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, cast
 
 import httptools
@@ -18,6 +19,8 @@ _BUFFER_MOST_BYTES = 2**18
 _BUFFER_LOW_BYTES = 2**16
 _HEAD_MOST_BYTES = 2**18
 _JOINED_MOST_BYTES = 2**16
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_NAME = itemgetter(0)
 
 
 class BrokenOff(Exception):
@@ -175,21 +178,16 @@ class Connection(asyncio.Protocol):
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > _HEAD_MOST_BYTES:
             self._fail("its headers are too large")
-            return
-        name = name.lower()
-        if name in {b"content-length", b"transfer-encoding"}:
-            self._delimited = True
-        self.headers.append((name, value))
+        else:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
         self._keep_alive = self._parser.should_keep_alive()
         if self.status < 200:
             self.headers = []  # an interim answer: the real one follows
-            self._delimited = False
             return
-        if self.status in {204, 304}:
-            self._delimited = True
+        self._delimited = self.status in {204, 304} or not _FRAMING.isdisjoint(map(_NAME, self.headers))
         if self._without_body:
             self._complete = True
         if self._head is not None and not self._head.done():

@@ -41,8 +41,8 @@ from app.providers.prices import LivePrices
 from tests.fakes.ports import NotingLedger, OneCatalog, ScriptedReply, ScriptedUpstream, broken
 from tests.gateway.examples import DEPLOYMENT, KEY, NOW
 
-JSON: list[Header] = [(b"Content-Type", b"application/json")]
-SSE: list[Header] = [(b"Content-Type", b"text/event-stream; charset=utf-8")]
+JSON: list[Header] = [(b"content-type", b"application/json")]
+SSE: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8")]
 CATALOG = Catalog(
     (
         Model("claude-sonnet-4-5", (DEPLOYMENT,), "Claude Sonnet 4.5", ""),

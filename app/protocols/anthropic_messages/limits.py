@@ -6,6 +6,14 @@ from functools import lru_cache
 from app.domain.spend import Admitted, BudgetStanding, RateStanding
 from app.protocols.codec import Header
 
+_OF_REQUESTS, _OF_TOKENS = (
+    (
+        b"anthropic-ratelimit-%s-limit" % what,
+        b"anthropic-ratelimit-%s-remaining" % what,
+        b"anthropic-ratelimit-%s-reset" % what,
+    )
+    for what in (b"requests", b"tokens")
+)
 _UNIFIED = b"anthropic-ratelimit-unified-"
 WARNING_PERCENT = 75
 LAST_WARNING_PERCENT = 95
@@ -14,22 +22,21 @@ LAST_WARNING_PERCENT = 95
 def limit_headers(admitted: Admitted, at_unix: int) -> list[Header]:
     headers: list[Header] = []
     if admitted.requests is not None:
-        headers += _rate_headers(b"requests", admitted.requests, at_unix)
+        headers += _rate_headers(_OF_REQUESTS, admitted.requests, at_unix)
     if admitted.tokens is not None:
-        headers += _rate_headers(b"tokens", admitted.tokens, at_unix)
+        headers += _rate_headers(_OF_TOKENS, admitted.tokens, at_unix)
     if budgets := [standing for standing in admitted.budgets if not standing.claim.pace]:
-        headers += _budget_headers(max(budgets, key=_spent_percent))
+        headers += _budget_headers(max(budgets, key=_spent_percent) if len(budgets) > 1 else budgets[0])
     return headers
 
 
-def _rate_headers(what: bytes, standing: RateStanding, at_unix: int) -> list[Header]:
-    name = b"anthropic-ratelimit-" + what
-    reset = _rfc_3339(at_unix + standing.reset_s)
-    return [
-        (name + b"-limit", b"%d" % standing.limit),
-        (name + b"-remaining", b"%d" % max(0, standing.remaining)),
-        (name + b"-reset", reset),
-    ]
+def _rate_headers(names: tuple[bytes, bytes, bytes], standing: RateStanding, at_unix: int) -> tuple[Header, ...]:
+    limit, remaining, reset = names
+    return (
+        (limit, b"%d" % standing.limit),
+        (remaining, b"%d" % max(0, standing.remaining)),
+        (reset, _rfc_3339(at_unix + standing.reset_s)),
+    )
 
 
 @lru_cache(maxsize=64)

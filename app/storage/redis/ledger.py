@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
+import msgspec
+
 from app.base.errors import StorageUnavailable
 from app.domain.spend import (
     Admitted,
@@ -310,6 +312,9 @@ def _window(claim: BudgetClaim) -> tuple[int, int | str]:
     return _microseconds_of_window(claim.start), "" if claim.end is None else _microseconds_of_window(claim.end)
 
 
+_pack = msgspec.msgpack.Encoder().encode
+
+
 def _limit(value: int | None) -> int | str:
     return "" if value is None else value
 
@@ -329,29 +334,35 @@ def _settle_arguments(receipt: Receipt, tokens: int) -> tuple[list[bytes], Argum
 
 def _claim_arguments(claim: Claim, lease_ms: int) -> tuple[list[bytes], Arguments]:
     keys = [_hold_key(claim.request_id), _LEASES]
-    arguments: Arguments = [
-        claim.request_id,
-        claim.tokens,
-        lease_ms,
-        _end_of_hold(claim.if_orphaned),
-        len(claim.rates),
-    ]
-    for rate in claim.rates:
-        limits = rate.limits
-        arguments += (
+    rates = [
+        (
             rate.scope,
-            _limit(limits.requests),
-            _limit(limits.tokens),
-            _limit(limits.max_parallel_requests),
+            limits.requests,
+            limits.tokens,
+            limits.max_parallel_requests,
             limits.window_s,
             0 if rate.counted else 1,
         )
+        for rate in claim.rates
+        for limits in (rate.limits,)
+    ]
+    budgets = []
     for budget in claim.budgets:
         keys.append(_counter_key(budget))
-        counted = "1" if budget.counting_since <= budget.start else "0"
-        arguments += (budget.counter, budget.scope, budget.limit_nanousd, budget.hold_nanousd)
-        arguments += (*_window(budget), counted, "1" if budget.strict else "0")
-    return keys, arguments
+        budgets.append(
+            (
+                budget.counter,
+                budget.scope,
+                budget.limit_nanousd,
+                budget.hold_nanousd,
+                _microseconds_of_window(budget.start),
+                None if budget.end is None else _microseconds_of_window(budget.end),
+                budget.counting_since <= budget.start,
+                budget.strict,
+            )
+        )
+    packed = _pack((claim.tokens, lease_ms, rates, budgets))
+    return keys, [claim.request_id, claim.tokens, _end_of_hold(claim.if_orphaned), packed]
 
 
 def _read_answer(claim: Claim, answer: list[int]) -> Admitted | Refused:

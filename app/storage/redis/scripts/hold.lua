@@ -67,14 +67,10 @@ local function end_hold(request, hold, cost, tokens, minute)
       redis.call('ZREM', '{kh}:running:' .. string.sub(name, 2), request)
     else
       local key = '{kh}:budget:' .. name
-      local held = redis.call('HGET', key, 'held')
-      if held then
-        if amount ~= '0' then
-          redis.call('HINCRBY', key, 'held', 0 - math.min(tonumber(amount), tonumber(held)))
-        end
-        if cost ~= '0' then
-          redis.call('HINCRBY', key, 'spent', cost)
-        end
+      local values = redis.call('HMGET', key, 'held', 'spent')
+      if values[1] then
+        local left = math.max(values[1] - amount, 0)
+        redis.call('HSET', key, 'held', left, 'spent', values[2] + cost)
       end
     end
   end

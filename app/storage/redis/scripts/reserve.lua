@@ -1,26 +1,27 @@
 -- Admits a request against all limits of its key and of the levels above at once, or changes nothing.
 -- KEYS: its hold, the leases, the budget counters (which declare the slot on a cluster)
--- ARGV: request, tokens, lease ms, the end of its hold (scopes, time µs and cost of the receipt if orphaned; that
---       receipt), number of scopes with rate limits;
---       for each of these: scope, requests, tokens, parallel (empty is no limit), s of the window, as how many
---       requests it counts (0 when an earlier attempt was counted);
---       for each budget: counter, scope, limit, hold, start µs, end µs or empty, whether counting began by the start,
---       whether it may not be exceeded
+-- ARGV: request, tokens, the end of its hold (scopes, time µs and cost of the receipt if orphaned; that receipt), and
+--       in MessagePack, as a number in text costs a step of its own to read: tokens, lease ms, and for each scope with
+--       rate limits and for each budget what RATE and BUDGET below say (nil is no limit, no end)
 -- Returns verdict, the time (s), s to wait, number of the scope or of the budget that refuses, then for each scope
 --         requests and tokens used, and for each budget that was looked at spent and held.
 local ADMITTED, REQUESTS, TOKENS_USED, CONCURRENCY, BUDGET, BUDGET_HELD, MISSING, BUDGET_SHORT = 0, 1, 2, 3, 4, 5, 6, 7
-local CLOCK_DOUBT_MS, FIRST_RATE, RATE_SIZE, BUDGET_SIZE = 5000, 6, 6, 8
-local NEVER_S = 31536000
+local CLOCK_DOUBT_MS, NEVER_S = 5000, 31536000
+-- Of a rate: scope, requests, tokens, parallel, s of the window, as how many requests it counts (0 when an earlier
+-- attempt was counted).
+local SCOPE, MOST_REQUESTS, MOST_TOKENS, MOST_PARALLEL, WINDOW_S, COUNTS = 1, 2, 3, 4, 5, 6
+-- Of a budget: counter, scope, limit, hold, start µs, end µs, whether counting began by the start, whether it may not
+-- be exceeded.
+local COUNTER, SCOPE_OF_BUDGET, LIMIT, HOLD, START_US, END_US, WHOLE, STRICT = 1, 2, 3, 4, 5, 6, 7, 8
 
-local request, tokens, lease_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local rates = tonumber(ARGV[5])
-local first_budget = FIRST_RATE + rates * RATE_SIZE
-local budgets = (#ARGV - first_budget + 1) / BUDGET_SIZE
+local request = ARGV[1]
+local tokens, lease_ms, rates, budgets = unpack(cmsgpack.unpack(ARGV[4]))
 
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local minute = math.floor(time[1] / 60)
-local answer = {ADMITTED, tonumber(time[1]), 0, 0}
+local now_s = tonumber(time[1])
+local now = now_s * 1000 + math.floor(time[2] / 1000)
+local minute = math.floor(now_s / 60)
+local answer = {ADMITTED, now_s, 0, 0}
 
 if redis.call('EXISTS', KEYS[1]) == 1 then
   -- Asked again, as the first answer was lost: that hold goes, this one takes its place.
@@ -35,58 +36,57 @@ local function refuse(verdict, wait_s, number)
 end
 
 local window_keys = {}
-for number = 1, rates do
-  local at = FIRST_RATE + (number - 1) * RATE_SIZE
-  local requests_limit, tokens_limit = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local parallel_limit = tonumber(ARGV[at + 3])
+for number, rate in ipairs(rates) do
+  local most_requests, most_tokens, most_parallel = rate[MOST_REQUESTS], rate[MOST_TOKENS], rate[MOST_PARALLEL]
   local requests_used, tokens_used, reset_s = 0, 0, 0
-  if requests_limit or tokens_limit then
-    local window = tonumber(ARGV[at + 4])
-    reset_s = window - time[1] % window
-    window_keys[number] = '{kh}:minute:' .. ARGV[at] .. ':' .. math.floor(time[1] / window)
+  if most_requests or most_tokens then
+    local window = rate[WINDOW_S]
+    reset_s = window - now_s % window
+    window_keys[number] = '{kh}:minute:' .. rate[SCOPE] .. ':' .. math.floor(now_s / window)
     local counts = redis.call('HMGET', window_keys[number], 'requests', 'tokens')
     requests_used, tokens_used = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
   end
   answer[#answer + 1], answer[#answer + 2] = requests_used, tokens_used
-  if requests_limit and requests_used + ARGV[at + 5] > requests_limit then
+  if most_requests and requests_used + rate[COUNTS] > most_requests then
     refuse(REQUESTS, reset_s, number)
   end
   -- An estimate above the whole limit is let through when it is alone, or it never would be.
-  if tokens_limit and tokens_used + tokens > tokens_limit and (tokens_used > 0 or tokens_limit <= 0) then
+  if most_tokens and tokens_used + tokens > most_tokens and (tokens_used > 0 or most_tokens <= 0) then
     refuse(TOKENS_USED, reset_s, number)
   end
-  if parallel_limit and redis.call('ZCOUNT', '{kh}:running:' .. ARGV[at], '(' .. now, '+inf') >= parallel_limit then
+  if most_parallel and redis.call('ZCOUNT', '{kh}:running:' .. rate[SCOPE], '(' .. now, '+inf') >= most_parallel then
     refuse(CONCURRENCY, 1, number)
   end
 end
 
-local function counter_may_start_at_zero(start_us, counted_from_start)
+local function counter_may_start_at_zero(budget)
   local born = redis.call('GET', '{kh}:born')
   if not born then
     redis.call('SET', '{kh}:born', now)
     return false
   end
-  return counted_from_start == '1' and (tonumber(born) + CLOCK_DOUBT_MS) * 1000 <= tonumber(start_us)
+  return budget[WHOLE] and (tonumber(born) + CLOCK_DOUBT_MS) * 1000 <= budget[START_US]
 end
 
 local holds, fresh, held_out = {}, {}, nil
-for number = 1, budgets do
-  local at = first_budget + (number - 1) * BUDGET_SIZE
-  local limit, hold = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+for number, budget in ipairs(budgets) do
+  local limit, hold = budget[LIMIT], budget[HOLD]
   local values = redis.call('HMGET', KEYS[2 + number], 'spent', 'held')
   fresh[number] = not values[1]
-  if fresh[number] and not counter_may_start_at_zero(ARGV[at + 4], ARGV[at + 6]) then
+  if fresh[number] and not counter_may_start_at_zero(budget) then
     answer[1], answer[4] = MISSING, number
     return answer
   end
   local spent, held = tonumber(values[1] or 0), tonumber(values[2] or 0)
   answer[#answer + 1], answer[#answer + 2] = spent, held
-  local ending = tonumber(ARGV[at + 5])
-  local to_end_s = ending and math.max(1, math.ceil((ending / 1000 - now) / 1000)) or NEVER_S
+  local to_end_s = NEVER_S
+  if budget[END_US] then
+    to_end_s = math.max(1, math.ceil((budget[END_US] / 1000 - now) / 1000))
+  end
   if spent >= limit then
     refuse(BUDGET, to_end_s, number)
   elseif spent + held + hold > limit then
-    if ARGV[at + 7] == '1' and spent + hold > limit then
+    if budget[STRICT] and spent + hold > limit then
       refuse(BUDGET_SHORT, to_end_s, number)
     elseif held > 0 then
       -- Told only when no other budget is spent: waiting would not help there.
@@ -104,37 +104,37 @@ if answer[1] ~= ADMITTED then
   return answer
 end
 
-local words = minute
-for number = 1, rates do
-  local at, place = FIRST_RATE + (number - 1) * RATE_SIZE, 3 + 2 * number
-  local scope, window_key, counts_tokens = ARGV[at], window_keys[number], ARGV[at + 2] ~= ''
+local words = {minute}
+for number, rate in ipairs(rates) do
+  local place = 3 + 2 * number
+  local scope, window_key = rate[SCOPE], window_keys[number]
   if window_key then
-    answer[place] = answer[place] + tonumber(ARGV[at + 5])
-    if counts_tokens then
+    answer[place] = answer[place] + rate[COUNTS]
+    if rate[MOST_TOKENS] then
       answer[place + 1] = answer[place + 1] + tokens
-      words = words .. ' #' .. scope .. ' ' .. ARGV[2]
+      words[#words + 1], words[#words + 2] = '#' .. scope, ARGV[2]
     end
     redis.call('HSET', window_key, 'requests', answer[place], 'tokens', answer[place + 1])
     if answer[place] <= 1 then
-      local window = tonumber(ARGV[at + 4])
-      redis.call('PEXPIREAT', window_key, (math.floor(time[1] / window) + 1) * window * 1000)
+      local window = rate[WINDOW_S]
+      redis.call('PEXPIREAT', window_key, (math.floor(now_s / window) + 1) * window * 1000)
     end
   end
-  if ARGV[at + 3] ~= '' then
+  if rate[MOST_PARALLEL] then
     redis.call('ZADD', '{kh}:running:' .. scope, now + lease_ms, request)
-    words = words .. ' %' .. scope .. ' 1'
+    words[#words + 1], words[#words + 2] = '%' .. scope, '1'
   end
 end
 for number, hold in ipairs(holds) do
-  local at, place = first_budget + (number - 1) * BUDGET_SIZE, 3 + 2 * (rates + number)
+  local budget, place = budgets[number], 3 + 2 * (#rates + number)
   if fresh[number] then
-    open_counter(ARGV[at], ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], 0, hold, now)
+    open_counter(budget[COUNTER], budget[SCOPE_OF_BUDGET], budget[START_US], budget[END_US] or '', 0, hold, now)
   elseif hold > 0 then
     redis.call('HINCRBY', KEYS[2 + number], 'held', hold)
   end
   answer[place + 1] = answer[place + 1] + hold
-  words = words .. ' ' .. ARGV[at] .. ' ' .. string.format('%.0f', hold)
+  words[#words + 1], words[#words + 2] = budget[COUNTER], string.format('%d', hold)
 end
-redis.call('SET', KEYS[1], words .. '\n' .. ARGV[4])
+redis.call('SET', KEYS[1], table.concat(words, ' ') .. '\n' .. ARGV[3])
 redis.call('ZADD', KEYS[2], now + lease_ms, request)
 return answer
