@@ -147,6 +147,12 @@ def number(name: str, typed: str) -> bytes:
     return f"{whole.lstrip('0') or '0'}{'.' + part if part else ''}".encode()
 
 
+def names(_: str, typed: str) -> bytes:
+    """Separated by commas or lines, each once."""
+    found = (one.strip() for one in typed.replace("\n", ",").split(","))
+    return as_json(list(dict.fromkeys(one for one in found if one)))
+
+
 def json_object(name: str, typed: str) -> bytes:
     """JSON as it stands."""
     try:

@@ -10,14 +10,13 @@ from litestar.params import FromPath
 from app.admin.key_reading import KeyReading, KeyView
 from app.admin.keys import IssuedKey, Keys
 from app.admin.naming import Naming
-from app.admin.overview import shares_of
 from app.admin.people import Person
-from app.admin.spend import Ask, Spend
 from app.api.admin.key_fields import read_regenerate
 from app.api.ui.access import Pages
+from app.api.ui.desk import Desk
 from app.api.ui.key_form import GRACES, LIFETIMES, PERIODS, models_for, read_grace, read_new_key
-from app.api.ui.lists import last_page, read_listing
-from app.base.clock import now
+from app.api.ui.key_obstacles import KeyObstacles
+from app.api.ui.lists import last_page, read_listing, read_text
 from app.base.errors import CallerError, NotFound, Unprocessable
 from app.domain.catalog import Catalog
 from app.domain.client_setups import CLIENTS, Wish
@@ -101,21 +100,20 @@ class KeyPages(Controller):
         request: AnyRequest,
         key_id: FromPath[str],
         pages: NamedDependency[Pages],
+        desk: NamedDependency[Desk],
         key_reading: NamedDependency[KeyReading],
-        naming: NamedDependency[Naming],
-        spend: NamedDependency[Spend],
+        key_obstacles: NamedDependency[KeyObstacles],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "key.read")
         tenant = person.tenant("key.read") or Tenant()
         view = await key_reading.find(_id(key_id), tenant)
         if view is None:
             raise _unknown()
-        today = now().date()
-        ask = Ask(today.replace(day=1), today, group_by=("model",), only={"key": (view.key.key_id,)})
-        models = shares_of(await spend.report(ask, person.tenant("spend.reports") or Tenant()))
-        names = await _names(naming, [view])
+        models = await desk.largest(person, "model", "key", view.key.key_id)
+        names = await _names(desk.naming, [view])
         values: dict[str, Any] = {"view": view, "names": names, "models": models, "powers": _powers(person, view.key)}
         values |= {"graces": GRACES, "done": request.query_params.get("done")}
+        values |= {"obstacles": await key_obstacles.find(view), "pages_of": _pages_of(person, view.key)}
         return pages.show(request, "key.html", person, **values)
 
     @post("/ui/keys/{key_id:str}/block", status_code=200)
@@ -171,21 +169,28 @@ async def _show_list(
     whose: tuple[Person, str, str | None],
 ) -> Response[bytes]:
     person, title, user_id = whose
-    listing = read_listing(request, sorts=SORT_COLUMNS, usual_sort="created_at", filters={"status": _STATUSES})
+    owners = dict.fromkeys(("team", "user", "project"))
+    listing = read_listing(
+        request, sorts=SORT_COLUMNS, usual_sort="created_at", filters={"status": _STATUSES, **owners}
+    )
     is_id = listing.search.startswith("key_")
     wanted = KeyFilter(
         key_id=listing.search if is_id else None,
-        user_id=user_id,
+        user_id=user_id or listing.chosen("user") or None,
+        team_id=listing.chosen("team") or None,
+        project_id=listing.chosen("project") or None,
         key_alias=listing.search if listing.search and not is_id else None,
         alias_is_substring=True,
         status=listing.chosen("status") or None,
     )
     page = Page(listing.number, _PAGE, listing.sort, descending=listing.descending)
-    found, total = await key_reading.list(person.tenant("key.read") or Tenant(), wanted, page)
+    tenant = person.tenant("key.read") or Tenant()
+    found, total = await key_reading.list(tenant, wanted, page)
     values: dict[str, Any] = {"views": found, "total": total, "listing": listing, "title": title}
     values |= {"names": await _names(naming, found), "last": last_page(total, _PAGE), "statuses": _STATUSES}
     values |= {"may_make": person.tenant("key.change") is not None, "own": user_id is not None}
     values |= {"done": request.query_params.get("done")}
+    values |= {"teams": [] if user_id is not None else await naming.teams_of(tenant)}
     return pages.show(request, "keys.html", person, **values)
 
 
@@ -197,7 +202,8 @@ async def _show_new(
     person: Person,
     refused: tuple[CallerError, dict[str, str], frozenset[str]] | None = None,
 ) -> Response[bytes]:
-    error, typed, chosen = refused or (None, dict.fromkeys(_TYPED, ""), frozenset[str]())
+    empty = dict.fromkeys(_TYPED, "") | {"team_id": read_text(request, "team_id")}
+    error, typed, chosen = refused or (None, empty, frozenset[str]())
     tenant = person.tenant("key.change") or Tenant()
     teams = await naming.teams_for(person.standing, tenant)
     values: dict[str, Any] = {"error": error, "typed": typed, "chosen": chosen, "teams": teams}
@@ -216,8 +222,28 @@ def _show_secret(request: AnyRequest, pages: Pages, person: Person, issued: Issu
 
 
 async def _names(naming: Naming, found: list[KeyView]) -> dict[str, str]:
-    teams = await naming.names("team", [view.key.team_id for view in found])
-    return {**teams, **await naming.names("user", [view.key.user_id for view in found])}
+    names: dict[str, str] = {}
+    names |= await naming.names("team", [view.key.team_id for view in found])
+    names |= await naming.names("project", [view.key.project_id for view in found])
+    return names | dict(await naming.names("user", [view.key.user_id for view in found]))
+
+
+def _pages_of(person: Person, key: StoredKey) -> dict[str, bool]:
+    """Of which owners of the key this person may open the page."""
+    teams, projects = person.tenant("team.read"), person.tenant("project.read")
+    return {
+        "team": teams is not None and (teams.everything or key.team_id in teams.team_ids),
+        "project": projects is not None and (projects.everything or key.team_id in projects.team_ids),
+        "user": person.tenant("tenancy.read") is not None,
+    }
+
+
+async def find_changeable(key_reading: KeyReading, person: Person, key_id: str) -> StoredKey:
+    """Raises NotFound for one that is not the person's to change."""
+    view = await key_reading.find(_id(key_id), person.tenant("key.change") or Tenant())
+    if view is None or view.key.deleted_at is not None:
+        raise _unknown()
+    return view.key
 
 
 def _powers(person: Person, key: StoredKey) -> Powers:

@@ -31,6 +31,8 @@ from app.api.ui.budgets import BudgetPages
 from app.api.ui.connect import ConnectPages
 from app.api.ui.credentials import CredentialPages
 from app.api.ui.device import DevicePages
+from app.api.ui.key_edit import KeyEditPages
+from app.api.ui.key_obstacles import KeyObstacles
 from app.api.ui.keys import KeyPages
 from app.api.ui.machine import Machine
 from app.api.ui.models import ModelDesk, ModelPages
@@ -95,7 +97,7 @@ def page_routes(
     ) -> ModelDesk:
         return ModelDesk(ModelOverview(models.catalog, price_view, spend), audience, price_admin, spend, machine)
 
-    desk = Desk(engine, naming, catalog)
+    desk, key_obstacles = Desk(engine, naming, catalog), KeyObstacles(engine, principals)
     playground_keys = PlaygroundKeys(engine, principals, Keys(engine, principals, principals.pepper, catalog), catalog)
     at_play: tuple[ControllerRouterHandler, ...] = ()
     if machine.playground is not None:
@@ -109,6 +111,7 @@ def page_routes(
             DevicePages,
             OverviewPages,
             KeyPages,
+            KeyEditPages,
             ConnectPages,
             MySpendPages,
             RequestPages,
@@ -128,6 +131,7 @@ def page_routes(
             "budget_board": Provide(lambda: board, sync_to_thread=False),
             "model_desk": Provide(model_desk, sync_to_thread=False),
             "desk": Provide(lambda: desk, sync_to_thread=False),
+            "key_obstacles": Provide(lambda: key_obstacles, sync_to_thread=False),
             "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),
             "own_keys": Provide(lambda: own_keys, sync_to_thread=False),
             "playground_keys": Provide(lambda: playground_keys, sync_to_thread=False),
