@@ -312,8 +312,10 @@ async def test_a_burst_that_fails_late_is_answered_whole_within_the_share_of_ret
     farm = Farm(THREE, {"a": refuses(500)}, at_once=True)
     farm.hosts.held["a"] = asyncio.Event()
     burst = [asyncio.create_task(farm.ask()) for _ in range(150)]
-    await asyncio.sleep(0.05)
-    waiting = sum(not task.done() for task in burst)
+    waiting, before = 150, 151
+    while waiting < before:  # the others are still being answered
+        await asyncio.sleep(0.1)
+        waiting, before = sum(not task.done() for task in burst), waiting
     assert waiting > 30, "more than may be tried again of so many"
     farm.hosts.held["a"].set()
     for _ in range(5 * waiting):
@@ -336,7 +338,7 @@ async def test_calls_do_not_pile_up_where_nothing_is_said_while_others_answer() 
     await asyncio.gather(*asked)
     for _ in range(60):
         await farm.ask()
-    assert farm.hosts.asked.count("a") > 20
+    assert farm.hosts.asked.count("a") > 8 + 60 / 20
 
 
 async def test_streams_that_break_off_put_a_deployment_aside_though_each_has_begun_well() -> None:
