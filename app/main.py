@@ -172,6 +172,7 @@ class House:
         self.notices = (*settings.notices, *self.catalog.notices)
         self.egress = Egress(settings.allowed_upstreams)
         self.http_upstream = HttpUpstream(egress=self.egress)
+        self.sender = Sender(self.http_upstream, smtp_of(settings))
         self.settlement = Settlement(self.ledger, self.metrics, settings.cached_token_percent)
         rules = AdmissionRules(
             wait_s=settings.admission_wait_s,
@@ -255,10 +256,9 @@ class House:
         ejections = DeploymentAlarms(watch)
         self.gateway.on_refusal = alarms.note
         self.router.standings.on_change = ejections.note
-        sender = Sender(self.http_upstream, smtp_of(settings))
         cipher = self.catalog.cipher
         turns = Turns(self.redis)
-        return Alerting(turns, watch, alarms, ejections, AlertDelivery(self.engine, sender, addresses, cipher))
+        return Alerting(turns, watch, alarms, ejections, AlertDelivery(self.engine, self.sender, addresses, cipher))
 
     async def open(self) -> None:
         for notice in self.notices:
@@ -363,7 +363,7 @@ def create_app(settings: Settings) -> ASGIApp:
     checks: StoreChecks = {"postgres": house.check_postgres, "redis": house.check_redis}
     master_key = settings.master_key
     assert master_key is not None
-    page_rules = page_rules_of(settings, house.http_upstream)
+    page_rules = page_rules_of(settings, house.http_upstream, house.sender)
     pages = make_pages(house.engine, house.principals, master_key.reveal(), Passwords(), page_rules)
     playground = Playground(house.gateway, gate, codecs["anthropic_messages"], house.metrics)
     counters, platform = Counters(house.scripts), _platform(settings)

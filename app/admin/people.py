@@ -111,7 +111,7 @@ class People:
             raise Forbidden("nobody signs in with a password here: use single sign-on")
         account = await self._count_attempt(email, visit)
         async with reading(self._engine) as connection:
-            user = await find_user_by_email(connection, email) if _may_be_email(email) else None
+            user = await find_user_by_email(connection, email) if may_be_email(email) else None
             stored = None if user is None else await rows.find_password(connection, user.user_id)
         if not await self._passwords.matches(stored, password) or user is None or user.blocked:
             self._log.warning("sign-in refused", client_address=visit.address)
@@ -171,12 +171,12 @@ class People:
             await record_change(connection, Actor(person.user_id, visit.address), change)
         return token
 
-    async def invite(self, user_id: str, actor: Actor) -> tuple[str, datetime]:
+    async def invite(self, user_id: str, actor: Actor, life: timedelta = INVITATION_LIFE) -> tuple[str, datetime]:
         """The token of an invitation to choose a password, and until when it holds; an earlier one ends.
 
         Raises NotFound. For those who reach everything.
         """
-        token, expires_at = secrets.token_urlsafe(_TOKEN_BYTES), now() + INVITATION_LIFE
+        token, expires_at = secrets.token_urlsafe(_TOKEN_BYTES), now() + life
         async with transaction(self._engine) as connection:
             user = await find_user(connection, user_id, lock=True)
             if user is None:
@@ -222,7 +222,10 @@ class People:
         return None if user is None else user.user_email
 
     async def accept_invitation(self, token: str, password: str, visit: Visit) -> str:
-        """The token of a session. Raises NotFound for an invitation that holds no more, Unprocessable."""
+        """The token of a session. Raises NotFound for an invitation that holds no more, Unprocessable; Forbidden where
+        passwords are not taken."""
+        if not self.takes_passwords:
+            raise Forbidden("nobody has a password here: sign in with single sign-on")
         check_new_password(password, await self.find_invited(token))
         hashed = await self._passwords.hash(password)
         async with transaction(self._engine) as connection:
@@ -263,11 +266,11 @@ class People:
 
 def check_email(email: str) -> None:
     """Raises Unprocessable."""
-    if not _may_be_email(email):
+    if not may_be_email(email):
         raise Unprocessable(f'"{email[:LONGEST_EMAIL]}" is no address such as "ada@example.com"', param="email")
 
 
-def _may_be_email(email: str) -> bool:
+def may_be_email(email: str) -> bool:
     local, _, host = email.rpartition("@")
     return bool(local and host) and len(email) <= LONGEST_EMAIL and email.isprintable() and " " not in email
 

@@ -1,4 +1,4 @@
-"""Sends one message to one address, once: over HTTP, or by SMTP. Whoever calls it tries again."""
+"""Sends one message once, over HTTP or by SMTP. Whoever calls it tries again."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from app.base.secret import Secret
 from app.domain.alerts import AlertEvent
 from app.domain.catalog import Timeouts
 from app.notify.addresses import Address, MailAddress, SlackAddress, WebhookAddress
+from app.notify.letters import Letter, render_letter
 from app.notify.messages import Header, render_mail, render_slack, render_webhook
 from app.providers.provider import Upstream, UpstreamReply, UpstreamRequest
 
@@ -68,9 +69,27 @@ class Sender:
                     case SlackAddress():
                         await self._post(address, *render_slack(event))
                     case MailAddress(recipients):
-                        await self._mail(event, recipients)
+                        smtp = self._require_smtp()
+                        await self._mail(smtp, render_mail(event, smtp.sender, recipients))
         except TimeoutError as error:
             raise Undelivered(f"no answer within {SENT_WITHIN_S:.0f} s") from error
+
+    @property
+    def takes_mail(self) -> bool:
+        return self._smtp is not None
+
+    async def send_letter(self, letter: Letter, at: datetime) -> None:
+        """Raises Undelivered."""
+        smtp = self._require_smtp()
+        try:
+            mail = render_letter(letter, smtp.sender, at)
+        except ValueError as error:
+            raise Undelivered(str(error), final=True) from error
+        try:
+            async with asyncio.timeout(SENT_WITHIN_S):
+                await self._mail(smtp, mail)
+        except TimeoutError as error:
+            raise Undelivered(f"the mail server gave no answer within {SENT_WITHIN_S:.0f} s") from error
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -90,11 +109,12 @@ class Sender:
         finally:
             reply.close()
 
-    async def _mail(self, event: AlertEvent, recipients: tuple[str, ...]) -> None:
-        smtp = self._smtp
-        if smtp is None:
+    def _require_smtp(self) -> Smtp:
+        if self._smtp is None:
             raise Undelivered("SMTP_HOST is not set", final=True)
-        mail = render_mail(event, smtp.sender, recipients)
+        return self._smtp
+
+    async def _mail(self, smtp: Smtp, mail: EmailMessage) -> None:
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, _send_mail, smtp, mail)
         except smtplib.SMTPResponseException as error:

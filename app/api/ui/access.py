@@ -21,6 +21,7 @@ typed catches CallerError itself.
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -28,7 +29,9 @@ from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from app.admin.browser_sessions import LONGEST_SESSION, Visit
+from app.admin.password_reset import PasswordReset
 from app.admin.people import People, Person
+from app.admin.post import Post
 from app.admin.single_sign_on import SingleSignOn
 from app.api.ui.rendering import Templates, page_response
 from app.base.errors import Forbidden, GatewayError, InvalidRequest, TooLarge
@@ -75,20 +78,26 @@ class Form:
         return [value.strip() for field, value in self._fields if field == name and value.strip()]
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What pages reach beyond this gateway, where it is set up; ``public_url`` is how people reach us."""
+
+    single_sign_on: SingleSignOn | None = None
+    post: Post | None = None
+    password_reset: PasswordReset | None = None
+    public_url: str | None = None
+
+
 class Pages:
     """See the top of this file."""
 
-    def __init__(
-        self,
-        people: People,
-        templates: Templates,
-        single_sign_on: SingleSignOn | None = None,
-        public_url: str | None = None,
-    ) -> None:
+    def __init__(self, people: People, templates: Templates, outside: Outside) -> None:
         self.people = people
-        self.single_sign_on = single_sign_on
+        self.single_sign_on = outside.single_sign_on
+        self.post = outside.post
+        self.password_reset = outside.password_reset
         self._templates = templates
-        self._public_url = public_url
+        self._public_url = outside.public_url
 
     async def signed_in_person(self, request: AnyRequest) -> Person:
         person = await self.find_person(request)

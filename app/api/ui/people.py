@@ -1,6 +1,7 @@
 """The page of people: who there is, who can sign in, and invitations."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +11,13 @@ from litestar.params import FromPath
 
 from app.admin.people import Person, check_email
 from app.admin.users import Users, UserTerms
-from app.api.ui.access import Form, Pages
+from app.api.ui.access import SIGN_IN, Form, Pages
 from app.api.ui.lists import last_page, read_listing
 from app.api.ui.segments import read_segment
+from app.api.ui.sign_in import INVITATION
 from app.base.errors import CallerError, Unprocessable
 from app.domain.roles import DEFAULT_ROLE, USER_ROLES, Role
-from app.storage.postgres.users import UserFilter
+from app.storage.postgres.users import StoredUser, UserFilter
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 50
@@ -28,6 +30,21 @@ ROLE_WORDS: Mapping[Role, str] = {
     "internal_user": "Member: own keys, makes them",
     "internal_user_viewer": "Reader: own keys, made by others",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """The link opens an account: it is shown once, in the answer to the form that made it.
+
+    ``until`` is None where it leads to ``single_sign_on``; ``unsent`` says why a mail did not go out.
+    """
+
+    email: str
+    link: str
+    until: datetime | None
+    by_mail: bool
+    unsent: str | None
+    single_sign_on: str | None = None
 
 
 class PeoplePages(Controller):
@@ -51,11 +68,11 @@ class PeoplePages(Controller):
         try:
             actor = person.actor("tenancy.change")
             made, _ = await users.create(_read_user(form), actor, None)
-            token, until = await pages.people.invite(made.user.user_id, actor)
+            invited = await _invite(request, pages, made.user, person)
         except CallerError as error:
             typed = {"email": form.text("email"), "role": form.text("role")}
             return await _show_people(request, pages, users, person, (error, typed))
-        return _show_invitation(request, pages, person, (made.user.user_email or "", token, until))
+        return pages.show(request, "invited.html", person, invited=invited)
 
     @post("/ui/people/{user:str}/invite", status_code=200)
     async def invite_again(
@@ -64,9 +81,9 @@ class PeoplePages(Controller):
         person = await pages.require_page(request, "tenancy.change")
         await pages.read_form(request)
         user_id = read_segment(user)
-        token, until = await pages.people.invite(user_id, person.actor("tenancy.change"))
         view, _, _ = await users.get(user_id)
-        return _show_invitation(request, pages, person, (view.user.user_email or "", token, until))
+        invited = await _invite(request, pages, view.user, person)
+        return pages.show(request, "invited.html", person, invited=invited)
 
     @post("/ui/people/{user:str}/unlink", status_code=200)
     async def unlink(self, request: AnyRequest, user: FromPath[str], pages: NamedDependency[Pages]) -> Response[bytes]:
@@ -101,14 +118,20 @@ async def _show_people(
     return pages.show(request, "people.html", person, status=error.status if error else 200, **values)
 
 
-def _show_invitation(
-    request: AnyRequest, pages: Pages, person: Person, invitation: tuple[str, str, datetime]
-) -> Response[bytes]:
-    """The link opens an account: it is shown once, in the answer to the form that made it."""
-    email, token, until = invitation
-    link = f"{request.url.scheme}://{request.headers.get('host', '')}/ui/invitation/{token}"
-    values = {"email": email, "link": link, "until": until}
-    return pages.show(request, "invited.html", person, **values)  # type: ignore[arg-type]  # none of them is the status
+async def _invite(request: AnyRequest, pages: Pages, user: StoredUser, person: Person) -> Invited:
+    """With a mail where one can be sent. Raises Unprocessable for somebody without an address."""
+    actor, email, unsent = person.actor("tenancy.change"), user.user_email or "", None
+    single_sign_on = pages.single_sign_on
+    if single_sign_on is not None and not pages.people.takes_passwords:
+        link = pages.address(request, SIGN_IN)
+        if pages.post is not None:
+            unsent = await pages.post.send_welcome(email, link, single_sign_on.name, person.name)
+        return Invited(email, link, None, pages.post is not None, unsent, single_sign_on.name)
+    token, until = await pages.people.invite(user.user_id, actor)
+    link = pages.address(request, f"{INVITATION}/{token}")
+    if pages.post is not None:
+        unsent = await pages.post.send_invitation(email, link, until, person.name)
+    return Invited(email, link, until, pages.post is not None, unsent)
 
 
 def _read_user(form: Form) -> UserTerms:

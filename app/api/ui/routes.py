@@ -15,14 +15,16 @@ from app.admin.model_audience import ModelAudience
 from app.admin.model_overview import ModelOverview
 from app.admin.models import Models
 from app.admin.naming import Naming
+from app.admin.password_reset import PasswordReset
 from app.admin.passwords import Passwords
 from app.admin.people import People
 from app.admin.playground_keys import PlaygroundKeys
+from app.admin.post import Post
 from app.admin.price_view import PriceView
 from app.admin.prices import PriceAdmin
 from app.admin.single_sign_on import SingleSignOn, SingleSignOnRules
 from app.admin.spend import Spend
-from app.api.ui.access import Pages
+from app.api.ui.access import Outside, Pages
 from app.api.ui.account import AccountPages
 from app.api.ui.assets import serve_asset
 from app.api.ui.audit import AuditPages
@@ -42,23 +44,26 @@ from app.api.ui.own_keys import OwnKeys
 from app.api.ui.playground import PlaygroundPages, PlaygroundStream
 from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
-from app.api.ui.sign_in import SignInPages
+from app.api.ui.sign_in import INVITATION, SignInPages
 from app.api.ui.single_sign_on import SingleSignOnPages
 from app.api.ui.spend import SpendPages
 from app.api.ui.tenancy import TENANCY_PAGES, Desk
 from app.domain.catalog import Catalog
 from app.gateway.last_refusals import LastRefusals
 from app.identity.issuer import Issuer
+from app.notify.sender import Sender
 from app.providers.provider import Upstream
 from app.storage.principals import Principals
 
 
 @dataclass(frozen=True, slots=True)
 class PageRules:
-    """What the settings say: single sign-on and what carries it, whether passwords are taken, how we are reached."""
+    """What the settings say: single sign-on and what carries it, whether passwords are taken, how we are reached, and
+    what carries mail."""
 
     single_sign_on: SingleSignOnRules | None = None
     http: Upstream | None = None
+    sender: Sender | None = None
     takes_passwords: bool = True
     public_url: str | None = None
 
@@ -71,7 +76,12 @@ def make_pages(
     if rules.single_sign_on is not None and rules.http is not None:
         issuer = Issuer(rules.http, rules.single_sign_on.issuer)
         single_sign_on = SingleSignOn(engine, principals, people.sessions, issuer, rules.single_sign_on)
-    return Pages(people, Templates(), single_sign_on, rules.public_url)
+    post = None if rules.sender is None or not rules.sender.takes_mail else Post(rules.sender)
+    reset, public_url = None, rules.public_url
+    if post is not None and public_url is not None and rules.takes_passwords:
+        base = public_url.rstrip("/")
+        reset = PasswordReset(engine, principals.pepper, people, post, lambda token: f"{base}{INVITATION}/{token}")
+    return Pages(people, Templates(), Outside(single_sign_on, post, reset, public_url))
 
 
 def page_routes(

@@ -6,11 +6,15 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from app.admin.password_reset import PasswordReset
 from app.admin.passwords import SHORTEST_PASSWORD
+from app.admin.people import check_email
 from app.api.ui.access import HOME, SESSION_COOKIE, Pages, safe_next, visit_of
 from app.base.errors import CallerError, GatewayError, NotFound, Unprocessable
 
 AnyRequest = Request[Any, Any, Any]
+INVITATION = "/ui/invitation"
+FORGOT = "/ui/forgot"
 
 
 class SignInPages(Controller):
@@ -54,13 +58,13 @@ class SignInPages(Controller):
             return await _show_owner(request, pages, email, error)
         return await enter(request, pages, token, HOME)
 
-    @get("/ui/invitation/{token:str}")
+    @get(INVITATION + "/{token:str}")
     async def invitation_page(
         self, request: AnyRequest, token: FromPath[str], pages: NamedDependency[Pages]
     ) -> Response[bytes]:
         return await _show_invitation(request, pages, token)
 
-    @post("/ui/invitation/{token:str}", status_code=200)
+    @post(INVITATION + "/{token:str}", status_code=200)
     async def accept_invitation(
         self, request: AnyRequest, token: FromPath[str], pages: NamedDependency[Pages]
     ) -> Response[bytes]:
@@ -72,11 +76,35 @@ class SignInPages(Controller):
             return await _show_invitation(request, pages, token, error)
         return await enter(request, pages, opened, HOME)
 
+    @get(FORGOT)
+    async def forgot_page(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        require_reset(pages)
+        return _shown(request, pages, "forgot.html", None, email="", asked=False)
+
+    @post(FORGOT, status_code=200)
+    async def ask_for_password(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+        """The answer is the same for every address."""
+        reset, form = require_reset(pages), await pages.read_form(request)
+        email = form.text("email")
+        try:
+            check_email(email)
+            await reset.ask(email, visit_of(request))
+        except CallerError as error:
+            return _shown(request, pages, "forgot.html", error, email=email, asked=False)
+        return _shown(request, pages, "forgot.html", None, email=email, asked=True)
+
     @post("/ui/sign-out", status_code=200)
     async def sign_out(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
         await pages.read_form(request)
         await pages.people.sessions.end(request.cookies.get(SESSION_COOKIE, ""))
         return pages.go_signed_out(request)
+
+
+def require_reset(pages: Pages) -> PasswordReset:
+    """Raises NotFound where no mail can be sent for it."""
+    if pages.password_reset is None:
+        raise NotFound("No mail is sent for a lost password here. An admin can give you a link to choose another.")
+    return pages.password_reset
 
 
 async def enter(request: AnyRequest, pages: Pages, token: str, path: str) -> Response[bytes]:
@@ -93,6 +121,7 @@ def show_sign_in(
     way = None if pages.single_sign_on is None else pages.single_sign_on.name
     takes_passwords = pages.people.takes_passwords
     values = {"next": wanted, "email": email, "single_sign_on": way, "takes_passwords": takes_passwords}
+    values["forgot"] = FORGOT if pages.password_reset is not None else None
     return _shown(request, pages, "sign_in.html", error, **values)
 
 
@@ -107,6 +136,8 @@ async def _show_owner(
 async def _show_invitation(
     request: AnyRequest, pages: Pages, token: str, error: CallerError | None = None
 ) -> Response[bytes]:
+    if not pages.people.takes_passwords:
+        raise NotFound("Nobody has a password here any more. Sign in with single sign-on.")
     email = await pages.people.find_invited(token)
     if email is None:
         raise NotFound("This invitation was used, or has expired. Ask whoever sent it for another.")
