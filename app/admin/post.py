@@ -22,7 +22,8 @@ class Post:
         text = (
             f"{by} invites you to Keyhouse, through which your models are called.\n\n"
             f"Choose a password here; you are signed in with it at once:\n\n{link}\n\n"
-            f"The link holds until {until:%d %B %Y, %H:%M} UTC, and for one use. It opens your account: keep it.\n"
+            f"The link holds until {until:%d %B %Y, %H:%M} UTC, and for one use. It opens your account: "
+            "give it to nobody.\n"
         )
         return await self._send(Letter(email, "Your invitation to Keyhouse", f"{text}\n{_FOOT}"))
 
