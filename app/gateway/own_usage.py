@@ -1,5 +1,6 @@
 """What a caller has spent of its budgets, and what limits it: for clients that show it to their user."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,11 +56,17 @@ class OwnUsage:
 
         Raises StorageUnavailable.
         """
-        claims = budget_claims(principal, None, 0, at)
-        spent = await self._spending.since([(claim.scope, claim.start) for claim in claims])
+        [found] = await self.budgets_of([principal], at)
+        return found
+
+    async def budgets_of(self, principals: Sequence[Principal], at: datetime) -> list[list[BudgetStanding]]:
+        """``budgets`` of each of several, asked at once."""
+        claims = [budget_claims(principal, None, 0, at) for principal in principals]
+        windows = list(dict.fromkeys((claim.scope, claim.start) for each in claims for claim in each))
+        spent = dict(zip(windows, await self._spending.since(windows) if windows else [], strict=True))
         return [
-            BudgetStanding(whose(principal, claim.scope), claim, amount)
-            for claim, amount in zip(claims, spent, strict=True)
+            [BudgetStanding(whose(principal, one.scope), one, spent[one.scope, one.start]) for one in each]
+            for principal, each in zip(principals, claims, strict=True)
         ]
 
     def limits(self, principal: Principal) -> list[tuple[str, RateClaim]]:

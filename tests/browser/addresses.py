@@ -13,7 +13,13 @@ from litestar.routes import HTTPRoute
 
 from app.api.ui.routes import page_routes
 
-NO_PAGES = ("/ui/static/{version:str}/{name:str}", "/ui/spend/download", "/ui/sso", "/ui/sso/callback")
+NO_PAGES = (
+    "/ui/static/{version:str}/{name:str}",
+    "/ui/spend/download",
+    "/ui/playground/receipt",
+    "/ui/sso",
+    "/ui/sso/callback",
+)
 """Files, and what only leads to an issuer of identities and back."""
 # Of the demo data; a word in capitals is looked up in the running gateway.
 EXAMPLES: Mapping[str, str] = {
@@ -22,6 +28,7 @@ EXAMPLES: Mapping[str, str] = {
     "/ui/keys/{key_id:str}": "/ui/keys/key_checkout_assistant",
     "/ui/models/edit": "/ui/models/edit?id=dep_anthropic_claude_sonnet_4_6",
     "/ui/models/one": "/ui/models/one?name=claude-sonnet-4-6",
+    "/ui/my-spend/session": "/ui/my-spend/session?id=HOSTILENAME",
     "/ui/requests/{request_id:str}": "/ui/requests/REQUEST",
     "/ui/teams/{team:str}": "/ui/teams/team_payments",
     "/ui/teams/{team:str}/edit": "/ui/teams/team_payments/edit",

@@ -192,6 +192,18 @@ async def test_people_see_what_is_spent_and_held_on_many_counters_at_once(
     await runner.close()
 
 
+async def test_people_see_what_of_rate_limits_is_used_now(server: RedisServer, ledger: RedisLedger) -> None:
+    limits = RateLimits(requests=5, tokens=100, max_parallel_requests=3)
+    for request_id in ("req_1", "req_2"):
+        await ledger.reserve(make_claim(limits=limits, tokens=10, request_id=request_id))
+    await ledger.settle(make_receipt("req_1", 0), 30)
+    runner = script_runner(server.url)
+    own, other = await Counters(runner).rates([(KEY_ID, 60), ("team:other", 60)])
+    assert own in ((2, 40, 1), (0, 0, 1))  # a minute may have ended in between
+    assert other == (0, 0, 0)
+    await runner.close()
+
+
 async def test_what_fits_a_budget_to_the_last_nano_dollar_is_admitted(ledger: RedisLedger, redis: Redis) -> None:
     await redis.set("{kh}:born", 0)
     outcomes = [await reserve(ledger, make_budget(100, hold)) for hold in (50, 50, 1, 0)]

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 
 from app.admin.overview import Share
 from app.admin.people import Person
@@ -32,6 +31,7 @@ AnyRequest = Request[Any, Any, Any]
 _PAGE = "/ui/my-spend"
 _SESSIONS = 15
 _LINES = 6
+_LONGEST_SESSION = 256
 _MOST_AGENTS, _MOST_TURNS = 200, 100
 _ORDERS: dict[str, Order] = {"": "last_at", "cost": "cost_nanousd"}
 
@@ -75,17 +75,16 @@ class MySpendPages(Controller):
         values |= {"cached_of": cached_of, "address": _address(request)}
         return pages.show(request, "my_spend.html", person, **values)  # type: ignore[arg-type]  # none is the status
 
-    @get(f"{_PAGE}/sessions/{{session_id:str}}")
+    @get(f"{_PAGE}/session")
     async def session(
         self,
         request: AnyRequest,
-        session_id: FromPath[str],
         pages: NamedDependency[Pages],
         sessions: NamedDependency[Sessions],
     ) -> Response[bytes]:
-        """Of anybody whose spend this person reaches."""
+        """Of anybody whose spend this person reaches. A session's id is whatever a client calls it, slashes and all."""
         person = await pages.require_page(request, "spend.reports")
-        name = session_id.replace("\0", "")
+        name = str(request.query_params.get("id", "")).replace("\0", "")[:_LONGEST_SESSION]
         main, done = await sessions.tree(person.tenant("spend.reports") or Tenant(), name)
         lines = list(islice(_lines(main, 0, main.whole.amounts.cost_nanousd), _MOST_AGENTS))
         values = {"session_id": name, "whole": main.whole, "lines": lines, "agents": _count(main) - 1, "done": done}

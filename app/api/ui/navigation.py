@@ -25,6 +25,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui", "Overview", "overview", "spend.reports"),
     Entry("/ui/my-keys", "My keys", "own-key", "key.read"),
     Entry("/ui/my-spend", "My spend", "own-spend", "spend.reports"),
+    Entry("/ui/my-limits", "My limits", "limits", "key.read"),
     Entry("/ui/connect", "Connect", "connect", "key.read"),
     Entry("/ui/playground", "Playground", "playground", "key.change"),
     Entry("/ui/requests", "Requests", "requests", "spend.logs"),

@@ -38,6 +38,7 @@ from app.api.ui.key_obstacles import KeyObstacles
 from app.api.ui.keys import KeyPages
 from app.api.ui.machine import Machine
 from app.api.ui.models import ModelDesk, ModelPages
+from app.api.ui.my_limits import MyLimitsPages
 from app.api.ui.my_spend import MySpendPages
 from app.api.ui.overview import OverviewPages
 from app.api.ui.own_keys import OwnKeys
@@ -124,6 +125,7 @@ def page_routes(
             KeyEditPages,
             ConnectPages,
             MySpendPages,
+            MyLimitsPages,
             RequestPages,
             SpendPages,
             ModelPages,
@@ -143,6 +145,7 @@ def page_routes(
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "key_obstacles": Provide(lambda: key_obstacles, sync_to_thread=False),
             "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),
+            "machine": Provide(lambda: machine, sync_to_thread=False),
             "own_keys": Provide(lambda: own_keys, sync_to_thread=False),
             "playground_keys": Provide(lambda: playground_keys, sync_to_thread=False),
             "playground": Provide(lambda: machine.playground, sync_to_thread=False),

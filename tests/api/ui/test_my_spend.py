@@ -26,7 +26,7 @@ async def test_my_spend_is_mine_by_model_project_key_and_session(street: Street)
         assert "$4.00" in page.text
         assert "model-of-mine" in page.text
         assert "apollo" in page.text
-        assert f"/ui/my-spend/sessions/{session}" in page.text
+        assert f"/ui/my-spend/session?id={session}" in page.text
         assert "1 subagent" in page.text
         assert "$9.00" not in page.text
         assert "of-theirs" not in page.text
@@ -42,7 +42,7 @@ async def test_a_session_is_shown_as_its_tree_to_who_reaches_it(street: Street) 
         await street.door.book(own["token"], at, 500_000_000, **call, **explorer)
         below = {"agent_id": "agent-2", "parent_agent_id": "agent-1"}
         await street.door.book(own["token"], at, 250_000_000, **call, **below)
-        page = await browser.get(f"/ui/my-spend/sessions/{session}")
+        page = await browser.get(f"/ui/my-spend/session?id={session}")
         assert page.status_code == 200
         places = [page.text.index(f'class="depth-{depth}"') for depth in (0, 1, 2)]
         assert places == sorted(places)
@@ -50,5 +50,5 @@ async def test_a_session_is_shown_as_its_tree_to_who_reaches_it(street: Street) 
         assert "$0.7500" in page.text
         assert "turn-one" in page.text
     async with street.signed_in() as (browser, _):
-        strange = await browser.get(f"/ui/my-spend/sessions/{session}")
+        strange = await browser.get(f"/ui/my-spend/session?id={session}")
         assert strange.status_code == 404
