@@ -19,8 +19,9 @@ NO_PAGES = (
     "/ui/playground/receipt",
     "/ui/sso",
     "/ui/sso/callback",
+    "/ui/forgot",
 )
-"""Files, and what only leads to an issuer of identities and back."""
+"""Files, what only leads to an issuer of identities and back, and what needs a mail server."""
 # Of the demo data; a word in capitals is looked up in the running gateway.
 EXAMPLES: Mapping[str, str] = {
     "/ui/connect/check": "/ui/connect/check?key=HOSTILEKEY",
