@@ -6,7 +6,6 @@ import gc
 import os
 from collections.abc import AsyncIterator
 from importlib.metadata import version
-from typing import Any
 
 import msgspec
 from litestar import Litestar
@@ -58,7 +57,8 @@ from app.gateway.collector import Collector
 from app.gateway.connection_check import ConnectionCheck
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
-from app.gateway.health_report import report
+from app.gateway.health_checks import HealthChecks
+from app.gateway.health_report import HealthReport
 from app.gateway.idempotency import Idempotency
 from app.gateway.last_refusals import LastRefusals
 from app.gateway.objects import Custody, Files
@@ -99,6 +99,7 @@ from app.storage.principals import Principals
 from app.storage.redis import client as redis_client
 from app.storage.redis.announcements import Announcements
 from app.storage.redis.counters import Counters
+from app.storage.redis.health_board import RedisHealthBoard
 from app.storage.redis.idempotent_calls import RedisIdempotentCalls
 from app.storage.redis.ledger import RedisLedger
 from app.storage.redis.refusal_board import RedisRefusalBoard
@@ -216,10 +217,21 @@ class House:
         sign_in = DeviceSignIn(self.engine, self.principals, keys)
         news = RoutingNews(self.router, RedisRoutingBoard(self.redis))
         retention = ReceiptRetention(self.engine, self.retention)
-        duties = (self._alerting(settings), retention, sign_in, news, self.gateway.idempotency, self.refusals)
-        pace = Pace(settings.lease_s, settings.alert_check_s)
+        self.health_checks = self._health_checks(settings)
+        details = settings.health_check_details
+        self.health_report = HealthReport(self.router, self.catalog, self.health_checks, details=details)
+        optional = (self.gateway.idempotency, self.health_checks)
+        duties = (self._alerting(settings), retention, sign_in, news, self.refusals, optional)
+        pace = Pace(settings.lease_s, settings.alert_check_s, settings.health_check_interval_s)
         caches = (self.principals, self.catalog, self.price_keeper)
         self.worker = Worker(self.books, self.settlement, caches, self.metrics, duties, pace)
+
+    def _health_checks(self, settings: Settings) -> HealthChecks | None:
+        if not settings.background_health_checks:
+            return None
+        board = RedisHealthBoard(self.redis, kept_s=settings.health_check_interval_s * 3)
+        routes = settings.health_check_routing
+        return HealthChecks(self.catalog, self.connection_check, self.router, board, self.metrics, routes=routes)
 
     def _response_cache(self, settings: Settings) -> ResponseCache | None:
         if settings.response_cache == "off":
@@ -312,9 +324,6 @@ class House:
         async with asyncio.timeout(3):
             await self.redis.ping()
 
-    def health_facts(self) -> dict[str, Any]:
-        return {"models": len(self.catalog.current().models), "deployments": report(self.router)}
-
     def metrics_registry(self) -> CollectorRegistry:
         """With several workers each writes its figures to files, and any of them reads them all."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # noqa: TID251  prometheus-client reads only this
@@ -368,7 +377,7 @@ def create_app(settings: Settings) -> ASGIApp:
     playground = Playground(house.gateway, gate, codecs["anthropic_messages"], house.metrics)
     counters, platform = Counters(house.scripts), _platform(settings)
     machine = Machine(
-        house.connection_check, lambda: report(house.router), counters, settings.routing, playground, platform
+        house.connection_check, house.health_report.troubles, counters, settings.routing, playground, platform
     )
     model_handlers = models.handlers()
     handlers: list[ControllerRouterHandler] = [
@@ -376,7 +385,7 @@ def create_app(settings: Settings) -> ASGIApp:
         *claude_code.handlers(),
         *TelemetryRoutes(door, house.telemetry).handlers(),
         protocol,
-        *probe_routes(VERSION, checks, house.metrics_registry, house.health_facts),
+        *probe_routes(VERSION, checks, house.metrics_registry, house.health_report.facts),
         *admin_routes(),
         page_routes(pages, house.engine, house.principals, house.catalog.current, house.refusals, machine),
         *((OAuthRoutes,) if settings.claude_code_sign_in else ()),

@@ -25,6 +25,7 @@ from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.domain.alerts import Alert
+from app.gateway.health_checks import HealthChecks
 from app.gateway.idempotency import Idempotency
 from app.gateway.last_refusals import LastRefusals
 from app.gateway.routing_news import RoutingNews
@@ -44,17 +45,19 @@ _DELIVER_EVERY_S = 1.0
 _TELL_EVERY_S = 1.0
 _WRITE_REFUSALS_EVERY_S = 0.5
 _LONGEST_PAUSE_S = 5.0
-_LOOK = "alerts"
+_LOOK, _HEALTH = "alerts", "health-checks"
 _NEARLY = 0.9  # a turn ends before the same process asks for the next one
 _LOOK_SHARE = 20  # a look takes at most a twentieth of the time, however long it takes
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """``lease_s`` is how long a hold lives without renewal, ``look_s`` how often alerts are looked for."""
+    """``lease_s`` is how long a hold lives without renewal, ``look_s`` how often alerts are looked for, ``check_s`` how
+    often deployments are called to see how they do."""
 
     lease_s: float
     look_s: float
+    check_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,10 @@ class Alerting:
     delivery: AlertDelivery
 
 
+Optional = tuple[Idempotency | None, HealthChecks | None]
+"""What is done only where somebody has set it."""
+
+
 class Worker:
     """Every replica runs one; what only one may do at a time is guarded by locks in the stores."""
 
@@ -77,14 +84,15 @@ class Worker:
         settlement: Settlement,
         caches: tuple[Principals, LiveCatalog, PriceKeeper],
         metrics: Metrics,
-        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn, RoutingNews, Idempotency | None, LastRefusals],
+        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn, RoutingNews, LastRefusals, Optional],
         pace: Pace,
     ) -> None:
         self._books = books
         self._settlement = settlement
         self._principals, self._catalog, self._prices = caches
         self._metrics = metrics
-        self._alerting, self._retention, self._sign_in, self._routing, self._idempotency, self._last_refusals = duties
+        self._alerting, self._retention, self._sign_in, self._routing, self._last_refusals, optional = duties
+        self._idempotency, self._health_checks = optional
         self._pace = pace
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger()
@@ -111,6 +119,8 @@ class Worker:
         }
         if self._idempotency is not None:
             loops["renew calls"] = _forever("renew calls", self._idempotency.renew_once, self._pace.lease_s / 3)
+        if self._health_checks is not None:
+            loops["health checks"] = _forever("health checks", self._check_health, self._pace.check_s)
         self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:
@@ -167,6 +177,11 @@ class Worker:
         rest_s = (time.monotonic() - begun_s) * _LOOK_SHARE
         if rest_s > look_s:
             await alerting.turns.keep(_LOOK, rest_s)
+
+    async def _check_health(self) -> None:
+        assert self._health_checks is not None
+        if await self._alerting.turns.take(_HEALTH, self._pace.check_s * _NEARLY):
+            await self._health_checks.run()
 
     async def _note_refusals(self) -> None:
         self._count(await self._alerting.alarms.flush())

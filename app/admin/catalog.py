@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from app.admin.catalog_entries import entry_of, name_patterns, relays_logins
+from app.admin.catalog_entries import TEXT_MODES, entry_of, generates_text, name_patterns, relays_logins
 from app.admin.deployment_needs import default_base, no_address, no_key_of_its_own, what_is_missing
 from app.admin.model_settings import ModelSettings
 from app.base.ids import DeploymentId
@@ -25,7 +25,6 @@ from app.domain.tenancy import PLATFORM, Level
 from app.providers.host_table import HOSTS
 from app.providers.hosts import Credential, Host
 from app.providers.price_book import PriceBook
-from app.providers.price_table import BundledModel
 
 DEMO_MODELS = {
     "demo/echo": ("Demo echo", "Says the last user message again."),
@@ -37,7 +36,7 @@ _RESPONSES = "responses/"
 """LiteLLM's way to say that a model is to be asked by the Responses API: ``openai/responses/gpt-5``."""
 _OWNER = "owner_user_id"
 """The option of a host whose credentials are personal: each serves the keys of one user."""
-_TEXT_MODES = frozenset({"chat", "completion", "responses"})
+_PROBED_MODES = TEXT_MODES | {"embedding"}
 ANY_PROVIDER = "*"
 """The provider of an entry whose litellm_params.model is ``*``: each one that has a credential."""
 
@@ -141,7 +140,7 @@ class _Builder:
                 max_output_tokens=_first(info.max_output_tokens for info in infos),
                 listed="*" not in name and any(info.listed for info in infos),
                 other_names=other_names(name, deployments),
-                generates_text=_generates_text(infos, known),
+                generates_text=generates_text(infos, known),
                 claude_code_name=self._claude_code_name(name, group),
             )
 
@@ -232,7 +231,7 @@ class _Builder:
     def _of_environment(self, provider: str) -> Iterator[ModelEntry]:
         host = HOSTS[provider]
         for offered in self.book.offered(provider):
-            info = ModelInfo(display_name=offered.display_name, max_input_tokens=offered.max_input_tokens)
+            info = ModelInfo(display_name=offered.display_name, max_input_tokens=offered.max_input_tokens, probed=False)
             own = any(fnmatchcase(offered.name, family) for family in host.families)
             name = offered.name if own else f"{provider}/{offered.name}"
             yield ModelEntry(name, provider, offered.name, "the environment", info=info)
@@ -253,6 +252,7 @@ class _Builder:
                 entry.info,
                 deployment_id=None,
                 claude_code_name=None,
+                probed=False,
                 display_name=offered.display_name,
                 max_input_tokens=entry.info.max_input_tokens or offered.max_input_tokens,
             )
@@ -321,7 +321,15 @@ class _Builder:
             tags=frozenset(entry.tags),
             most_running=entry.most_running,
             max_input_tokens=self._max_input_tokens(entry, upstream_model),
+            probed=self._is_probed(entry, upstream_model),
+            probe_model=entry.info.probe_model,
         )
+
+    def _is_probed(self, entry: ModelEntry, upstream_model: str) -> bool:
+        """Not a personal credential, and what makes neither text nor embeddings is too dear to be called for this."""
+        known = self.book.known_model(entry.provider, entry.info.base_model or upstream_model)
+        cheap = entry.info.mode in _PROBED_MODES if entry.info.mode else known is None or known.generates_text
+        return entry.info.probed and cheap and _OWNER not in HOSTS[entry.provider].options and entry.provider != "demo"
 
     def _max_input_tokens(self, entry: ModelEntry, upstream_model: str) -> int | None:
         """As written, else as the bundled data knows the model or the one that it is based on."""
@@ -381,14 +389,6 @@ def _weighted(group: list[_Placed]) -> tuple[Deployment, ...]:
                 replace(placed.deployment, weight=weight) for placed, weight in zip(group, weights, strict=True)
             )
     return tuple(placed.deployment for placed in group)
-
-
-def _generates_text(infos: list[ModelInfo], known: list[BundledModel | None]) -> bool:
-    """By LiteLLM's ``mode`` where it is written, else by what the bundled data knows."""
-    modes = {info.mode for info in infos if info.mode is not None}
-    if modes:
-        return not modes.isdisjoint(_TEXT_MODES)
-    return all(model.generates_text for model in known if model is not None)
 
 
 def _first(values: Iterator[int | None]) -> int | None:

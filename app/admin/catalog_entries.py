@@ -1,10 +1,13 @@
-"""What an entry of a model list comes to by itself: its names, and who may be relayed to it."""
+"""What entries of a model list come to: their names, who may be relayed to them, what they make."""
 
 from urllib.parse import urlsplit
 
-from app.domain.catalog import ModelEntry
+from app.domain.catalog import ModelEntry, ModelInfo
 from app.providers.host_table import HOSTS, family_of
 from app.providers.hosts import Host
+from app.providers.price_table import BundledModel
+
+TEXT_MODES = frozenset({"chat", "completion", "responses"})
 
 
 def relays_logins(entry: ModelEntry, api_base: str) -> bool:
@@ -26,3 +29,11 @@ def entry_of(name: str) -> ModelEntry:
         provider, upstream_model = family_of(name) or "", name
     upstream_model = name if provider == "demo" else upstream_model
     return ModelEntry(name, provider, upstream_model, "--model")
+
+
+def generates_text(infos: list[ModelInfo], known: list[BundledModel | None]) -> bool:
+    """By LiteLLM's ``mode`` where it is written, else by what the bundled data knows."""
+    modes = {info.mode for info in infos if info.mode is not None}
+    if modes:
+        return not modes.isdisjoint(TEXT_MODES)
+    return all(model.generates_text for model in known if model is not None)

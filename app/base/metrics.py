@@ -90,6 +90,12 @@ class Metrics:
             ("deployment", "provider", "to"),
             registry=registry,
         )
+        self.health_checks = Counter(
+            "keyhouse_health_checks",
+            "Background health checks made by this process",
+            ("deployment", "provider", "outcome"),
+            registry=registry,
+        )
         self.fallbacks = Counter(
             "keyhouse_fallbacks", "Calls served by another model", ("model", "served"), registry=registry
         )

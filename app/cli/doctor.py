@@ -2,14 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from app.admin.catalog import build_catalog
+from app.cli.client import call
 from app.domain.catalog import Catalog, Deployment
 from app.home import check_secrets
 from app.providers.host_table import HOSTS
@@ -42,7 +44,9 @@ def doctor(config_path: Path | None) -> None:
     click.echo(f"ok      configuration ({settings.config_path or 'environment only'}), data in {home}")
     for notice in settings.notices:
         click.echo(f"note    {notice}")
-    if not asyncio.run(_examine(settings)):
+    # All is looked at, whatever is broken.
+    links = [asyncio.run(_examine(settings)), _ask_gateway(settings)]
+    if not all(links):
         sys.exit(1)
 
 
@@ -88,6 +92,37 @@ async def _check(name: str, examine: Callable[[], Awaitable[str]]) -> bool:
     return True
 
 
+def _ask_gateway(settings: Settings) -> bool:
+    """How the deployments do, as a gateway that runs with these settings sees them."""
+    try:
+        health = call(settings, "GET", "/health", {}, timeout_s=_GATEWAY_TIMEOUT_S).value
+    except click.ClickException as error:
+        click.echo(f"note    how the deployments do is not known: {error.message}")
+        return True
+    lines = health_lines(health)
+    for line in lines:
+        click.echo(line)
+    return not any(line.startswith("BROKEN") for line in lines)
+
+
+def health_lines(health: Mapping[str, Any]) -> list[str]:
+    """Of the answer of ``/health``: each deployment that is put aside, fails, or did not pass its last health check."""
+    lines = {}
+    for one in health.get("deployments", ()):
+        again = f"; called again in {one['again_in_s']} s" if one["again_in_s"] else ""
+        word = "note  " if one["reason"] == "rate_limited" else "BROKEN"
+        name = f"{one['deployment']} ({one['provider']}/{one['model']})"
+        lines[one["deployment"]] = f"{word}  deployment {name} is {one['state']}: {one['reason']}{again}"
+    for one in health.get("unhealthy_endpoints", ()):
+        if one["model_id"] not in lines and "checked_at" in one:
+            lines[one["model_id"]] = (
+                f"BROKEN  deployment {one['model_id']} ({one['model']}) failed its health check of {one['checked_at']}"
+                f"{': ' + one['error'] if 'error' in one else ''}"
+            )
+    well = health.get("healthy_count", 0)
+    return [f"ok      {well} deployments of the running gateway do well", *lines.values()]
+
+
 async def _postgres(settings: Settings) -> str:
     if settings.database_url is None:
         return "embedded, started by keyhouse serve"
@@ -122,6 +157,7 @@ async def _redis(settings: Settings) -> str:
 
 
 _STORES = 2
+_GATEWAY_TIMEOUT_S = 10
 _OK, _REFUSALS, _BROKEN = 200, frozenset({401, 403}), 500
 _MODEL_LISTS = {
     "anthropic_messages": "/v1/models",

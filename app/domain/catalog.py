@@ -48,6 +48,7 @@ class Deployment:
     ``cooldown_s`` for how long a failing deployment is put aside, where the router's own rules are not to hold.
     ``relays_logins``: a caller's own login may be sent there. ``tags`` are those of the calls that it is for, where
     such are told apart; ``most_running`` is how many calls it takes at once, ``max_input_tokens`` how long a prompt.
+    ``probed``: health checks may call it, a wildcard's by the name ``probe_model``.
     """
 
     deployment_id: DeploymentId
@@ -75,6 +76,8 @@ class Deployment:
     tags: frozenset[str] = frozenset()
     most_running: int | None = None
     max_input_tokens: int | None = None
+    probed: bool = True
+    probe_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What LiteLLM's ``model_info`` says of a model. ``listed`` is its ``discoverable``, ``native_tools`` its
-    ``supports_function_calling``."""
+    ``supports_function_calling``, ``probed`` the opposite of its ``disable_background_health_check``, ``probe_model``
+    its ``health_check_model``."""
 
     deployment_id: str | None = None
     display_name: str | None = None
@@ -120,6 +124,8 @@ class ModelInfo:
     listed: bool = True
     native_tools: bool | None = None
     claude_code_name: str | None = None
+    probed: bool = True
+    probe_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +213,11 @@ class Catalog:
         )
         aliases = {alias: model.name for alias, model in self._aliases.items()}
         return Catalog(models, aliases, price_of=self._price_of, group_budgets=self.group_budgets)
+
+    @property
+    def deployment_ids(self) -> frozenset[str]:
+        """Of all that is served, a wildcard's as a whole."""
+        return frozenset(place.deployment_id for model in self.models for place in model.deployments)
 
     def resolve(self, name: str) -> Model | None:
         """The model that ``name`` means: exactly, as an alias, by the id of one of its deployments (that alone serves

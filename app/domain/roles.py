@@ -146,6 +146,7 @@ RULES: tuple[Rule, ...] = (
     *(Rule(method, "/alert/*", "alert.change", _TEAM) for method in _CHANGES),
     Rule("GET", "/device/info", "device.approve"),
     Rule("POST", "/device/*", "device.approve"),
+    Rule("GET", "/health", "settings.read"),
     Rule("GET", "/audit", "audit.read"),
     Rule("GET", "/audit/*", "audit.read"),
 )

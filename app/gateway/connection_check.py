@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, replace
+from typing import cast
 
 import msgspec
 
@@ -12,6 +13,7 @@ from app.base.ids import UserId, new_id
 from app.base.metrics import Metrics
 from app.domain.access import Principal
 from app.domain.catalog import Catalog, Deployment, Model
+from app.domain.failures import FailureKind
 from app.domain.keys import VirtualKey
 from app.domain.routing import RoutingRules, credential_of
 from app.domain.spend import Receipt
@@ -35,11 +37,13 @@ _HEADERS = ((b"content-type", b"application/json"), (b"user-agent", _AGENT))
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """``problem`` None: it has answered. ``receipt`` is what was booked for it, None where it cost nothing."""
+    """``problem`` None: it has answered; ``kind`` is what sort of failure it is. ``receipt`` is what was booked for it,
+    None where it cost nothing."""
 
     took_ms: int
     problem: str | None
     receipt: Receipt | None = None
+    kind: FailureKind | None = None
 
 
 class ConnectionCheck:
@@ -80,7 +84,9 @@ class ConnectionCheck:
                 return None if "*" in place.upstream_model else (model, place)
         return None
 
-    async def check(self, model: Model, deployment: Deployment, user_id: str) -> Checked:
+    async def check(
+        self, model: Model, deployment: Deployment, user_id: str | None, tags: tuple[str, ...] = ()
+    ) -> Checked:
         """At most ``LONGEST_S``. It is booked on no key and no team, but on the user who asked, and the platform."""
         alone = replace(model, deployments=(replace(deployment, retries=None),))
         catalog = Catalog((alone,), group_budgets=self._catalog.current().group_budgets)
@@ -90,13 +96,14 @@ class ConnectionCheck:
         call = self._call(alone)
         try:
             async with asyncio.timeout(LONGEST_S):
-                reply = await gateway.serve(call, _principal(user_id))
+                reply = await gateway.serve(call, _principal(user_id, tags))
         except TimeoutError:
-            return Checked(_since(call), f'"{deployment.provider}" has not answered within {LONGEST_S} seconds')
+            problem = f'"{deployment.provider}" has not answered within {LONGEST_S} seconds'
+            return Checked(_since(call), problem, kind="timeout")
         except GatewayError as error:
-            return Checked(_since(call), error.message)
-        problem = None if reply.status < 300 else self._said(call, reply, deployment.provider)
-        return Checked(_since(call), problem, reply.receipt)
+            return Checked(_since(call), error.message, kind=_kind(router))
+        said = None if reply.status < 300 else self._said(call, reply, deployment.provider)
+        return Checked(_since(call), said, reply.receipt, _kind(router))
 
     def _call(self, model: Model) -> Call:
         """In the protocol that is translated to every other; a host takes as few tokens as it can."""
@@ -136,13 +143,20 @@ class _Alone:
         return self._catalog
 
 
-def _principal(user_id: str) -> Principal:
+def _kind(router: Router) -> FailureKind | None:
+    """What the call's own router noted of its one deployment; nothing for what is not the host's fault."""
+    reasons = (health.reason for _, health in router.standings.troubled() if health.reason)
+    return cast(FailureKind | None, next(reasons, None))
+
+
+def _principal(user_id: str | None, tags: tuple[str, ...]) -> Principal:
     key = VirtualKey(
         key_id=MASTER_KEY_ID,  # type: ignore[arg-type]  # an id that new_id cannot make
         last_four="",
         created_at=now(),
         alias="connection check",
-        user_id=UserId(user_id),
+        user_id=None if user_id is None else UserId(user_id),
+        tags=tags,
     )
     return Principal(key, is_admin=True)
 

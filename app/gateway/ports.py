@@ -118,6 +118,14 @@ class RefusalBoard(Protocol):
     async def read(self, key_id: str) -> bytes | None: ...
 
 
+class HealthBoard(Protocol):
+    """What the last health checks have found, for all processes. Every method raises StorageUnavailable."""
+
+    async def write(self, found: bytes) -> None: ...
+
+    async def read(self) -> bytes | None: ...
+
+
 class Spending(Protocol):
     async def since(self, windows: Sequence[tuple[str, datetime]]) -> list[NanoUSD]:
         """What each scope (app.domain.tenancy) has spent since the instant beside it. Raises StorageUnavailable."""

@@ -8,7 +8,7 @@ from math import inf
 from app.base.errors import ModelNotAllowed
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
-from app.domain.catalog import Model
+from app.domain.catalog import Deployment, Model
 from app.domain.failures import Failure, FailureKind, by_error_name
 from app.domain.health import RetryBudget
 from app.domain.routing import RoutingRules, Standing, choose, for_tags, is_silent
@@ -238,6 +238,19 @@ class Router:
             attempt=route.attempt,
         )
         self.standings.blame(route.group, standing, failure)
+
+    def checked(self, model: Model, deployment: Deployment, failed: FailureKind | None) -> None:
+        """What a health check of a deployment found: it counts like a call."""
+        group, standing = self._group(model), self.standings.of(deployment)
+        if group.plain:
+            if failed is None:
+                self.standings.answered_alone(deployment)
+            else:
+                self.standings.failed_alone(deployment, Failure(failed))
+        elif failed is None:
+            self.standings.succeeded(standing)
+        else:
+            self.standings.blame(group, standing, Failure(failed))
 
     def left(self, route: Route) -> None:
         """The attempt is over, however it ended. Safe to say twice."""

@@ -89,6 +89,7 @@ class Standings:
             self.succeeded(standing)  # whoever refuses what is wrong with a call is well
             return
         enough = health.has_failed_enough(now_s, rules)
+        health.reason = failure.kind
         at_once = blame in ("limit", "credential")
         if allowed is not None:
             at_once, enough = False, health.ejected or health.count_of(failure.kind) > allowed

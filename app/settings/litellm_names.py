@@ -41,7 +41,7 @@ LITELLM_PARAMS = frozenset(
 MODEL_INFO = frozenset(
     """
     blocked created_at created_by credential_name db_model deprecation_date direct_access
-    disable_background_health_check health_check_interval health_check_max_tokens health_check_model
+    health_check_interval health_check_max_tokens
     health_check_reasoning_effort health_check_timeout health_check_voice key litellm_provider
     max_audio_length_hours max_audio_per_prompt max_document_chunks_per_query max_images_per_prompt max_pdf_size_mb
     max_query_tokens max_tokens_per_document_chunk max_video_length max_videos_per_prompt metadata
@@ -56,7 +56,7 @@ GENERAL_SETTINGS = frozenset(
     """
     admin_only_routes alert_to_webhook_url alert_type_config alerting_args alerting_threshold
     allow_client_side_credentials allow_requests_on_db_unavailable allow_user_auth allowed_ips allowed_routes
-    always_include_stream_usage auto_redirect_ui_login_to_sso background_health_checks batch_rate_limiting
+    always_include_stream_usage auto_redirect_ui_login_to_sso batch_rate_limiting
     block_robots completion_model control_plane_url coordinate_budget_duration custom_auth
     custom_auth_run_common_checks custom_key_generate custom_key_update custom_sso custom_ui_sso_sign_in_handler
     database_args database_connection_pool_limit database_connection_timeout database_extra_connection_params
@@ -64,11 +64,11 @@ GENERAL_SETTINGS = frozenset(
     disable_adding_master_key_hash_to_db disable_auto_add_proxy_server_to_prometheus disable_budget_reservation
     disable_end_user_cost_tracking disable_error_logs disable_master_key_return disable_prisma_schema_update
     disable_reset_budget disable_responses_id_security disable_retry_on_max_parallel_request_limit_error
-    disable_spend_logs disable_spend_updates enable_health_check_routing enable_jwt_auth enable_mcp_registry
+    disable_spend_logs disable_spend_updates enable_jwt_auth enable_mcp_registry
     enable_oauth2_auth enable_oauth2_proxy_auth enable_openai_websocket enable_public_model_hub enforce_user_param
     enforced_file_expires_after enforced_params fail_closed_budget_enforcement failed_requests_alerting
     forward_client_headers_to_llm_api forward_llm_provider_auth_headers forward_openai_org_id
-    global_max_parallel_requests google_kms health_check_concurrency health_check_details health_check_interval
+    global_max_parallel_requests google_kms health_check_concurrency
     health_check_staleness_threshold infer_model_from_keys jwt_public_key_ttl key_management_settings
     key_management_system litellm_jwtauth litellm_key_header_name max_parallel_requests max_request_size_mb
     max_response_size_mb maximum_spend_logs_cleanup_cron maximum_spend_logs_retention_interval
@@ -142,7 +142,7 @@ ROUTER_SETTINGS = frozenset(
     """
     alerting_config assistants_config cache_kwargs cache_responses caching_groups client_ttl
     debug_level default_litellm_params default_max_parallel_requests default_priority
-    deployment_affinity_ttl_seconds enable_health_check_routing
+    deployment_affinity_ttl_seconds
     guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
     ignore_invalid_deployments model_group_affinity_config
     polling_interval provider_budget_config redis_db redis_host redis_password redis_port redis_startup_nodes

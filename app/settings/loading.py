@@ -37,7 +37,15 @@ _SECTIONS = frozenset(
     }
 )  # fmt: skip
 _CLAUDE_CODE_NAMES = {"enabled": "claude_code_native_enabled", "owner_user_id": "claude_code_owner"}
-_GENERAL_NAMES = frozenset({"master_key", "database_url", "alerting", "alert_types"})
+_GENERAL_NAMES = frozenset(
+    {
+        "master_key", "database_url", "alerting", "alert_types", "background_health_checks", "health_check_details",
+    }
+)  # fmt: skip
+_GENERAL_ALIASES = {
+    "health_check_interval": "health_check_interval_s",
+    "enable_health_check_routing": "health_check_routing",
+}
 _LITELLM_NAMES = frozenset(
     {
         "budget_exceeded_status_code", "cost_discount_config", "cost_margin_config", "request_timeout", "json_logs",
@@ -204,13 +212,19 @@ def _written_environment(reader: Reader, file: _File) -> dict[str, str]:
 def _from_file(reader: Reader, file: _File) -> dict[str, Any]:
     values: dict[str, Any] = {}
     general = file.sections.get("general_settings", {})
-    reader.check_names(general, "general_settings", _GENERAL_NAMES, litellm_names.GENERAL_SETTINGS)
+    reader.check_names(
+        general, "general_settings", _GENERAL_NAMES | _GENERAL_ALIASES.keys(), litellm_names.GENERAL_SETTINGS
+    )
     router = file.sections.get("router_settings", {})
     reader.check_names(router, "router_settings", ROUTER_NAMES, litellm_names.ROUTER_SETTINGS)
     litellm = file.sections.get("litellm_settings", {})
     values |= _litellm_settings(reader, litellm) | read_routing(reader, router, litellm)
     values |= _claude_code_settings(reader, file.sections.get("claude_code_native", {}))
-    for name, item in (*((name, general[name]) for name in _GENERAL_NAMES & general.keys()), *file.items.items()):
+    written = {_GENERAL_ALIASES.get(name, name): item for name, item in general.items()}
+    if "enable_health_check_routing" in router:
+        written.setdefault("health_check_routing", router["enable_health_check_routing"])
+    known = _GENERAL_NAMES | set(_GENERAL_ALIASES.values())
+    for name, item in (*((name, written[name]) for name in known & written.keys()), *file.items.items()):
         setting = NAMES.get(name)
         if setting is None or not setting.in_file:
             continue

@@ -21,8 +21,8 @@ _NEUTRAL: tuple[object, ...] = (None, False, [], {})
 _PLACE = re.compile(r"[\w.\[\]-]+")
 _ASKS_FOR_SOMETHING = frozenset(
     """
-    access_windows blocked direct_access disable_background_health_check health_check_interval health_check_max_tokens
-    health_check_model health_check_reasoning_effort health_check_timeout health_check_voice rpm team_id
+    access_windows blocked direct_access health_check_interval health_check_max_tokens
+    health_check_reasoning_effort health_check_timeout health_check_voice rpm team_id
     team_public_model_name tiered_pricing tpm
     """.split()  # noqa: SIM905  a list of words
 )

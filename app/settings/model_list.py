@@ -40,6 +40,7 @@ _INFO_NAMES = frozenset(
     {
         "id", "display_name", "description", "access_groups", "base_model", "mode", "max_input_tokens",
         "max_output_tokens", "max_tokens", "discoverable", "listed", "supports_function_calling", "claude_code_name",
+        "disable_background_health_check", "health_check_model",
     }
 )  # fmt: skip
 
@@ -252,12 +253,13 @@ def _headers(reader: Reader, params: dict[str, Item]) -> dict[str, str]:
 def _info(reader: Reader, info: dict[str, Item]) -> ModelInfo:
     texts = {
         key: reader.text(info[key])
-        for key in ("id", "display_name", "description", "base_model", "mode")
+        for key in ("id", "display_name", "description", "base_model", "mode", "health_check_model")
         if key in info
     }
     limits = {
         key: reader.integer(info[key]) for key in ("max_input_tokens", "max_output_tokens", "max_tokens") if key in info
     }
+    unprobed = info.get("disable_background_health_check")
     listed = [reader.boolean(info[key]) for key in ("discoverable", "listed") if key in info]
     return ModelInfo(
         deployment_id=texts.get("id"),
@@ -271,6 +273,8 @@ def _info(reader: Reader, info: dict[str, Item]) -> ModelInfo:
         listed=False not in listed,
         native_tools=reader.boolean(info["supports_function_calling"]) if "supports_function_calling" in info else None,
         claude_code_name=_claude_code_name(reader, info["claude_code_name"]) if "claude_code_name" in info else None,
+        probed=unprobed is None or not reader.boolean(unprobed),
+        probe_model=texts.get("health_check_model"),
     )
 
 

@@ -13,10 +13,10 @@ LITELLM_NAMES = frozenset(
 )
 """Those that LiteLLM also reads in ``litellm_settings``."""
 ROUTER_NAMES = LITELLM_NAMES | {
-    "allowed_fails_policy", "client_fallbacks", "disable_cooldowns", "enable_pre_call_checks", "enable_tag_filtering",
-    "enable_weighted_failover", "model_group_alias", "model_group_retry_policy", "optional_pre_call_checks",
-    "retry_after", "retry_policy", "routing_strategy", "routing_strategy_args", "session_affinity", "stream_timeout",
-    "tag_filtering_match_any", "timeout",
+    "allowed_fails_policy", "client_fallbacks", "disable_cooldowns", "enable_health_check_routing",
+    "enable_pre_call_checks", "enable_tag_filtering", "enable_weighted_failover", "model_group_alias",
+    "model_group_retry_policy", "optional_pre_call_checks", "retry_after", "retry_policy", "routing_strategy",
+    "routing_strategy_args", "session_affinity", "stream_timeout", "tag_filtering_match_any", "timeout",
 }  # fmt: skip
 _BREAKER_NAMES = frozenset({"allowed_fails", "cooldown_s", "disabled", "allowed_by_error"})
 _RETRIES, _ALLOWED = "Retries", "AllowedFails"

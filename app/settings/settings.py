@@ -91,6 +91,10 @@ class Settings:
     smtp_password: Secret | None = None
     smtp_sender: str | None = None
     smtp_tls: bool = True
+    background_health_checks: bool = False
+    health_check_interval_s: int = 300
+    health_check_details: bool = True
+    health_check_routing: bool = False
     shutdown_grace_s: int = 30
     first_byte_timeout_s: int = 600
     idle_timeout_s: int = 300
@@ -199,6 +203,10 @@ NAMES: dict[str, Name] = {
         Name("smtp_password", "secret", variables=("SMTP_PASSWORD",)),
         Name("smtp_sender", "text", variables=("SMTP_SENDER_EMAIL",)),
         Name("smtp_tls", "boolean", variables=("SMTP_TLS",)),
+        Name("background_health_checks", "boolean"),
+        Name("health_check_interval_s", "integer", least=10),
+        Name("health_check_details", "boolean"),
+        Name("health_check_routing", "boolean"),
         Name("shutdown_grace_s", "integer"),
         Name("first_byte_timeout_s", "integer", least=1),
         Name("idle_timeout_s", "integer", least=1),

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from app.base.ids import new_id
+from app.cli.doctor import health_lines
 from tests.fakes.bill import BillEntry
 from tests.fakes.gateway_process import Admin, GatewayProcess
 from tests.fakes.script import Script
@@ -120,6 +121,12 @@ async def test_p30_a_provider_that_recovers_is_called_again_and_health_says_how_
     health = (await farm.admin.client.get("/health")).json()
     [troubled] = [one for one in health["deployments"] if one["deployment"] == farm.ids[0]]
     assert (troubled["state"] in {"ejected", "probing"}, troubled["reason"]) == (True, "server_error")
+    async with httpx.AsyncClient(base_url=gateway.base_url, trust_env=False) as anyone:
+        for headers, status in (({}, 200), ({"x-api-key": key}, 200), ({"x-api-key": "sk-nobody"}, 401)):
+            told = await anyone.get("/health", headers=headers)
+            assert (told.status_code, farm.ids[0] in told.text) == (status, False)
+            assert status != 200 or told.json()["unhealthy_count"] >= 1
+    assert f"BROKEN  deployment {farm.ids[0]}" in "\n".join(health_lines(health))
     farm.places[0].default = Script()
     before = len(farm.places[0].requests)
     for _ in range(60):

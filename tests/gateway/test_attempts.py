@@ -312,10 +312,11 @@ async def test_a_burst_that_fails_late_is_answered_whole_within_the_share_of_ret
     farm = Farm(THREE, {"a": refuses(500)}, at_once=True)
     farm.hosts.held["a"] = asyncio.Event()
     burst = [asyncio.create_task(farm.ask()) for _ in range(150)]
-    waiting, before = 150, 151
-    while waiting < before:  # the others are still being answered
-        await asyncio.sleep(0.1)
-        waiting, before = sum(not task.done() for task in burst), waiting
+    for _ in range(1000):  # the others are still being answered
+        waiting = farm.hosts.asked.count("a")
+        if waiting + sum(task.done() for task in burst) == len(burst):
+            break
+        await asyncio.sleep(0.01)
     assert waiting > 30, "more than may be tried again of so many"
     farm.hosts.held["a"].set()
     for _ in range(5 * waiting):

@@ -1,20 +1,29 @@
 """Health, metrics and the small probes that clients send before they talk."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
-from litestar import MediaType, Response, get, route
+from litestar import MediaType, Request, Response, get, route
+from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from app.api.security import Access, find_credentials
+from app.base.errors import Forbidden, StorageUnavailable
+
 StoreChecks = dict[str, Callable[[], Awaitable[None]]]
 
 
+class HealthFacts(Protocol):
+    async def __call__(self, *, named: bool) -> dict[str, Any]: ...
+
+
 def probe_routes(
-    version: str, checks: StoreChecks, registry: Callable[[], CollectorRegistry], facts: Callable[[], dict[str, Any]]
+    version: str, checks: StoreChecks, registry: Callable[[], CollectorRegistry], facts: HealthFacts
 ) -> list[HTTPRouteHandler]:
-    """``checks`` name each store and raise when it does not answer; ``facts`` are what else ``/health`` says."""
+    """``checks`` name each store and raise when it does not answer; ``facts`` are what else ``/health`` says, with the
+    deployments by name for whoever may read them."""
     return [*_greetings(version), *_health(version, checks, facts), _metrics(registry)]
 
 
@@ -30,7 +39,7 @@ def _greetings(version: str) -> list[HTTPRouteHandler]:
     return [root, hello]
 
 
-def _health(version: str, checks: StoreChecks, facts: Callable[[], dict[str, Any]]) -> list[HTTPRouteHandler]:
+def _health(version: str, checks: StoreChecks, facts: HealthFacts) -> list[HTTPRouteHandler]:
     @get(["/health/liveliness", "/health/liveness"], tags=["health"], summary="The process is alive")
     async def liveness() -> Response[bytes]:
         return Response(b'"I\'m alive!"', media_type=MediaType.JSON)
@@ -41,11 +50,13 @@ def _health(version: str, checks: StoreChecks, facts: Callable[[], dict[str, Any
         body = {"status": "healthy" if healthy else "unhealthy", "db": stores["postgres"].partition(" ")[0], **stores}
         return Response(body, status_code=200 if healthy else 503)
 
-    @get("/health", tags=["health"], summary="The stores, the models, and the deployments in trouble")
-    async def health() -> Response[dict[str, Any]]:
+    @get("/health", tags=["health"], summary="The stores, the models, and how each deployment does")
+    async def health(request: Request[Any, Any, Any], access: NamedDependency[Access]) -> Response[dict[str, Any]]:
+        """Without a key, or with one that may not read settings, deployments are counted and not named."""
+        named = await _may_read(request, access)
         healthy, stores = await _ask(checks)
         state = "healthy" if healthy else "unhealthy"
-        body = {"status": state, "version": version, "stores": stores, **facts()}
+        body = {"status": state, "version": version, "stores": stores, **await facts(named=named)}
         return Response(body, status_code=200 if healthy else 503)
 
     return [liveness, readiness, health]
@@ -57,6 +68,17 @@ def _metrics(registry: Callable[[], CollectorRegistry]) -> HTTPRouteHandler:
         return Response(generate_latest(registry()), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return metrics
+
+
+async def _may_read(request: Request[Any, Any, Any], access: Access) -> bool:
+    """Raises Unauthenticated for a key that is none."""
+    if not find_credentials(request.scope["headers"]):
+        return False
+    try:
+        await access.require_caller(request)
+    except (Forbidden, StorageUnavailable):
+        return False
+    return True
 
 
 async def _ask(checks: StoreChecks) -> tuple[bool, dict[str, str]]:
