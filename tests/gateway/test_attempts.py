@@ -329,10 +329,12 @@ async def test_a_burst_that_fails_late_is_answered_whole_within_the_share_of_ret
 async def test_calls_do_not_pile_up_where_nothing_is_said_while_others_answer() -> None:
     farm = Farm(THREE, at_once=True)
     farm.hosts.held["a"] = asyncio.Event()
-    asked = [asyncio.create_task(farm.ask()) for _ in range(3)]
-    for _ in range(100):
+    asked = []
+    for number in range(100):
         asked.append(asyncio.create_task(farm.ask()))
-        for _ in range(20):
+        for _ in range(10_000):
+            if asked[-1].done() or farm.hosts.asked[number:] == ["a"]:
+                break
             await asyncio.sleep(0)
     assert farm.hosts.asked.count("a") <= 8
     farm.hosts.held["a"].set()
