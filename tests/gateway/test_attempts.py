@@ -312,6 +312,7 @@ async def test_a_burst_that_fails_late_is_answered_whole_within_the_share_of_ret
     farm = Farm(THREE, {"a": refuses(500)}, at_once=True)
     farm.hosts.held["a"] = asyncio.Event()
     burst = [asyncio.create_task(farm.ask()) for _ in range(150)]
+    waiting = 0
     for _ in range(1000):  # the others are still being answered
         waiting = farm.hosts.asked.count("a")
         if waiting + sum(task.done() for task in burst) == len(burst):
