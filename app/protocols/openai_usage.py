@@ -5,12 +5,17 @@ overlap (the prompt holds what was cached, the completion what was reasoned); ou
 """
 
 from decimal import Decimal, DecimalException
-from typing import Any
+
+import msgspec
 
 from app.base.money import NanoUSD, parse_usd
 from app.domain.usage import Usage
-from app.protocols.scanning import count_of
+from app.protocols.scanning import Count, count_of
 from app.protocols.service_tiers import openai_service
+
+_PLAIN_COUNTS = (
+    "prompt_tokens", "completion_tokens", "total_tokens", "prompt_cache_hit_tokens", "cache_creation_input_tokens",
+)  # fmt: skip
 
 
 def exact_number(written: str) -> Decimal:
@@ -21,22 +26,53 @@ def exact_number(written: str) -> Decimal:
         return Decimal(0)
 
 
+class _PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
+    audio_tokens: Count = None
+
+
+class _CompletionDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: Count = None
+    audio_tokens: Count = None
+
+
+class _Searches(msgspec.Struct, gc=False):
+    web_search_requests: Count = None
+
+
+class _Counted(msgspec.Struct, gc=False):
+    """What hosts count, as they write it; ``prompt_cache_hit_tokens`` is DeepSeek's."""
+
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    total_tokens: Count = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    prompt_cache_hit_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+    server_tool_use: _Searches | None = None
+
+
+_NO_PROMPT, _NO_COMPLETION, _NO_SEARCHES = _PromptDetails(), _CompletionDetails(), _Searches()
+
+
 def usage_of(usage: object, service_tier: object = None) -> Usage | None:
     """The disjoint counts of a usage object; None for what is none. ``service_tier`` stands beside it."""
-    prompt, completion = count_of(usage, "prompt_tokens"), count_of(usage, "completion_tokens")
-    if not isinstance(usage, dict) or (prompt is None and completion is None):
+    counted = _read_counts(usage)
+    if counted is None or (counted.prompt_tokens is None and counted.completion_tokens is None):
         return None
-    left = prompt or 0
-    details = usage.get("prompt_tokens_details")
+    left = prompt = counted.prompt_tokens or 0
+    details = counted.prompt_tokens_details or _NO_PROMPT
     # Each class is taken out of the prompt at most once, whatever a host adds up.
-    cache_read = min(left, _first(count_of(details, "cached_tokens"), count_of(usage, "prompt_cache_hit_tokens")))
+    cached = counted.prompt_cache_hit_tokens if details.cached_tokens is None else details.cached_tokens
+    cache_read = min(left, cached or 0)
     left -= cache_read
-    cache_write = min(
-        left, _first(count_of(details, "cache_write_tokens"), count_of(usage, "cache_creation_input_tokens"))
-    )
+    written = counted.cache_creation_input_tokens if details.cache_write_tokens is None else details.cache_write_tokens
+    cache_write = min(left, written or 0)
     left -= cache_write
-    audio_input = min(left, _first(count_of(details, "audio_tokens")))
-    output, reasoning, audio_output = _output_classes(usage, prompt or 0, completion or 0)
+    audio_input = min(left, details.audio_tokens or 0)
+    output, reasoning, audio_output = _output_classes(counted, prompt)
     return Usage(
         input=left - audio_input,
         cache_read=cache_read,
@@ -45,8 +81,30 @@ def usage_of(usage: object, service_tier: object = None) -> Usage | None:
         reasoning=reasoning,
         audio_input=audio_input,
         audio_output=audio_output,
-        web_searches=_first(count_of(usage.get("server_tool_use"), "web_search_requests")),
+        web_searches=(counted.server_tool_use or _NO_SEARCHES).web_search_requests or 0,
         service=openai_service(service_tier),
+    )
+
+
+def _read_counts(usage: object) -> _Counted | None:
+    try:
+        return msgspec.convert(usage, _Counted)
+    except msgspec.ValidationError:
+        return _read_counts_loosely(usage)
+
+
+def _read_counts_loosely(usage: object) -> _Counted | None:
+    """Where one of them is no count, the others are all the same."""
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    return _Counted(
+        **{name: count_of(usage, name) for name in _PLAIN_COUNTS},
+        prompt_tokens_details=_PromptDetails(*(count_of(prompt, name) for name in _PromptDetails.__struct_fields__)),
+        completion_tokens_details=_CompletionDetails(
+            *(count_of(completion, name) for name in _CompletionDetails.__struct_fields__)
+        ),
+        server_tool_use=_Searches(count_of(usage.get("server_tool_use"), "web_search_requests")),
     )
 
 
@@ -74,17 +132,14 @@ def _dollars(value: object) -> NanoUSD | None:
     return amount if amount >= 0 else None
 
 
-def _output_classes(usage: dict[str, Any], prompt: int, completion: int) -> tuple[int, int, int]:
+def _output_classes(counted: _Counted, prompt: int) -> tuple[int, int, int]:
     """(output with its reasoning, reasoning, audio)"""
-    details = usage.get("completion_tokens_details")
-    reasoning = _first(count_of(details, "reasoning_tokens"))
+    completion = counted.completion_tokens or 0
+    details = counted.completion_tokens_details or _NO_COMPLETION
+    reasoning = details.reasoning_tokens or 0
     # xAI counts the reasoning beside the completion, which only its total tells.
-    if reasoning and count_of(usage, "total_tokens") == prompt + completion + reasoning:
+    if reasoning and counted.total_tokens == prompt + completion + reasoning:
         completion += reasoning
-    audio = min(completion, _first(count_of(details, "audio_tokens")))
+    audio = min(completion, details.audio_tokens or 0)
     output = completion - audio
     return output, min(reasoning, output), audio
-
-
-def _first(*counts: int | None) -> int:
-    return next((count for count in counts if count is not None), 0)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 # Beyond any model's context by far, and safe to add up in 64 bits: a larger count is a host's mistake.
 LARGEST_COUNT = 2**40
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)] | None
+"""Of a provider's usage object, read with the object; ``count_of`` reads one by itself."""
 
 
 class FrameScanner(ABC):

@@ -1,11 +1,16 @@
 """Usage of chat completions, from the bytes as OpenAI and its imitators send them."""
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.domain.usage import Usage
 from app.protocols.codec import StreamScanner, UsageReport
 from app.protocols.openai_chat.codec import OpenAIChat
 from app.protocols.openai_chat.usage import ChatScanner
+from app.protocols.openai_usage import usage_of
 from app.protocols.sse import FrameSplitter
 from tests.protocols.streams import answer, feed_all, names
 
@@ -206,3 +211,27 @@ def test_a_frame_without_end_passes_on_and_leaves_the_count_unfinal(withhold: bo
     assert watching.report().usage == Usage(input=1, output=1)
     assert not watching.report().final
     assert not watching.at_boundary
+
+
+_SAID = st.one_of(st.none(), st.booleans(), st.integers(-2, 2**41), st.text(max_size=2), st.decimals(allow_nan=False))
+_DETAILS = st.dictionaries(
+    st.sampled_from(("cached_tokens", "cache_write_tokens", "audio_tokens", "reasoning_tokens", "web_search_requests")),
+    _SAID,
+)
+_COUNTED = st.fixed_dictionaries(
+    {"prompt_tokens": st.integers(0, 9000)},
+    optional={
+        **dict.fromkeys(("completion_tokens", "total_tokens", "prompt_cache_hit_tokens", "more"), _SAID),
+        **dict.fromkeys(("prompt_tokens_details", "completion_tokens_details", "server_tool_use"), _SAID | _DETAILS),
+    },
+)
+
+
+@given(_COUNTED)
+def test_one_count_that_is_none_spoils_no_other(usage: dict[str, Any]) -> None:
+    plain: dict[str, Any] = {name: value for name, value in usage.items() if type(value) is int and 0 <= value <= 2**40}
+    for name in ("prompt_tokens_details", "completion_tokens_details", "server_tool_use"):
+        details = usage.get(name)
+        if isinstance(details, dict):
+            plain[name] = {key: value for key, value in details.items() if type(value) is int and 0 <= value <= 2**40}
+    assert usage_of(usage) == usage_of(plain)

@@ -4,15 +4,15 @@ Source: the public API reference, ``usage`` of Messages and the streaming events
 ``message_delta`` the whole once more, cumulative; only the former splits the cache writes by their time to live.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
 from app.protocols.scanning import (
-    LARGEST_COUNT,
     UNREADABLE,
+    Count,
     FrameScanner,
     as_word,
     count_of,
@@ -48,29 +48,26 @@ class _Event(msgspec.Struct, gc=False):
     error: Any = None
 
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)] | None
-
-
 class _Written(msgspec.Struct, gc=False):
-    ephemeral_5m_input_tokens: _Count = None
-    ephemeral_1h_input_tokens: _Count = None
+    ephemeral_5m_input_tokens: Count = None
+    ephemeral_1h_input_tokens: Count = None
 
 
 class _Thought(msgspec.Struct, gc=False):
-    thinking_tokens: _Count = None
+    thinking_tokens: Count = None
 
 
 class _Searched(msgspec.Struct, gc=False):
-    web_search_requests: _Count = None
+    web_search_requests: Count = None
 
 
 class _PlainUsage(msgspec.Struct, gc=False):
     """A usage object as the provider itself writes it; whatever else may stand there is for ``Tally``."""
 
-    input_tokens: _Count = None
-    output_tokens: _Count = None
-    cache_read_input_tokens: _Count = None
-    cache_creation_input_tokens: _Count = None
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
     cache_creation: _Written | None = None
     output_tokens_details: _Thought | None = None
     server_tool_use: _Searched | None = None
