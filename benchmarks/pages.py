@@ -11,7 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import httpx
 from app.admin.demo_data.company import OWNER
 from app.admin.demo_data.rows import demo_password
 from benchmarks.processes import House
-from tests.browser.addresses import SIGNED_OUT, address_of, filled_in, page_paths
+from tests.browser.addresses import SIGNED_OUT, address_of, filled_in, latest_of, page_paths
 from tests.fakes import gateway_process
 from tests.fakes.gateway_process import MASTER_KEY, GatewayProcess
 
@@ -95,11 +95,11 @@ def signed_in(gateway: GatewayProcess) -> httpx.Client:
 
 def addresses(gateway: GatewayProcess) -> list[str]:
     headers = {"Authorization": f"Bearer {MASTER_KEY}"}
-    key = "key_checkout_assistant"
-    query = {"api_key": key, "page_size": "1", "page": "1", "start_date": "2020-01-01", "end_date": "2100-01-01"}
-    answer = httpx.get(f"{gateway.base_url}/spend/logs/v2", params=query, headers=headers, trust_env=False, timeout=60)
-    request_id = answer.json()["data"][0]["request_id"]
-    found = {"REQUEST": request_id, "HOSTILEKEY": key, "HOSTILENAME": "gpt-5-mini", "INVITATION": "none"}
+    with httpx.Client(base_url=gateway.base_url, headers=headers, trust_env=False, timeout=60) as admin:
+        request_id, session_id = latest_of(admin, "key_ada_lindqvist_laptop")
+        audit_id = admin.get("/audit").json()["audit_logs"][0]["id"]
+    found = {"REQUEST": request_id, "SESSION": session_id, "AUDIT": audit_id, "HOSTILEKEY": "key_checkout_assistant"}
+    found |= {"HOSTILENAME": "none-of-that-name"}
     pages = [filled_in(address_of(path) or path, found) for path in page_paths() if path not in SIGNED_OUT]
     return [*pages, *FURTHER]
 
@@ -118,7 +118,7 @@ def main() -> None:
             print(f"ready after {time.perf_counter() - before:.0f} s, {asked.receipts:,} receipts")
             assert gateway.process is not None
             house = House(gateway.process.pid, home)
-            with signed_in(gateway) as client:
+            with closing(signed_in(gateway)) as client:
                 _print([measure(client, house, address) for address in addresses(gateway)])
     finally:
         if asked.home is None:

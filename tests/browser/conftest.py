@@ -11,6 +11,7 @@ import pytest
 
 from app.admin.demo_data.company import PERSONAS
 from app.admin.demo_data.rows import demo_password
+from tests.browser.addresses import latest_of
 from tests.browser.hostile import plant
 from tests.browser.watching import WIDE, Size, Watched, watch
 from tests.fakes.gateway_process import MASTER_KEY, GatewayProcess
@@ -112,4 +113,5 @@ def found(
     page.get_by_role("button", name="Make the invitation").click()
     link = page.locator("#link").inner_text()
     context.close()
-    return {**planted, "INVITATION": link.rpartition("/")[2]}
+    _, session_id = latest_of(admin, "key_ada_lindqvist_laptop")
+    return {**planted, "INVITATION": link.rpartition("/")[2], "SESSION": session_id}

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import httpx
 
+from app.api.ui.segments import segment
+
 MARK = "<img src=x onerror=alert(1)>"
 NAME = f"\"'>{MARK}<svg onload=alert(2)>{{{{7+7}}}}"
 EMAIL = "<svg/onload=alert(3)>@halden.example"  # addresses hold no blanks
@@ -53,7 +55,15 @@ def plant(admin: httpx.Client) -> Mapping[str, str]:
     )
     _call(admin, key["key"])
     key_id = key["token_id"]
-    return {"HOSTILEKEY": key_id, "HOSTILENAME": quote(NAME, safe=""), "REQUEST": _receipt_of(admin, key_id)}
+    entry = admin.get("/audit", params={"object_id": key_id}).json()
+    return {
+        "AUDIT": entry["audit_logs"][0]["id"],
+        "HOSTILEKEY": key_id,
+        "HOSTILENAME": quote(NAME, safe=""),
+        "HOSTILEPROJECT": project["project_id"],
+        "HOSTILESEGMENT": segment(NAME),
+        "REQUEST": _receipt_of(admin, key_id),
+    }
 
 
 def _call(admin: httpx.Client, key: str) -> None:

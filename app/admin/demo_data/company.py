@@ -56,7 +56,7 @@ class Human:
         return f"{self.first}.{self.last}@halden.example".lower()
 
 
-OWNER = Human("Ada", "Lindqvist", "proxy_admin")
+OWNER = Human("Ada", "Lindqvist", "proxy_admin", "platform")
 PEOPLE = (
     OWNER,
     Human("Frida", "Berg", "proxy_admin_viewer"),
@@ -184,12 +184,12 @@ SERVICES = (
             ends_in_days=5, tags=("contractor",), weight=2, state="comfortable"),
     DemoKey("office-smart-screen", None, "unused"),
 )  # fmt: skip
-_STATES: tuple[BudgetState | None, ...] = ("comfortable", "near", "comfortable", None, "soft", None, "over")
+_STATES: tuple[BudgetState | None, ...] = ("comfortable", "comfortable", "near", "comfortable", None, "soft", "over")
 
 
 def keys_for(people: Sequence[Human]) -> tuple[DemoKey, ...]:
     """Those of the services, and one of each developer for coding."""
-    coders = [human for human in people if human.role == "internal_user" and human.team is not None]
+    coders = [human for human in people if human.role in ("internal_user", "proxy_admin") and human.team is not None]
     teams = {team.name: team for team in TEAMS}
     return SERVICES + tuple(
         DemoKey(
