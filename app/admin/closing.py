@@ -1,6 +1,6 @@
 """Closing months: what they add up to stands from then on, and what comes later corrects the month that runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -46,6 +46,11 @@ class Closing:
         """The latest first."""
         async with transaction(self._engine) as connection:
             return [_closed(row) for row in await rows.list_closes(connection)]
+
+    async def booked_later(self) -> Mapping[date, tuple[int, NanoUSD]]:
+        """By closed month: how many receipts that began in it were booked in a later one, and what they come to."""
+        async with transaction(self._engine) as connection:
+            return await rows.booked_later(connection)
 
     async def verify(self, month: date) -> tuple[Closed, str]:
         """A closed month, and the digest of what its sums say now. Raises NotFound for one that is open."""

@@ -144,6 +144,11 @@ class Spend:
         async with transaction(self._engine) as connection:
             return await reports.find_living_keys(connection, key_ids)
 
+    async def extent(self) -> tuple[date, date] | None:
+        """The first and the last day of UTC that have spend."""
+        async with transaction(self._engine) as connection:
+            return await reports.find_extent(connection)
+
     async def total(self, tenant: Tenant = EVERYTHING) -> NanoUSD:
         async with transaction(self._engine) as connection:
             return await reports.total_spend(connection, tenant)

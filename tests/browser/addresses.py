@@ -37,6 +37,7 @@ EXAMPLES: Mapping[str, str] = {
     "/ui/keys/{key_id:str}/edit": "/ui/keys/key_checkout_assistant/edit",
     "/ui/models/edit": "/ui/models/edit?id=dep_anthropic_claude_sonnet_4_6",
     "/ui/models/one": "/ui/models/one?name=claude-sonnet-4-6",
+    "/ui/months/{month:str}": "/ui/months/MONTH",
     "/ui/my-spend/session": "/ui/my-spend/session?id=SESSION",
     "/ui/organizations/{organization:str}": "/ui/organizations/org_halden",
     "/ui/organizations/{organization:str}/edit": "/ui/organizations/org_halden/edit",

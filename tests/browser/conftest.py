@@ -3,6 +3,7 @@ missing."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,4 +115,9 @@ def found(
     link = page.locator("#link").inner_text()
     context.close()
     _, session_id = latest_of(admin, "key_ada_lindqvist_laptop")
-    return {**planted, "INVITATION": link.rpartition("/")[2], "SESSION": session_id}
+    return {
+        **planted,
+        "INVITATION": link.rpartition("/")[2],
+        "SESSION": session_id,
+        "MONTH": f"{datetime.now(UTC):%Y-%m}",
+    }

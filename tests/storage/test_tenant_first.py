@@ -33,6 +33,7 @@ EXEMPT = {
     "repricing.adjusted_so_far": "of receipts that were found before",
     "teams.hold_team": "holds a team that was found before",
     "users.change_organization": "writes; the user was found before",
+    "closing.booked_later": "sums of months, of all",
     "closing.sums_of": "sums of a month, of all",
     "closing.digest_of": "a digest of a month, of all",
     "closing.keep_names": "writes the names of a month, of all",

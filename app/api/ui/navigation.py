@@ -30,6 +30,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui/playground", "Playground", "playground", "key.change"),
     Entry("/ui/requests", "Requests", "requests", "spend.logs"),
     Entry("/ui/spend", "Explorer", "spend", "spend.reports", "Spend"),
+    Entry("/ui/chargeback", "Chargeback", "chargeback", "spend.reports", "Spend", for_others=True),
+    Entry("/ui/months", "Months", "months", "spend.books", "Spend"),
     Entry("/ui/keys", "Keys", "key", "key.read", "Manage", for_others=True),
     Entry("/ui/teams", "Teams", "team", "team.read", "Manage"),
     Entry("/ui/projects", "Projects", "project", "project.read", "Manage"),

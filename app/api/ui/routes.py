@@ -38,6 +38,7 @@ from app.api.ui.key_obstacles import KeyObstacles
 from app.api.ui.keys import KeyPages
 from app.api.ui.machine import Machine
 from app.api.ui.models import ModelDesk, ModelPages
+from app.api.ui.months import MonthPages
 from app.api.ui.my_limits import MyLimitsPages
 from app.api.ui.my_spend import MySpendPages
 from app.api.ui.overview import OverviewPages
@@ -128,6 +129,7 @@ def page_routes(
             MyLimitsPages,
             RequestPages,
             SpendPages,
+            MonthPages,
             ModelPages,
             BudgetPages,
             TagPages,

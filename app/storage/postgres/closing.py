@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
 from app.domain.report_periods import DAY_S
+from app.storage.postgres.columns import TIME
 from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension, find_names
+from app.storage.postgres.tables import receipts
 from app.storage.postgres.tables.closing import spend_close_names, spend_closes
 from app.storage.postgres.tables.reports import DIMENSIONS, MEASURES, SPEND, SPEND_BY_TAG
 
@@ -60,6 +62,14 @@ async def digest_of(connection: AsyncConnection, since: datetime, until: datetim
             fields = (row[0].astimezone(UTC).date().isoformat(), *row[1:])
             digest.update(_FIELD.join(str(one).encode() for one in fields) + _LINE)
     return digest.hexdigest()
+
+
+async def booked_later(connection: AsyncConnection) -> dict[date, tuple[int, NanoUSD]]:
+    """By the month in which receipts began that are counted in a later one: how many, and what they come to."""
+    month = cast(func.date_trunc("month", receipts.c.started_at, "UTC"), TIME)
+    query = select(month, func.count(), cast(func.sum(receipts.c.cost_nanousd), BigInteger))
+    found = await connection.execute(query.where(receipts.c.posted_at.is_not(None)).group_by(month))
+    return {row[0].astimezone(UTC).date(): (row[1], row[2]) for row in found}
 
 
 async def insert_close(connection: AsyncConnection, values: Mapping[str, Any]) -> None:

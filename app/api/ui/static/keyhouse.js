@@ -134,3 +134,5 @@ setInterval(async () => {
   mergeLines(shown, fresh);
   tellTimes(shown);
 }, 3000);
+
+document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) print(); });
