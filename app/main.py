@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, multiprocess
 from sqlalchemy import text
 
 from app.admin.alert_delivery import AlertDelivery
+from app.admin.alert_retention import AlertRetention
 from app.admin.alert_watch import AlertWatch
 from app.admin.billing_alarms import BillingAlarms
 from app.admin.deployment_alarms import DeploymentAlarms
@@ -270,7 +271,9 @@ class House:
         self.router.standings.on_change = ejections.note
         cipher = self.catalog.cipher
         turns = Turns(self.redis)
-        return Alerting(turns, watch, alarms, ejections, AlertDelivery(self.engine, self.sender, addresses, cipher))
+        delivery = AlertDelivery(self.engine, self.sender, addresses, cipher)
+        retention = AlertRetention(self.engine, settings.alerts_retention_days)
+        return Alerting(turns, watch, alarms, ejections, delivery, retention)
 
     async def open(self) -> None:
         for notice in self.notices:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.admin.alert_delivery import AlertDelivery
+from app.admin.alert_retention import AlertRetention
 from app.admin.alert_watch import AlertWatch
 from app.admin.billing_alarms import BillingAlarms
 from app.admin.deployment_alarms import DeploymentAlarms
@@ -62,13 +63,14 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Alerting:
-    """Who looks and when it is its turn, who is told of refusals by the data plane, and who delivers."""
+    """Who looks and when it is its turn, who is told of refusals by the data plane, who delivers, and who drops."""
 
     turns: Turns
     watch: AlertWatch
     alarms: BillingAlarms
     ejections: DeploymentAlarms
     delivery: AlertDelivery
+    retention: AlertRetention
 
 
 Optional = tuple[Idempotency | None, HealthChecks | None]
@@ -167,6 +169,8 @@ class Worker:
     async def _drop_old(self) -> None:
         for gone in await self._retention.run_in_turn(_RETENTION_EVERY_S * _TURN_SHARE):
             self._log.info("receipts dropped after their time", month=f"{gone.month:%Y-%m}", receipts=gone.receipts)
+        if alerts := await self._alerting.retention.run_in_turn(_RETENTION_EVERY_S * _TURN_SHARE):
+            self._log.info("alerts dropped after their time", alerts=alerts)
 
     async def _look(self) -> None:
         alerting, look_s = self._alerting, self._pace.look_s

@@ -7,6 +7,7 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.admin.key_parts import PartUse, uses_of_parts
 from app.base.clock import now
 from app.base.errors import NotFound
 from app.base.ids import BudgetId
@@ -47,6 +48,13 @@ class KeyReading:
         async with transaction(self._engine) as connection:
             found = await find_referenced(connection, tenant, self._pepper, reference)
             return None if found is None else (await views(connection, [found], now()))[0]
+
+    async def parts(self, key: StoredKey) -> list[PartUse]:
+        """Where its budget's further windows and budgets of single models stand."""
+        if not key.budget_windows and not key.model_budgets:
+            return []
+        async with transaction(self._engine) as connection:
+            return await uses_of_parts(connection, key.key_id, now())
 
     async def find_id(self, reference: str, tenant: Tenant = EVERYTHING) -> str:
         """The key id behind a reference; the reference itself when no key is known by it.

@@ -19,6 +19,7 @@ _OPEN = frozenset(
         "aliases", "before_value", "breakdown", "config", "credential_info", "credential_values", "litellm_params",
         "metadata", "model_info", "model_max_budget", "model_spend", "permissions", "router_settings",
         "settings", "effective", "updated_values", "users", "models", "daily_spend",
+        "model_max_budget_usage", "budget_limits_usage",
     }
 )  # fmt: skip
 """Objects and lists whose content is somebody's own, or named by what there is: their keys are not listed."""

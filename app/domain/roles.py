@@ -9,7 +9,8 @@ from typing import Literal
 Role = Literal[
     "proxy_admin", "proxy_admin_viewer", "auditor", "org_admin", "team_admin", "internal_user", "internal_user_viewer"
 ]
-Reach = Literal["all", "organization", "team", "own", "nothing"]
+Reach = Literal["all", "organization", "team", "member", "own", "nothing"]
+"""``team`` is of the teams one administers, ``member`` of those one is in."""
 
 USER_ROLES: tuple[Role, ...] = (
     "proxy_admin", "proxy_admin_viewer", "auditor", "org_admin", "internal_user", "internal_user_viewer",
@@ -38,7 +39,7 @@ ACTIONS: Mapping[str, Mapping[Role, Reach]] = {
     "team.list":           _row("all",     "nothing", "organization", "nothing", "nothing", "nothing"),
     "team.change":         _row("nothing", "nothing", "organization", "nothing", "nothing", "nothing"),
     "team.members":        _row("nothing", "nothing", "organization", "team",    "nothing", "nothing"),
-    "project.read":        _row("all",     "nothing", "organization", "team",    "nothing", "nothing"),
+    "project.read":        _row("all",     "nothing", "organization", "team",    "member",  "member"),
     "project.change":      _row("nothing", "nothing", "organization", "team",    "nothing", "nothing"),
     "organization.members":_row("nothing", "nothing", "organization", "nothing", "nothing", "nothing"),
     "organization.read":   _row("all",     "nothing", "organization", "nothing", "nothing", "nothing"),
@@ -224,6 +225,8 @@ def tenant_of(standing: Standing, action: str) -> Tenant | None:
         return EVERYTHING
     by_organization, own = "organization" in reaches, "own" in reaches
     teams = standing.administered_teams if "team" in reaches else frozenset[str]()
+    if "member" in reaches:
+        teams = teams | standing.member_of_teams
     if by_organization:
         teams = teams | standing.teams_of_organizations
     return Tenant(

@@ -79,6 +79,7 @@ class Settings:
     on_exceed: OnExceed = "finish"
     cached_token_percent: int = 10
     alert_check_s: int = 30
+    alerts_retention_days: int = 400
     alerting: tuple[str, ...] = ()
     alert_types: tuple[str, ...] = ()
     alert_emails: tuple[str, ...] = ()
@@ -191,6 +192,7 @@ NAMES: dict[str, Name] = {
         Name("on_exceed", "text", choices=("finish", "cut")),
         Name("cached_token_percent", "integer", most=100),
         Name("alert_check_s", "integer", least=1, most=3600),
+        Name("alerts_retention_days", "integer", most=3650),
         Name("alerting", "texts"),
         Name("alert_types", "texts"),
         Name("alert_emails", "texts"),

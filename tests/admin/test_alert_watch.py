@@ -19,7 +19,7 @@ from app.domain.budgets import Duration
 from app.domain.tenancy import budget_of_setting, scope_of_model, scope_of_pool
 from app.storage.postgres import tables
 from app.storage.postgres.aggregates import rebuild_day
-from app.storage.postgres.alert_outbox import Route
+from app.storage.postgres.alert_outbox import Route, drop_events
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.tables.reports import spend_scopes
@@ -345,3 +345,20 @@ async def test_the_budget_of_the_platform_is_watched_over_all_keys(book: Book) -
     assert "the platform" in alert.title.lower()
     assert "max_budget of litellm_settings" in alert.text
     assert [one for one in await watch.look(NOON) if one.percent] == []
+
+
+async def test_what_was_told_goes_after_its_time_but_not_while_the_window_it_tells_of_runs(book: Book) -> None:
+    month, ever = await book.budget(10 * DOLLAR), await book.budget(10 * DOLLAR, None)
+    keys = [await book.key(key_alias=f"of {one}", budget_id=one) for one in (month, ever)]
+    for key in keys:
+        await book.spend(key, 5 * DOLLAR)
+    watch = AlertWatch(book.engine, [ANYWHERE])
+    assert len(told(await watch.look(NOON))) == 2
+    async with book.engine.begin() as connection:
+        await connection.execute(update(tables.alert_events).values(created_at=NOON - timedelta(days=401)))
+        before = NOON - timedelta(days=400)
+        in_window = await drop_events(connection, before, NOON, 10)
+        after_it = await drop_events(connection, before, NOON + timedelta(days=30), 10)
+    assert (in_window, after_it) == (0, 1)
+    assert [title for title, _ in await book.deliveries()] == [f'Key "of {ever}" has spent 50 % of its budget']
+    assert await AlertWatch(book.engine, [ANYWHERE]).look(NOON + timedelta(days=30)) == []

@@ -378,6 +378,20 @@ async def test_the_projects_of_a_tenant_are_served_and_those_of_others_do_not_ex
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("role", ["internal_user", "internal_user_viewer"])
+async def test_members_read_the_projects_of_their_teams_and_change_none(world: World, role: Role) -> None:
+    ours, theirs = [
+        (await world.door.post("/project/new", {"team_id": tenant.team_id})).fields["project_id"]
+        for tenant in (world.ours, world.theirs)
+    ]
+    assert (await world.call(role, "GET", "/project/info", {"project_id": ours}, None)).status == 200
+    assert (await world.call(role, "GET", "/project/info", {"project_id": theirs}, None)).status == 404
+    listed = (await world.call(role, "GET", "/project/list", {}, None)).text
+    assert (ours in listed, theirs in listed) == (True, False)
+    assert (await world.call(role, "POST", "/project/update", {}, {"project_id": ours, "rpm_limit": 1})).status == 403
+
+
+@pytest.mark.services
 async def test_a_blocked_key_is_unblocked_by_an_admin_only(world: World) -> None:
     key = await world.key_of(world.ours, "internal_user")
     assert (await world.call("team_admin", "POST", "/key/block", {}, {"key": key})).status == 200

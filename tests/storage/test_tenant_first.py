@@ -37,6 +37,7 @@ EXEMPT = {
     "closing.sums_of": "sums of a month, of all",
     "closing.digest_of": "a digest of a month, of all",
     "closing.keep_names": "writes the names of a month, of all",
+    "budgets.budgets_of_key": "of a key that was found before",
     "budgets.count_owners": "a number for a shared budget, which belongs to no tenant",
     "budgets.forget_by_deleted_keys": "writes; the budget was found before",
     "key_owners.forget_owner": "writes; the owner was found before",

@@ -1,7 +1,9 @@
 """Keys as LiteLLM answers them, with every field that its clients read; what we do not keep is null or empty."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from app.admin.key_parts import PartUse
 from app.admin.key_reading import KeyView
 from app.admin.keys import IssuedKey
 from app.api.admin.answers import number, optional_number
@@ -82,8 +84,8 @@ def render_issued(issued: IssuedKey) -> dict[str, Any]:
     }
 
 
-def render_info(view: KeyView) -> dict[str, Any]:
-    """The ``info`` of /key/info: the key's row without its token."""
+def render_info(view: KeyView, parts: Sequence[PartUse] = ()) -> dict[str, Any]:
+    """The ``info`` of /key/info: the key's row without its token. ``parts`` are asked for where one key is read."""
     key = view.key
     info = {
         **dict.fromkeys(_UNUSED_IN_INFO),
@@ -99,8 +101,8 @@ def render_info(view: KeyView) -> dict[str, Any]:
         "auto_rotate": False,
         "last_rotation_at": key.last_rotation_at,
         "status": view.status,
-        "model_max_budget_usage": {},
-        "budget_limits_usage": [],
+        "model_max_budget_usage": {part.budget.model: _part_usage(part) for part in parts if part.budget.model},
+        "budget_limits_usage": {part.duration: _part_usage(part) for part in parts if not part.budget.model},
     }
     if key.deleted_at is not None:
         info |= {"deleted_at": key.deleted_at, "deleted_by": key.deleted_by}
@@ -110,6 +112,15 @@ def render_info(view: KeyView) -> dict[str, Any]:
 def render_row(view: KeyView) -> dict[str, Any]:
     """A key's row with its token: what /key/block answers and /key/list lists."""
     return {"token": view.key.key_id, **render_info(view)}
+
+
+def _part_usage(part: PartUse) -> dict[str, Any]:
+    return {
+        "current_spend": number(part.spent_nanousd),
+        "budget_limit": number(part.budget.limit_nanousd),
+        "time_period": part.duration,
+        "reset_at": part.resets_at,
+    }
 
 
 def _common(key: StoredKey) -> dict[str, Any]:

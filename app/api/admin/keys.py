@@ -112,7 +112,7 @@ class KeyRoutes(Controller):
         view = await key_reading.find(reference, caller.tenant)
         if view is None:
             raise NotFound(f'no such key: "{shown(reference)}"; see GET /key/list', param="key")
-        return answer({"key": reference, "info": render_info(view)})
+        return answer({"key": reference, "info": render_info(view, await key_reading.parts(view.key))})
 
     @get("/key/list")
     async def list_keys(

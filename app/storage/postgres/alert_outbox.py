@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import new_id
 from app.domain.alerts import Alert, AlertEvent, Told
 from app.domain.roles import Tenant
+from app.storage.postgres.columns import TIME
 from app.storage.postgres.tables import alert_deliveries, alert_events
 from app.storage.postgres.tenants import within
 
@@ -210,6 +211,17 @@ async def list_deliveries(connection: AsyncConnection, event_ids: Collection[str
     for row in await connection.execute(wanted.order_by(_deliveries.destination_id)):
         found[row.event_id].append(StoredDelivery(**{name: getattr(row, name) for name in _DELIVERY}))
     return found
+
+
+async def drop_events(connection: AsyncConnection, before: datetime, at: datetime, most: int) -> int:
+    """Those of before, with their deliveries, the oldest first; how many went.
+
+    What was told of a budget stays while its window runs, or it would be told again: of one that never resets, always.
+    """
+    ends = _events.facts["resets_at"].astext.cast(TIME)
+    over = or_(~_events.facts.has_key("resets_at"), ends < at)
+    gone = select(_events.event_id).where(_events.created_at < before, over).order_by(_events.created_at).limit(most)
+    return (await connection.execute(delete(alert_events).where(_events.event_id.in_(gone)))).rowcount
 
 
 async def _known_names(connection: AsyncConnection, names: Collection[str]) -> set[str]:

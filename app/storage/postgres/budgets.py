@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId
 from app.base.money import NanoUSD
+from app.domain.budgets import Budget
 from app.storage.postgres.tables import (
     budgets,
     customers,
@@ -22,6 +23,7 @@ from app.storage.postgres.tables import (
     teams,
     users,
 )
+from app.storage.postgres.terms import TERMS, budgets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,19 @@ async def list_shared_budgets(connection: AsyncConnection, limit: int, offset: i
     query = _STORED.where(shared).order_by(budgets.c.created_at.desc(), budgets.c.budget_id)
     rows = await connection.execute(query.limit(limit).offset(offset))
     return [StoredBudget(**row._mapping) for row in rows], total
+
+
+async def budgets_of_key(connection: AsyncConnection, key_id: str) -> list[tuple[Budget, str | None]]:
+    """All that the budget of a key stands for, each with its duration as it was written."""
+    terms = [budgets.c[name] for name in TERMS]
+    query = select(*terms, keys.c.budget_since).join_from(keys, budgets, budgets.c.budget_id == keys.c.budget_id)
+    row = (await connection.execute(query.where(keys.c.key_id == key_id))).one_or_none()
+    if row is None:
+        return []
+    written = {f"w{one['duration']}": one["duration"] for one in row.windows}
+    written |= {f"m{model}": one["duration"] for model, one in row.model_budgets.items()}
+    found = budgets_of({name: row._mapping[name] for name in TERMS}, row.budget_since, since_made=True)
+    return [(budget, written.get(budget.part, row.duration)) for budget in found]
 
 
 async def insert_budget(connection: AsyncConnection, values: Mapping[str, Any]) -> None:

@@ -1,12 +1,18 @@
 """Budgets of several windows, zones and models, increases and limits of every measure, as routes take and show them."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from app.base.ids import new_id
+from app.domain.tenancy import scope_of_model
+from app.storage.books import insert_receipts
 from tests.api.admin.test_teams import count_rows
 from tests.api.support import Door
+from tests.storage.ledger_support import make_receipt
 
 pytestmark = pytest.mark.services
 
@@ -65,6 +71,29 @@ async def test_an_update_changes_what_it_names_and_null_clears(admin_door: Door)
     assert (info["budget_timezone"], info["soft_budget"]) == ("Europe/Berlin", 80)
     resets = datetime.fromisoformat(info["budget_reset_at"])
     assert resets.astimezone(UTC).hour in (22, 23)  # midnight in Berlin
+
+
+async def test_a_key_shows_where_its_windows_and_its_models_stand(admin_door: Door) -> None:
+    parts = {
+        "budget_limits": [{"budget_duration": "day", "max_budget": 5}, {"budget_duration": "total", "max_budget": 9}]
+    }
+    models = {"model_max_budget": {"claude-opus-*": {"budget_limit": 20, "time_period": "1w"}}}
+    made = (await admin_door.post("/key/generate", {"max_budget": 10, **parts, **models})).fields
+    key_id, at = made["token"], datetime.now(UTC)
+    spent = make_receipt(new_id("req"), 7_000_000, key_id=key_id, at=at)
+    async with admin_door.engine.begin() as connection:
+        await insert_receipts(connection, [replace(spent, scopes=(scope_of_model(key_id, "claude-opus-*"),))])
+    info = (await admin_door.get("/key/info", key=key_id)).fields["info"]
+    assert {name: (use["current_spend"], use["budget_limit"]) for name, use in info["budget_limits_usage"].items()} == {
+        "day": (Decimal("0.007"), 5), "total": (Decimal("0.007"), 9),
+    }  # fmt: skip
+    assert info["budget_limits_usage"]["total"]["reset_at"] is None
+    of_model = info["model_max_budget_usage"]["claude-opus-*"]
+    assert (of_model["current_spend"], of_model["budget_limit"], of_model["time_period"]) == (
+        Decimal("0.007"),
+        20,
+        "1w",
+    )
 
 
 @pytest.mark.parametrize(
