@@ -34,17 +34,46 @@ from app.domain.tenancy import PLATFORM, owners_in
 from app.storage.postgres import alert_sources as sources
 from app.storage.postgres.alert_destinations import list_destinations
 from app.storage.postgres.alert_outbox import Route, last_told, list_told, write_alerts
-from app.storage.postgres.alert_sources import WatchedBudget, WatchedKind
+from app.storage.postgres.alert_sources import Ids, WatchedBudget, WatchedKind
 from app.storage.postgres.engine import transaction
 
 # A call may last an hour, and is booked with the time of its beginning.
 _LOOKS_BACK = timedelta(hours=2)
 _FIRST_LOOKS_BACK = timedelta(days=7)
+_TAKES_ALL_EVERY = timedelta(minutes=10)
 _SINCE_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 _AT_ONCE = 500  # a statement takes 32767 parameters, and the sums of one owner some 30
 _USUAL_OF = timedelta(days=14)
 _QUIET_FOR = timedelta(days=1)
 _NO_HABIT = (0,) * 7
+
+
+class _Seen:
+    """What each owner had spent at a look, since an instant shortly before it: who has another sum has spent since.
+
+    Now and then a look takes all who have spent lately: a budget may have been given to them meanwhile.
+    """
+
+    def __init__(self, at: datetime, before: "_Seen | None") -> None:
+        since = _floor(at - _LOOKS_BACK, QUARTER_S)
+        self._before = before
+        self._since: datetime = since if before is None else max(since, before._since)
+        self._takes_all = before is None or not before._took_all_at <= at < before._took_all_at + _TAKES_ALL_EVERY
+        self._took_all_at: datetime = at if before is None or self._takes_all else before._took_all_at
+        self._sums: dict[tuple[WatchedKind, Ids], int] = {}
+
+    async def find_spenders(self, connection: AsyncConnection, kind: WatchedKind) -> list[Ids] | None:
+        """Who has spent since the look before; None at the first one. Notes what they have spent now."""
+        before, since = self._before, self._since
+        found = await sources.list_spenders(connection, kind, since if before is None else before._since, since)
+        self._sums |= {(kind, ids): later for ids, _, later in found}
+        if before is None:
+            return None
+        return [ids for ids, spent, _ in found if self._takes_all or before._sums.get((kind, ids)) != spent]
+
+    def forget_before(self) -> "_Seen":
+        self._before = None
+        return self
 
 
 class AlertWatch:
@@ -58,29 +87,34 @@ class AlertWatch:
         ]
         self._engine = engine
         self._configured = tuple(configured)
-        self._has_looked = False
+        self._seen: _Seen | None = None
 
     async def look(self, at: datetime) -> list[Alert]:
-        """What is new; nothing while another process looks. The first look of a process leaves no budget out."""
+        """What is new; nothing while another process looks.
+
+        The first look of a process leaves no budget out; each later one reads those of owners who have spent since.
+        """
         async with transaction(self._engine) as connection:
             if not await sources.may_look(connection):
                 return []
-            since = at - _LOOKS_BACK if self._has_looked else _SINCE_EVER
+            since, seen = at - _LOOKS_BACK, _Seen(at, self._seen)
             found: list[Alert] = []
             for kind in sources.WATCHED_KINDS:
-                watched = await sources.list_watched(connection, kind, since)
+                # Before their sums are read: what is booked meanwhile is found anew by the next look.
+                spenders = await seen.find_spenders(connection, kind)
+                watched = await sources.list_watched(connection, kind, since, spenders)
                 for first in range(0, len(watched), _AT_ONCE):
                     found += await _of_budgets(connection, kind, watched[first : first + _AT_ONCE], at)
             found += await _of_budgets(connection, "platform", self._platform, at)
             for unusual in ("key", "team"):
                 found += await _of_velocity(connection, unusual, at)
-            found += await _of_prices(connection, at - (_LOOKS_BACK if self._has_looked else _FIRST_LOOKS_BACK), at)
+            found += await _of_prices(connection, at - (_FIRST_LOOKS_BACK if self._seen is None else _LOOKS_BACK), at)
             found += await _of_keys(connection, at)
             routes = await self._routes(connection)
             new: list[Alert] = []
             for first in range(0, len(found), _AT_ONCE):
                 new += await write_alerts(connection, found[first : first + _AT_ONCE], routes)
-        self._has_looked = True
+        self._seen = seen.forget_before()
         return new
 
     async def note_refusal(self, refusal: BillingRefusal) -> list[Alert]:

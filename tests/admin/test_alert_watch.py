@@ -362,3 +362,17 @@ async def test_what_was_told_goes_after_its_time_but_not_while_the_window_it_tel
     assert (in_window, after_it) == (0, 1)
     assert [title for title, _ in await book.deliveries()] == [f'Key "of {ever}" has spent 50 % of its budget']
     assert await AlertWatch(book.engine, [ANYWHERE]).look(NOON + timedelta(days=30)) == []
+
+
+async def test_a_look_reads_those_who_spent_since_the_last_one_and_now_and_then_all(book: Book) -> None:
+    key = await book.key()
+    await book.spend(key, 9 * DOLLAR)
+    watch = AlertWatch(book.engine, [ANYWHERE])
+    await watch.look(NOON)
+    async with book.engine.begin() as connection:  # with a time long ago, as a budget that others have had
+        given = update(tables.keys).where(tables.keys.c.key_id == key).values(budget_id=await book.budget(10 * DOLLAR))
+        await connection.execute(given)
+    minutes = [told(await watch.look(NOON + timedelta(minutes=minute))) for minute in (1, 5, 11)]
+    assert minutes == [[], [], [("budget.threshold_reached", 90)]]
+    await book.spend(key, DOLLAR, NOON + timedelta(minutes=11))
+    assert told(await watch.look(NOON + timedelta(minutes=12))) == [("budget.threshold_reached", 100)]

@@ -11,6 +11,7 @@ EXEMPT = {
     "activity.add_readings": "writes, for the key that calls",
     "alert_sources.active_hours": "the watch for alerts looks at everybody; who hears of it is decided after",
     "alert_sources.expiring_keys": "likewise",
+    "alert_sources.list_spenders": "likewise",
     "alert_sources.list_watched": "likewise",
     "alert_sources.name_owners": "likewise",
     "alert_sources.spend_by_weekday": "likewise",

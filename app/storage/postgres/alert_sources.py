@@ -14,8 +14,11 @@ from sqlalchemy import (
     FromClause,
     Select,
     Table,
+    Text,
     and_,
+    bindparam,
     case,
+    column,
     func,
     literal,
     or_,
@@ -23,6 +26,7 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
@@ -47,6 +51,8 @@ from app.storage.postgres.terms import TERMS, budgets_of
 
 # One number for the one who looks among all processes on a database: "khalert" in ASCII.
 ALERT_LOCK = 0x6B68616C657274
+Ids = tuple[str, ...]
+"""What names an owner, by the columns of its kind."""
 WatchedKind = Literal["key", "member", "team", "user", "organization", "customer", "tag", "project", "platform"]
 WATCHED_KINDS: tuple[WatchedKind, ...] = tuple(kind for kind in get_args(WatchedKind) if kind != "platform")
 """Those that have rows: the platform's budget is a setting."""
@@ -109,14 +115,33 @@ async def may_look(connection: AsyncConnection) -> bool:
     return bool((await connection.execute(select(func.pg_try_advisory_xact_lock(ALERT_LOCK)))).scalar_one())
 
 
-async def list_watched(connection: AsyncConnection, kind: WatchedKind, since: datetime) -> list[WatchedBudget]:
-    """The budgets of owners of this kind who spent since then, or whose budget was changed since then."""
+async def list_spenders(
+    connection: AsyncConnection, kind: WatchedKind, before: datetime, since: datetime
+) -> list[tuple[Ids, NanoUSD, NanoUSD]]:
+    """Each owner of this kind who spent since ``before``, what it spent since then, and since ``since``, a later one.
+
+    Both are boundaries of a quarter of an hour.
+    """
     quarters = (SPEND_BY_TAG if kind == "tag" else SPEND)[QUARTER_S]
     names = [quarters.c[name] for name in OWNER_COLUMNS[kind]]
-    active = select(*names).where(quarters.c.bucket >= since).distinct()
+    cost = func.sum(quarters.c.cost_nanousd)
+    query = select(cost, func.coalesce(cost.filter(quarters.c.bucket >= since), 0), *names)
+    query = query.where(quarters.c.bucket >= before, *(name != "" for name in names)).group_by(*names)
+    return [(tuple(ids), int(earlier), int(later)) for earlier, later, *ids in await connection.execute(query)]
+
+
+async def list_watched(
+    connection: AsyncConnection, kind: WatchedKind, since: datetime, spenders: Collection[Ids] | None
+) -> list[WatchedBudget]:
+    """The budgets of these owners, None is all, and those that were changed since then."""
     query, owner = _owners(kind)
-    spent = tuple_(*owner).in_(active) if len(owner) > 1 else owner[0].in_(active)
-    query = query.where(or_(spent, budgets.c.updated_at >= since))
+    if spenders is not None:
+        columns = [column(name, Text) for name in OWNER_COLUMNS[kind]]
+        arrays = [
+            bindparam(None, [ids[place] for ids in spenders], ARRAY(Text), unique=True) for place in range(len(columns))
+        ]
+        asked = func.unnest(*arrays).table_valued(*columns, name="asked").render_derived()
+        query = query.where(or_(tuple_(*owner).in_(select(*asked.c)), budgets.c.updated_at >= since))
     return [watched for row in await connection.execute(query) for watched in _watched(kind, row)]
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnClause,
     ColumnElement,
     Select,
     Table,
+    TableValuedAlias,
     Text,
     and_,
     any_,
+    bindparam,
     case,
     column,
     func,
@@ -24,7 +27,6 @@ from sqlalchemy import (
     true,
     tuple_,
     union_all,
-    values,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -53,11 +55,7 @@ async def spend_of_owners(
         return {}
     asked_for, windows = [owner for owner, _ in windows], await _known(connection, windows)
     sums = SPEND_BY_TAG if "tag" in names else SPEND
-    asked = values(
-        *(column(name, Text) for name in names),
-        *(column(name, TIME) for name in ("start", "quarter", "hour", "day")),
-        name="asked",
-    ).data([(*owner, *_edges(start)) for owner, start in windows])
+    asked = _asked(names, windows)
     days = sums[DAY_S]
     in_window = case((days.c.bucket >= asked.c.day, days.c.cost_nanousd), else_=0)
     parts = [select(*_owners(asked, names), in_window.label("spent"), days.c.cost_nanousd.label("total"))]
@@ -76,6 +74,18 @@ async def spend_of_owners(
     query = select(func.sum(found.c.spent), func.sum(found.c.total), *owners).group_by(*owners)
     spent = {tuple(row[2:]): KeySpend(int(row[0] or 0), int(row[1] or 0)) for row in await connection.execute(query)}
     return {owner: spent.get(owner, KeySpend(0, 0)) for owner in asked_for}
+
+
+def _asked(names: Sequence[str], windows: Sequence[tuple[Owner, datetime]]) -> TableValuedAlias:
+    """A table of the owners with the edges of their windows. Out of arrays, so that the statement is the same for any
+    number of them: to write it anew for 500 takes longer than to ask it."""
+    rows = [(*owner, *_edges(start)) for owner, start in windows]
+    columns: list[ColumnClause[Any]] = [column(name, Text) for name in names]
+    columns += [column(name, TIME) for name in _BOUNDS]
+    arrays = [
+        bindparam(None, [row[place] for row in rows], ARRAY(one.type), unique=True) for place, one in enumerate(columns)
+    ]
+    return func.unnest(*arrays).table_valued(*columns, name="asked").render_derived()
 
 
 async def _known(
