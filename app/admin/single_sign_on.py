@@ -12,6 +12,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
+from app.admin.attempts import Attempts
 from app.admin.browser_sessions import BrowserSessions, Visit
 from app.admin.digests import digest_of
 from app.admin.group_membership import give_by_groups
@@ -31,6 +32,8 @@ from app.storage.principals import Principals
 
 ATTEMPT_LIFE = timedelta(minutes=10)
 ACTOR = "single sign-on"
+_MOST_ATTEMPTS = 20
+"""From one network address, in a quarter of an hour, that the issuer does not vouch for."""
 _TICKET_BYTES = 32
 _LONGEST_ALIAS = 200
 _LONGEST_EMAIL = 254
@@ -60,6 +63,7 @@ class SingleSignOn:
         self._sessions = sessions
         self._issuer = issuer
         self._rules = rules
+        self._attempts = Attempts(engine, _MOST_ATTEMPTS)
         self._log = get_logger()
 
     @property
@@ -79,7 +83,8 @@ class SingleSignOn:
     async def finish(self, ticket: str, answer: Mapping[str, str], redirect_uri: str, visit: Visit) -> tuple[str, str]:
         """The token of a session, and which page was wanted. ``answer`` is the issuer's, by the browser.
 
-        Raises Unauthenticated for what cannot be trusted, Forbidden for who may not come in, UpstreamUnreachable.
+        Raises Unauthenticated for what cannot be trusted, Forbidden for who may not come in, UpstreamUnreachable, and
+        RateLimited after too many answers that nobody vouched for.
         """
         attempt, wanted = self._attempt(ticket, redirect_uri), _wanted(ticket)
         if wanted is None or not same(attempt.state, answer.get("state", "")):
@@ -90,7 +95,13 @@ class SingleSignOn:
             said = answer.get("error_description") or answer.get("error") or "it gave no reason"
             shown = "".join(sign for sign in said if sign.isprintable())[:_LONGEST_ALIAS]
             raise Unauthenticated(f"{self.name} did not sign you in: {shown}")
+        if (issuer := answer.get("iss")) is not None and issuer != self._rules.issuer.issuer:  # RFC 9207
+            raise Unauthenticated(f"this answer is not from {self.name}, but from another issuer; begin again")
+        # Each answer has us ask the issuer: nobody makes us do that without end.
+        subject = f"single sign-on of address:{visit.address}"
+        await self._attempts.count((subject,), visit.address)
         identity = await self._issuer.redeem(answer["code"], attempt)
+        await self._attempts.forgive(subject)
         try:
             self._check_may_come_in(identity)
             token, told = await self._let_in(identity, visit)

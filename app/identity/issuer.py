@@ -4,6 +4,7 @@ Authorization code with PKCE, state and nonce (OpenID Connect Core 3.1, RFC 7636
 is signed with one that is not known, and each hour.
 """
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -23,6 +24,7 @@ from app.providers.provider import Header, Upstream
 _KEPT_S = 3600.0
 _ANEW_AFTER_S = 10.0
 """Keys are not read more often than this, whatever tokens name."""
+_FAILED_FOR_S = 3.0
 _LONGEST_SAID = 200
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
@@ -71,6 +73,8 @@ class _Kept:
 
     document: Mapping[str, Any] = field(default_factory=dict)
     document_at_s: float = float("-inf")
+    failure: str = ""
+    failed_at_s: float = float("-inf")
     keys: list[Jwk] = field(default_factory=list)
     keys_at_s: float = float("-inf")
 
@@ -82,6 +86,7 @@ class Issuer:
         self.settings = settings
         self._fetcher = Fetcher(http)
         self._kept = _Kept()
+        self._discovering = asyncio.Lock()
         self._log = get_logger()
 
     async def sign_in_address(self, attempt: Attempt) -> str:
@@ -113,9 +118,23 @@ class Issuer:
         return self._identity(claims)
 
     async def _discover(self) -> Mapping[str, Any]:
-        kept, at_s = self._kept, time.monotonic()
-        if at_s - kept.document_at_s < _KEPT_S:
-            return kept.document
+        """Kept for an hour. One visitor asks, the others wait; a failure is theirs too, for a moment."""
+        kept = self._kept
+        async with self._discovering:
+            at_s = time.monotonic()
+            if at_s - kept.document_at_s < _KEPT_S:
+                return kept.document
+            if at_s - kept.failed_at_s < _FAILED_FOR_S:
+                raise UpstreamUnreachable(kept.failure, provider=PROVIDER)
+            try:
+                document = await self._read_document()
+            except UpstreamUnreachable as error:
+                kept.failure, kept.failed_at_s = error.message, time.monotonic()
+                raise
+            kept.document, kept.document_at_s = document, at_s
+            return document
+
+    async def _read_document(self) -> Mapping[str, Any]:
         issuer = self.settings.issuer
         status, document = await self._fetcher.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if status != 200:
@@ -126,7 +145,6 @@ class Issuer:
         for name in _ENDPOINTS:
             if not self._is_safe_endpoint(document.get(name)):
                 raise _misconfigured(f"the issuer's {name} is missing, or does not begin with https://")
-        kept.document, kept.document_at_s = document, at_s
         return document
 
     def _is_safe_endpoint(self, url: object) -> TypeGuard[str]:

@@ -15,7 +15,7 @@ AnyRequest = Request[Any, Any, Any]
 START = "/ui/sso"
 CALLBACK = "/ui/sso/callback"
 TICKET_COOKIE = "keyhouse_sso"
-_ANSWER = ("code", "state", "error", "error_description")
+_ANSWER = ("code", "state", "iss", "error", "error_description")
 _LONGEST_VALUE = 8_192
 
 

@@ -1,5 +1,6 @@
 """People sign in by an identity provider: who is let in, as whom, and what their groups give and take."""
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -367,6 +368,9 @@ async def test_an_answer_to_a_sign_in_that_this_browser_did_not_begin_opens_noth
         assert (await mine.get(back)).status_code == 401
         assert (await theirs.get(back)).status_code == 303
         assert (await theirs.get(back)).status_code == 401, "once"
+        begun = await theirs.get("/ui/sso")
+        mixed_up = await theirs.get(provider.authorize(begun.headers["location"]) + "&iss=https://evil.example")
+        assert "from another issuer" in mixed_up.text
         said = await mine.get("/ui/sso/callback?error=access_denied&error_description=No+<b>+for+you")
         assert said.status_code == 401
         assert "<b>" not in said.text
@@ -396,6 +400,31 @@ async def test_an_issuer_that_fails_is_named_in_words(
     provider.answers = {"/token": (401, {"error": "invalid_client"})}
     async with street.browser() as browser:
         assert "does not take our client id" in (await come_in(browser, provider)).text
+
+
+async def test_answers_without_end_do_not_have_us_ask_the_issuer_without_end(
+    street: Street, provider: IdentityProvider, open_door: Callable[..., SingleSignOn]
+) -> None:
+    somebody(provider)
+    async with street.browser() as browser:
+        for expected in [401] * 20 + [429]:
+            begun = await browser.get("/ui/sso")
+            state = re.search(r"[?&]state=(\w+)", begun.headers["location"])
+            assert state is not None
+            answer = await browser.get(f"/ui/sso/callback?code=made-up&state={state[1]}")
+            assert answer.status_code == expected, answer.text
+    assert provider.requests.count("/token") == 20
+
+
+async def test_behind_a_proxy_on_https_the_issuer_leads_back_there(
+    street: Street, provider: IdentityProvider, open_door: Callable[..., SingleSignOn]
+) -> None:
+    somebody(provider)
+    async with street.browser(scheme="https") as browser:
+        begun = await browser.get("/ui/sso")
+        assert "redirect_uri=https%3A%2F%2Fkeyhouse.test%2Fui%2Fsso%2Fcallback" in begun.headers["location"]
+        assert "secure" in begun.headers["set-cookie"].lower()
+        assert (await browser.get(provider.authorize(begun.headers["location"]))).status_code == 303
 
 
 async def test_nobody_is_led_to_another_site_after_it_and_a_session_by_it_lasts_a_day(
