@@ -1,7 +1,7 @@
 """What a person has spent: by model, project and key, by session, and one session as the tree of its agents."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from itertools import islice
 from typing import Any
@@ -10,11 +10,10 @@ from urllib.parse import urlencode
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 
-from app.admin.overview import Share
+from app.admin.own_spend import OwnSpend, own_spend
 from app.admin.people import Person
 from app.admin.sessions import Agent, Part, Sessions
 from app.admin.spend import Spend
-from app.admin.spend_explorer import Exploration, Group, Question, SpendExplorer
 from app.api.finance.sessions import read_session_cursor, write_session_cursor
 from app.api.ui.access import Pages
 from app.api.ui.charts import Chart, Stack, stacked
@@ -23,14 +22,13 @@ from app.api.ui.spend_view import SPANS, read_span
 from app.domain.activity import NOTHING_DONE
 from app.domain.report_spans import Span
 from app.domain.roles import Tenant
-from app.storage.postgres.reports import Amounts, Dimension
+from app.storage.postgres.reports import Amounts
 from app.storage.postgres.sessions import Order, SessionFilter, SessionPage
 from app.storage.postgres.tables.reports import MEASURES
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = "/ui/my-spend"
 _SESSIONS = 15
-_LINES = 6
 _LONGEST_SESSION = 256
 _MOST_AGENTS, _MOST_TURNS = 200, 100
 _ORDERS: dict[str, Order] = {"": "last_at", "cost": "cost_nanousd"}
@@ -62,15 +60,9 @@ class MySpendPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "spend.reports")
         tenant, span = person.tenant("spend.reports") or Tenant(), read_span(request, "UTC")
-        explorer = SpendExplorer(spend)
-        asked = Question(span, group_by="model", stack="model", only={"user": [person.user_id]}, compares=True)
-        found = await explorer.explore(replace(asked, most=_LINES), tenant)
-        by: dict[Dimension, Sequence[Share]] = {"model": _shares(found.groups)}
-        for dimension in ("project", "key"):
-            groups, _ = await explorer.groups(replace(asked, group_by=dimension, most=_LINES, compares=False), tenant)
-            by[dimension] = _shares(groups)
+        found = await own_spend(spend, person.user_id, span, tenant)
         order = read_text(request, "sessions") if read_text(request, "sessions") in _ORDERS else ""
-        values = {"found": found, "chart": _chart(span, found), "by": by, "span": span, "spans": SPANS, "order": order}
+        values = {"found": found, "chart": _chart(span, found), "span": span, "spans": SPANS, "order": order}
         values |= await _sessions_of(request, sessions, person, span, order)
         values |= {"cached_of": cached_of, "address": _address(request)}
         return pages.show(request, "my_spend.html", person, **values)  # type: ignore[arg-type]  # none is the status
@@ -134,15 +126,7 @@ def _address(request: AnyRequest) -> Any:  # noqa: ANN401  a function for the te
     return address
 
 
-def _shares(groups: Sequence[Group]) -> list[Share]:
-    largest = max((group.amounts.cost_nanousd for group in groups), default=0)
-    return [
-        Share(group.id, group.name, group.amounts, group.amounts.cost_nanousd * 1_000 // largest if largest > 0 else 0)
-        for group in groups
-    ]
-
-
-def _chart(span: Span, found: Exploration) -> Chart:
+def _chart(span: Span, found: OwnSpend) -> Chart:
     stacks = [
         Stack(series.name or "Others", series.costs_nanousd, is_others=series.id is None) for series in found.series
     ]

@@ -75,11 +75,14 @@ async function answer(fields, said) {
   let ended = false;
   try {
     for await (const event of eventsOf(response)) {
-      if (event.type === "content_block_delta") said.textContent += event.delta.text ?? "";
-      else if (event.type === "error") throw new Error(event.error.message);
+      if (event.type === "content_block_delta") {
+        said.textContent += event.delta.text ?? "";
+        said.classList.toggle("thinking", !said.textContent);
+      } else if (event.type === "error") throw new Error(event.error.message);
       else if (event.type === "message_delta" && event.delta.stop_reason) {
         ended = true;
         if (event.delta.stop_reason === "max_tokens") tell("The answer was cut at the most tokens that you allow.");
+        if (event.delta.stop_reason === "refusal") tell("The model refused to answer this.");
       }
     }
     if (!ended) throw new Error("The answer broke off.");
