@@ -78,6 +78,9 @@ MOST_MARGIN = 10
 """The largest margin: ten times the price on top of it."""
 
 
+_NEVER_REPORTED = frozenset({*OPERATORS_OWN, "local", "demo"})
+
+
 @dataclass(frozen=True, slots=True)
 class PriceSheet:
     """The price of one model at one time. ``version`` stands on every receipt that used it; tiers ascend.
@@ -93,6 +96,15 @@ class PriceSheet:
     millions: int = 1
     services: tuple[Service, ...] = ()
     terms: Terms = NO_TERMS
+
+    @property
+    def is_free(self) -> bool:
+        """Nothing of it costs anything, and it is nothing that the provider itself could put a cost on."""
+        if self.source not in _NEVER_REPORTED or self.terms.fixed_nanousd:
+            return False
+        own = (service for service in self.services if service.rates is not None)
+        every = [self.rates, *(tier.rates for tier in self.tiers), *(one.rates for one in own if one.rates is not None)]
+        return not any(getattr(rates, name) for rates in every for name in RATE_NAMES)
 
     def rates_for(self, prompt_tokens: int) -> Rates:
         rates = self.rates

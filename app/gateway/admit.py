@@ -97,8 +97,10 @@ class Admission:
         self._rules = rules
         self._log = get_logger()
 
-    async def admit(self, call: Call, principal: Principal) -> Grant:
-        """Raises InvalidRequest, ModelNotFound, ModelNotAllowed, RateLimited, BudgetExhausted, StorageUnavailable."""
+    async def admit(self, call: Call, principal: Principal, *, unpaid: bool = False) -> Grant:
+        """``unpaid``: it is only looked for among stored answers, so budgets have no say.
+
+        Raises InvalidRequest, ModelNotFound, ModelNotAllowed, RateLimited, BudgetExhausted, StorageUnavailable."""
         envelope = self._exchanges.read_envelope(call)
         tags = tags_of(call, principal, envelope)
         customers = () if envelope.customer is None else (envelope.customer,)
@@ -107,8 +109,10 @@ class Admission:
         model = self.find_model(principal, self._meant(principal, envelope.model))
         named_here = self.router.rules.client_fallbacks
         envelope, wishes = take_wishes(call, principal, envelope, fallbacks=named_here)
-        asked = Asked(principal, envelope, tags)
-        if has_policy(principal):
+        if call.operation == "count_tokens":
+            wishes = wishes._replace(no_fallbacks=True)  # another model counts other tokens
+        asked = Asked(principal, envelope, tags, unpaid=unpaid)
+        if has_policy(principal) and not unpaid:
             admit = partial(self._admit_as, call, wishes)
             return await StepDown(call, asked, model, admit, self.find_model).grant()
         return await self._admit_as(call, wishes, asked, model)
@@ -185,7 +189,7 @@ class Admission:
     async def _grant(
         self, call: Call, asked: Asked, model: Model, deployment: Deployment, route: Route | None
     ) -> Grant:
-        principal, envelope, tags, stepped = asked
+        principal, envelope, tags, stepped, unpaid = asked
         exchange = self._exchanges.choose(call, envelope, deployment)
         if exchange is None or call.operation == "count_tokens":
             return Grant(principal, envelope, model, deployment, exchange, route=route)
@@ -198,11 +202,10 @@ class Admission:
         named = plain_name(model if route is None else route.model_asked, envelope.model)
         if named != envelope.model:
             draft = structs.replace(draft, model_asked=named)
-        budgets: tuple[BudgetClaim, ...] = ()
         if principal.own_login:
             draft = relayed(draft)
-        else:
-            budgets = budget_claims(principal, (model,), most.hold_nanousd, call.started_at)
+        asks_none = principal.own_login or unpaid
+        budgets = () if asks_none else budget_claims(principal, (model,), most.hold_nanousd, call.started_at)
         if any(self._is_strict(one) for one in budgets):
             longest = model.max_output_tokens if allowed is None else allowed
             hold = structs.replace(hold, strict=strict_hold(call, envelope, hold, longest, exchange.protocol_out))
@@ -224,7 +227,7 @@ class Admission:
             budgets=budgets,
             if_orphaned=draft,
         )
-        admitted = await self.reserve(call, principal, claim)
+        admitted = await self._reserve_at(price, call, principal, claim)
         return Grant(principal, envelope, model, deployment, exchange, admitted, draft, price, hold, route, stepped)
 
     async def beside(self, principal: Principal, customers: Sequence[str], tags: Sequence[str]) -> Principal:
@@ -315,6 +318,15 @@ class Admission:
         if hold.strict is None or not self._is_strict(claim):
             return claim
         return structs.replace(claim, strict=True, hold_nanousd=hold.strict.hold_nanousd)
+
+    async def _reserve_at(self, price: PriceSheet, call: Call, principal: Principal, claim: Claim) -> Admitted:
+        """What costs nothing needs no room in a budget."""
+        try:
+            return await self.reserve(call, principal, claim)
+        except BudgetExhausted:
+            if not price.is_free:
+                raise
+            return await self.reserve(call, principal, structs.replace(claim, budgets=()))
 
     async def reserve(self, call: Call, principal: Principal, claim: Claim) -> Admitted:
         """Wait where it makes sense. Raises RateLimited, BudgetExhausted, StorageUnavailable."""

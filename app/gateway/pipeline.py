@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import structs
 
-from app.base.errors import GatewayError, UpstreamError
+from app.base.errors import BudgetExhausted, GatewayError, UpstreamError
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.base.money import format_usd
@@ -20,7 +20,7 @@ from app.gateway.estimate import input_tokens
 from app.gateway.exchange import is_stream
 from app.gateway.idempotency import Idempotency, find_key
 from app.gateway.relay import NOTHING_SEEN, RelayRules, StreamRelay, read_whole
-from app.gateway.response_cache import ResponseCache
+from app.gateway.response_cache import Asked, ResponseCache
 from app.gateway.route import Route
 from app.gateway.settle import Settlement
 from app.protocols.codec import Header
@@ -70,15 +70,24 @@ class Gateway:
             return await service.serve(call, principal)
         if call.operation == "opaque":
             return await self._forward(call, self._admission.admit_opaque(call, principal))
+        return await self._answer(call, principal)
+
+    async def _answer(self, call: Call, principal: Principal) -> Reply:
+        """A call that names a model."""
         asked = None
         if self.cache is not None:
             call, asked = self.cache.ask(call, principal)
-        grant = await self._admission.admit(call, principal)
+        try:
+            grant = await self._admission.admit(call, principal)
+        except BudgetExhausted as refused:
+            return await self._stored(call, principal, asked, refused)
         self._settlement.observations.add_overhead(time.monotonic() - call.started_s)
         exchange = grant.exchange
         if exchange is None:
             return _counted_here(call)
         if not grant.metered:
+            if grant.route is not None:
+                return await self._count(call, grant, grant.route)
             return await self._forward(call, grant)
         if self.cache is None or asked is None:
             return await self._send_out(call, grant, exchange)
@@ -87,6 +96,17 @@ class Gateway:
             return found
         reply = await self._send_out(call, grant, exchange)
         return reply if found is None else self.cache.keep(found, reply)
+
+    async def _stored(self, call: Call, principal: Principal, asked: Asked | None, refused: BudgetExhausted) -> Reply:
+        """An answer that is given again costs nothing, so a spent budget keeps none back. Raises ``refused``."""
+        if self.cache is None or asked is None:
+            raise refused
+        grant = await self._admission.admit(call, principal, unpaid=True)
+        found = await self.cache.find(asked, grant) if grant.metered else None
+        if isinstance(found, Reply):
+            return found
+        self._settlement.release(call)
+        raise refused
 
     async def _send_out(self, call: Call, grant: Grant, exchange: Exchange) -> Reply:
         if grant.route is not None:
@@ -247,6 +267,43 @@ class Gateway:
             self.on_refusal(grant.deployment, reply.status, body)
         self._router.standings.failed_alone(grant.deployment, refused_by(grant, reply, body).failure)
         return _refusal(call, grant, reply, body)
+
+    async def _count(self, call: Call, grant: Grant, route: Route) -> Reply:
+        """Tokens are counted by any deployment of the model; nothing is held or booked for it."""
+        failures: list[Failed] = []
+        while grant.exchange is not None:
+            self._router.began(route)
+            outcome = await self._counted(call, grant, route)
+            if isinstance(outcome, Reply):
+                return structs.replace(outcome, headers=[*outcome.headers, *_served_by(grant, route)])
+            failures.append(outcome)
+            self._router.failed(route, outcome.failure)
+            following = await self._admission.next(call, route, outcome.failure)
+            if following is None:
+                return _told(call, most_telling(failures))
+            grant = following
+        return _counted_here(call)
+
+    async def _counted(self, call: Call, grant: Grant, route: Route) -> Reply | Failed:
+        try:
+            reply = await dispatch(call, grant, self._upstream)
+            self._router.head_came(route)
+            body = await self._read(reply, grant)
+        except UpstreamError as error:
+            return failed_by(grant, error)
+        finally:
+            self._router.left(route)
+        if reply.status >= 300:
+            return refused_by(grant, reply, body)
+        self._note(call, grant, reply)
+        self._router.answered(route)
+        return Reply(reply.status, headers_back(call, grant, reply), body)
+
+    async def _read(self, reply: UpstreamReply, grant: Grant) -> bytes:
+        try:
+            return await read_whole(reply, grant.deployment)
+        finally:
+            reply.close()
 
     async def _forward(self, call: Call, grant: Grant) -> Reply:
         """A call that costs nothing: forwarded, and nothing is booked."""

@@ -25,12 +25,14 @@ class SteppedDown(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Whose call it is, and what it says: the same in each of its attempts."""
+    """Whose call it is, and what it says: the same in each of its attempts. ``unpaid``: no budget is asked for it, as
+    it is to be answered without a provider."""
 
     principal: Principal
     envelope: Envelope
     tags: tuple[str, ...]
     stepped: SteppedDown | None = None
+    unpaid: bool = False
 
 
 class Wishes(NamedTuple):

@@ -5,6 +5,7 @@ asked for.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from prometheus_client import CollectorRegistry
 
-from app.base.errors import InvalidRequest, UpstreamBroken, UpstreamError, UpstreamUnreachable
+from app.base.errors import BudgetExhausted, InvalidRequest, UpstreamBroken, UpstreamError, UpstreamUnreachable
 from app.base.ids import DeploymentId, new_id
 from app.base.metrics import Metrics
 from app.base.secret import Secret
@@ -24,10 +25,12 @@ from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.health import BreakerRules
 from app.domain.keys import VirtualKey
 from app.domain.limits import RateLimits
+from app.domain.pricing import PriceSheet, Rates, always
 from app.domain.routing import RoutingRules
-from app.domain.spend import Refused
+from app.domain.spend import BudgetStanding, Refused
 from app.gateway.admit import Admission, AdmissionRules
-from app.gateway.call import Reply, StreamCut
+from app.gateway.call import Operation, Reply, StreamCut
+from app.gateway.claims import budget_claims
 from app.gateway.exchange import Exchanges
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
@@ -38,8 +41,8 @@ from app.protocols.codec import Header
 from app.providers.prices import LivePrices
 from app.providers.provider import UpstreamReply, UpstreamRequest
 from tests.fakes.ports import NotingLedger, OneCatalog, ScriptedReply
-from tests.gateway.examples import DEPLOYMENT, KEY
-from tests.gateway.test_pipeline import JSON, SSE, START, STOP, TEXT, WHOLE, call, event, read
+from tests.gateway.examples import DEPLOYMENT, KEY, NOW
+from tests.gateway.test_pipeline import BUDGETED, JSON, SSE, START, STOP, TEXT, WHOLE, call, event, read
 
 Answer = Callable[[], ScriptedReply | Exception]
 LATE: list[Header] = [*JSON, (b"retry-after", b"30")]
@@ -112,9 +115,14 @@ class Farm:
         self.gateway = Gateway(admission, self.hosts, self.settlement, metrics, RelayRules(ping_after_s=0.05))
 
     async def ask(
-        self, model: str = "m", key: VirtualKey = KEY, headers: list[Header] | None = None, **fields: Any
+        self,
+        model: str = "m",
+        key: VirtualKey = KEY,
+        headers: list[Header] | None = None,
+        operation: Operation = "generate",
+        **fields: Any,
     ) -> Reply:
-        one = call(model=model, headers=headers, **fields)
+        one = call(model=model, headers=headers, operation=operation, **fields)
         if self.at_once:
             one = structs.replace(one, request_id=new_id("req"))
         return await self.gateway.serve(one, Principal(key))
@@ -361,6 +369,32 @@ async def test_streams_that_break_off_put_a_deployment_aside_though_each_has_beg
         await reply.body.close()
     assert 1 <= farm.hosts.asked.count("a") <= 5
     assert broken == farm.hosts.asked.count("a")
+
+
+async def test_tokens_are_counted_by_another_deployment_but_not_by_another_model() -> None:
+    counted = b'{"input_tokens": 7}'
+    farm = Farm({**THREE, "n": (hosted("d"),)}, rules=RoutingRules(fallbacks={"m": ("n",)}))
+    farm.ways = farm.hosts.ways = dict.fromkeys("abcd", lambda: ScriptedReply(200, JSON, [counted]))
+    farm.ways |= {"a": refuses(500), "b": unreachable}
+    for _ in range(12):
+        assert (await farm.ask(operation="count_tokens")).body == counted
+    assert {"a", "b"} <= set(farm.hosts.asked)
+    farm.ways["c"] = refuses(529, b'{"type":"error"}')
+    assert (await farm.ask(operation="count_tokens")).status == 529
+    assert "d" not in farm.hosts.asked
+    assert (farm.ledger.claims, [one.running for one in farm.router.standings]) == ([], [0, 0, 0])
+
+
+async def test_a_model_that_costs_nothing_is_served_on_a_spent_budget() -> None:
+    free = always(PriceSheet("v1", "config", Rates(0, 0, 0, 0, 0, 0, 0, 0)))
+    farm = Farm({"free": (hosted("a", prices=free),), "dear": (hosted("b"),)})
+    spent = BudgetStanding(budget_claims(Principal(BUDGETED), None, 1, NOW)[0], 10**9, 0)
+    for model in ("free", "dear"):
+        farm.ledger.outcomes = [Refused("budget", 60, budget=spent)]
+        with contextlib.suppress(BudgetExhausted):
+            assert (await farm.ask(model, BUDGETED)).body == WHOLE
+    assert farm.hosts.asked == ["a"]
+    assert [len(claim.budgets) for claim in farm.ledger.claims] == [1, 0, 1]
 
 
 async def test_p10_a_forbidden_fallback_is_never_called_and_the_next_one_is() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from app.base.errors import InvalidRequest, StorageUnavailable
+from app.base.errors import BudgetExhausted, InvalidRequest, StorageUnavailable
 from app.base.ids import KeyId, TeamId
 from app.domain.access import Principal
 from app.domain.caching import StoredAnswer, digest_of
+from app.domain.spend import BudgetStanding, Refused
 from app.domain.teams import Team
 from app.gateway.call import Grant, Reply, StreamCut
 from app.gateway.exchange import Exchanges
@@ -24,7 +26,20 @@ from app.protocols.codec import Header
 from app.protocols.openai_chat.codec import OpenAIChat
 from tests.fakes.ports import ScriptedReply
 from tests.gateway.examples import KEY
-from tests.gateway.test_pipeline import CATALOG, DELTA, JSON, START, STOP, TEXT, WHOLE, House, call, read, stream
+from tests.gateway.test_pipeline import (
+    BUDGETED,
+    CATALOG,
+    DELTA,
+    JSON,
+    START,
+    STOP,
+    TEXT,
+    WHOLE,
+    House,
+    call,
+    read,
+    stream,
+)
 
 RED = Team(TeamId("red"), "red")
 TOOLS = [{"name": "run", "input_schema": {"type": "object"}}]
@@ -79,6 +94,20 @@ async def test_the_second_time_the_answer_is_the_stored_one_and_costs_nothing() 
         0, paid.cost.total, "cache", 0,
     )  # fmt: skip
     assert len(house.upstream.requests) == 1
+
+
+async def test_a_spent_budget_keeps_no_stored_answer_back_but_everything_that_costs() -> None:
+    house = CachingHouse(whole(), whole())
+    first, _ = await house.ask(Principal(BUDGETED))
+    spent = Refused("budget", 60, budget=BudgetStanding(house.ledger.claims[0].budgets[0], 10**9, 0))
+    house.ledger.outcomes = [spent]
+    assert await house.ask(Principal(BUDGETED)) == (first, ANY)
+    house.ledger.outcomes = [spent]
+    with pytest.raises(BudgetExhausted):
+        await house.ask(Principal(BUDGETED), max_tokens=7)
+    await house.settlement.drain(1)
+    assert (len(house.upstream.requests), len(house.ledger.settled), house.ledger.released) == (1, 2, ["req_1"])
+    assert [len(claim.budgets) for claim in house.ledger.claims] == [1, 1, 0, 1, 0]
 
 
 async def test_a_stream_is_given_again_as_a_stream_and_serves_no_whole_answer() -> None:
