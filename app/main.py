@@ -47,10 +47,7 @@ from app.base.errors import StorageUnavailable
 from app.base.logs import get_logger
 from app.base.memory import keep_freed_memory
 from app.base.metrics import Metrics
-from app.domain.budgets import parse_period
-from app.domain.retention import Retention, parse_retention
 from app.domain.spend import Receipt
-from app.domain.tenancy import PLATFORM, Level, budget_of_setting
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.authenticate import Authenticator, anyone_here
 from app.gateway.batches import Batches
@@ -63,7 +60,7 @@ from app.gateway.health_report import HealthReport
 from app.gateway.idempotency import Idempotency
 from app.gateway.last_refusals import LastRefusals
 from app.gateway.objects import Custody, Files
-from app.gateway.overload import Gate, OverloadRules
+from app.gateway.overload import Gate
 from app.gateway.own_usage import OwnUsage
 from app.gateway.pipeline import Gateway
 from app.gateway.playground import Playground
@@ -88,10 +85,12 @@ from app.settings import Settings
 from app.settings.alerting import alert_addresses, alert_channels, alert_kinds, smtp_of
 from app.settings.model_bodies import read_model
 from app.settings.page_rules import page_rules_of
+from app.settings.process_rules import customer_defaults_of, overload_rules_of, platform_of, retention_of
+from app.settings.shown import shown_settings
 from app.settings.telemetry import read_otlp_headers
 from app.storage.activity import ActivityStore
 from app.storage.books import Books
-from app.storage.named_levels import CustomerDefaults, NamedLevels
+from app.storage.named_levels import NamedLevels
 from app.storage.postgres.alert_outbox import Route
 from app.storage.postgres.credentials import CredentialCipher
 from app.storage.postgres.engine import create_engine
@@ -126,26 +125,12 @@ def _special_upstreams(http: HttpUpstream) -> dict[str, Upstream]:
     }
 
 
-def _platform(settings: Settings) -> Level | None:
-    if settings.max_budget_nanousd is None:
-        return None
-    duration = None if settings.budget_duration is None else parse_period(settings.budget_duration)
-    budget = budget_of_setting("max_budget", settings.max_budget_nanousd, duration)
-    return Level("platform", PLATFORM, "the platform", budgets=(budget,))
-
-
 def cipher_of(settings: Settings) -> CredentialCipher:
     """What earlier secrets sealed is read, whichever of them it was."""
     assert settings.secret is not None
     present, former = settings.credential_secret or settings.secret, settings.former_credential_secret
     earlier = [settings.secret] if former is None else [former, settings.secret]
     return CredentialCipher(present.reveal().encode(), [one.reveal().encode() for one in earlier])
-
-
-def _customer_defaults(settings: Settings) -> CustomerDefaults:
-    limit_nanousd = settings.max_customer_budget_nanousd
-    budget = None if limit_nanousd is None else budget_of_setting("max_end_user_budget", limit_nanousd)
-    return CustomerDefaults(budget, settings.max_customer_budget_id)
 
 
 class House:
@@ -180,9 +165,9 @@ class House:
             wait_s=settings.admission_wait_s,
             refuse_unpriced=settings.unpriced_models == "refuse",
             on_exceed=settings.on_exceed,
-            platform=_platform(settings),
+            platform=platform_of(settings),
         )
-        named = NamedLevels(self.engine, self.principals, _customer_defaults(settings))
+        named = NamedLevels(self.engine, self.principals, customer_defaults_of(settings))
         self.codecs = all_codecs(settings.budget_exceeded_status)
         self.prices = LivePrices(settings.price_terms)
         self.price_keeper = PriceKeeper(self.prices, self.engine, Announcements(self.redis, PRICE_CHANNEL))
@@ -262,7 +247,7 @@ class House:
 
     def _alerting(self, settings: Settings) -> Alerting:
         addresses, kinds = alert_addresses(settings), alert_kinds(settings)
-        platform = _platform(settings)
+        platform = platform_of(settings)
         budgets = () if platform is None else platform.budgets
         watch = AlertWatch(self.engine, [Route(destination_id, kinds) for destination_id in addresses], budgets)
         alarms = BillingAlarms(watch)
@@ -336,20 +321,6 @@ class House:
         return merged
 
 
-def retention_of(settings: Settings) -> Retention:
-    keep = settings.receipts_retention
-    return Retention(None if keep is None else parse_retention(keep), settings.retention_export == "required")
-
-
-def overload_rules_of(settings: Settings) -> OverloadRules:
-    return OverloadRules(
-        most_running=settings.max_running_requests,
-        most_of_tenant=settings.max_running_per_tenant,
-        most_waiting=settings.max_waiting_requests,
-        wait_s=settings.place_wait_s,
-    )
-
-
 def create_app(settings: Settings) -> ASGIApp:
     """The ASGI application. ``settings`` must have both store URLs and both secrets."""
     house = House(settings)
@@ -378,9 +349,16 @@ def create_app(settings: Settings) -> ASGIApp:
     page_rules = page_rules_of(settings, house.http_upstream, house.sender)
     pages = make_pages(house.engine, house.principals, master_key.reveal(), Passwords(), page_rules)
     playground = Playground(house.gateway, gate, codecs["anthropic_messages"], house.metrics)
-    counters, platform = Counters(house.scripts), _platform(settings)
+    counters, platform = Counters(house.scripts), platform_of(settings)
     machine = Machine(
-        house.connection_check, house.health_report.troubles, counters, settings.routing, playground, platform
+        house.connection_check,
+        house.health_report.troubles,
+        counters,
+        settings.routing,
+        playground,
+        platform,
+        shown_settings(settings),
+        VERSION,
     )
     model_handlers = models.handlers()
     handlers: list[ControllerRouterHandler] = [

@@ -169,6 +169,11 @@ class PriceBook:
     def _bundled(self, provider: str, model: str, prices: DatedPrices) -> PriceSheet:
         return self._sheet("bundled", prices.rates, prices.tiers, services_of(provider, model))
 
+    @property
+    def version(self) -> str:
+        """Of the bundled prices."""
+        return self._table.version
+
     def offered(self, provider: str) -> tuple[OfferedModel, ...]:
         """The chat models that the provider offers now, as far as the bundled data knows; newest names last."""
         host = HOSTS.get(provider)

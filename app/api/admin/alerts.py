@@ -42,7 +42,7 @@ class AlertRoutes(Controller):
         self, request: AnyRequest, access: NamedDependency[Access], alerts: NamedDependency[Alerts]
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
-        made, secret = await alerts.create(_read_destination(await read_body(request)), actor)
+        made, secret = await alerts.create(read_destination(await read_body(request)), actor)
         return answer(_render(made) | ({} if secret is None else {"secret": secret.reveal()}))
 
     @get("/destination")
@@ -95,7 +95,7 @@ class AlertRoutes(Controller):
         )
 
 
-def _read_destination(body: Body) -> NewDestination:
+def read_destination(body: Body) -> NewDestination:
     check_names(body, _NAMES, ())
     kind = require_text(body, "kind", f"one of {', '.join(DESTINATION_KINDS)}")
     found = next((one for one in DESTINATION_KINDS if one == kind), None)

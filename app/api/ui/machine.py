@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.routing import RoutingRules
 from app.domain.tenancy import Level
@@ -12,6 +12,19 @@ from app.storage.redis.counters import Counters
 
 Trouble = Mapping[str, Any]
 """Of a deployment: ``deployment``, ``state``, ``reason``, ``failures_in_a_row``, ``again_in_s``."""
+
+
+class ShownSetting(NamedTuple):
+    """``value`` is empty where nothing is set, and never a secret; ``is_changed``: it is not what it is without."""
+
+    name: str
+    value: str
+    is_changed: bool
+
+
+class SettingGroup(NamedTuple):
+    name: str
+    settings: Sequence[ShownSetting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,8 @@ class Machine:
     routing: RoutingRules = field(default_factory=RoutingRules)
     playground: Playground | None = None
     platform: Level | None = None
+    settings: Sequence[SettingGroup] = ()
+    version: str = ""
 
 
 def trouble_of(troubled: Sequence[Trouble], deployment_id: str) -> Trouble | None:

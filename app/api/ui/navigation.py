@@ -41,7 +41,9 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui/budgets", "Budgets", "budget", "tenancy.read", "Manage"),
     Entry("/ui/models", "Models", "model", "model.read", "Models", for_others=True),
     Entry("/ui/credentials", "Credentials", "credential", "settings.read", "Models"),
+    Entry("/ui/alerts", "Alerts", "warning", "alert.read", "System"),
     Entry("/ui/audit", "Audit", "audit", "audit.read", "System"),
+    Entry("/ui/settings", "Settings", "settings", "settings.read", "System"),
 )
 """In the order of the sidebar; those of one group stand together. The groups: none, Spend, Manage, Models, System."""
 

@@ -26,6 +26,7 @@ from app.admin.single_sign_on import SingleSignOn, SingleSignOnRules
 from app.admin.spend import Spend
 from app.api.ui.access import Outside, Pages
 from app.api.ui.account import AccountPages
+from app.api.ui.alerts import AlertPages
 from app.api.ui.assets import serve_asset
 from app.api.ui.audit import AuditPages
 from app.api.ui.budget_tags import TagPages
@@ -46,6 +47,7 @@ from app.api.ui.own_keys import OwnKeys
 from app.api.ui.playground import PlaygroundPages, PlaygroundStream
 from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
+from app.api.ui.settings import SettingsPages
 from app.api.ui.sign_in import INVITATION, SignInPages
 from app.api.ui.single_sign_on import SingleSignOnPages
 from app.api.ui.spend import SpendPages
@@ -134,6 +136,8 @@ def page_routes(
             BudgetPages,
             TagPages,
             AuditPages,
+            AlertPages,
+            SettingsPages,
             CredentialPages,
             *TENANCY_PAGES,
             *at_play,
@@ -142,12 +146,12 @@ def page_routes(
         dependencies={
             "pages": Provide(lambda: pages, sync_to_thread=False),
             "naming": Provide(lambda: naming, sync_to_thread=False),
+            "machine": Provide(lambda: machine, sync_to_thread=False),
             "budget_board": Provide(lambda: board, sync_to_thread=False),
             "model_desk": Provide(model_desk, sync_to_thread=False),
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "key_obstacles": Provide(lambda: key_obstacles, sync_to_thread=False),
             "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),
-            "machine": Provide(lambda: machine, sync_to_thread=False),
             "own_keys": Provide(lambda: own_keys, sync_to_thread=False),
             "playground_keys": Provide(lambda: playground_keys, sync_to_thread=False),
             "playground": Provide(lambda: machine.playground, sync_to_thread=False),

@@ -57,6 +57,7 @@ class EventFilter:
     kind: str | None = None
     team_id: str | None = None
     state: str | None = None
+    sent: bool | None = None
 
 
 _EVENT = tuple(AlertEvent.__slots__)
@@ -193,6 +194,8 @@ async def page_events(
         conditions.append(_events.kind == wanted.kind)
     if wanted.team_id is not None:
         conditions.append(_events.team_id == wanted.team_id)
+    if wanted.sent is not None:
+        conditions.append(_events.sent.is_(wanted.sent))
     if wanted.state is not None:
         of_state = select(_deliveries.event_id).where(_deliveries.state == wanted.state)
         conditions.append(_events.event_id.in_(of_state))

@@ -1,0 +1,109 @@
+"""The running settings as people read them: in groups, secrets only as set or not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from app.api.ui.machine import SettingGroup, ShownSetting
+from app.api.ui.rendering import exact_usd
+from app.base.secret import Secret
+from app.settings.settings import Settings
+
+_GROUPS: Mapping[str, Sequence[str]] = {
+    "Serving": (
+        "host", "port", "workers", "public_url", "trusted_proxies", "open_mode", "home", "config_path", "log_level",
+        "log_format", "shutdown_grace_s",
+    ),
+    "Stores and secrets": ("database_url", "redis_url", "master_key", "secret", "credential_secret"),
+    "Models": (
+        "model", "has_model_list", "model_entries", "model_aliases", "credentials", "demo_models", "model_list_format",
+        "allowed_upstreams", "unpriced_models", "price_terms",
+    ),
+    "Money": (
+        "max_budget_nanousd", "budget_duration", "max_customer_budget_nanousd", "max_customer_budget_id", "on_exceed",
+        "budget_exceeded_status", "cached_token_percent", "admission_wait_s", "lease_s", "receipts_retention",
+        "retention_export",
+    ),
+    "Sign-in": ("password_sign_in", "claude_code_sign_in", "claude_code_native_enabled", "claude_code_owner"),
+}  # fmt: skip
+_PREFIXES: Mapping[str, tuple[str, ...]] = {
+    "Sign-in": ("oidc_",),
+    "Alerts": ("alert", "slack_", "smtp_"),
+    "Response cache": ("response_cache",),
+    "Limits and times": ("max_", "place_", "body_", "ping_", "first_byte", "idle_", "total_", "idempotency_"),
+    "Telemetry": ("otlp_",),
+}
+_LEFT_OUT = frozenset({"notices", "routing", "former_credential_secret"})
+_COUNTED = frozenset({"model_entries", "model_aliases", "price_terms"})
+_MOST_SHOWN = 20
+
+
+def shown_settings(settings: Settings) -> list[SettingGroup]:
+    plain = Settings()
+    found: dict[str, list[ShownSetting]] = {name: [] for name in (*_GROUPS, *_PREFIXES, "Further")}
+    for field in fields(Settings):
+        if field.name not in _LEFT_OUT:
+            value = getattr(settings, field.name)
+            is_changed = bool(value != getattr(plain, field.name))
+            found[_group_of(field.name)].append(ShownSetting(_words(field.name), _text(field.name, value), is_changed))
+    routing = settings.routing
+    found["Routing"] = [
+        ShownSetting(_words(field.name), _text(field.name, getattr(routing, field.name)), _differs(routing, field.name))
+        for field in fields(routing)
+    ]
+    return [SettingGroup(name, tuple(shown)) for name, shown in found.items() if shown]
+
+
+def _group_of(name: str) -> str:
+    for group, names in _GROUPS.items():
+        if name in names:
+            return group
+    return next((group for group, begins in _PREFIXES.items() if name.startswith(begins)), "Further")
+
+
+def _differs(record: Any, name: str) -> bool:  # noqa: ANN401  any record of settings
+    return bool(getattr(record, name) != getattr(type(record)(), name))
+
+
+def _words(name: str) -> str:
+    return name.removesuffix("_nanousd").removesuffix("_s").replace("_", " ").replace("oidc", "OIDC")
+
+
+def _text(name: str, value: Any) -> str:  # noqa: ANN401  any value of a setting
+    if value is None or value in ("", (), {}):
+        return ""
+    if name in _COUNTED:
+        return str(len(value))
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return _number(name, value)
+        case float() | str() | Path():
+            return str(value)
+        case Mapping():
+            return "; ".join(sorted(_pair(one, inner) for one, inner in value.items()))
+        case tuple() | frozenset():
+            more = f" and {len(value) - _MOST_SHOWN} more" if len(value) > _MOST_SHOWN else ""
+            return ", ".join(str(one) for one in list(value)[:_MOST_SHOWN]) + more
+        case _:
+            return _record(value)
+
+
+def _number(name: str, value: int) -> str:
+    if name.endswith("_nanousd"):
+        return exact_usd(value)
+    unit = next((words for end, words in (("_s", " s"), ("_bytes", " bytes")) if name.endswith(end)), "")
+    return f"{value:,}{unit}" if unit else str(value)
+
+
+def _record(value: Any) -> str:  # noqa: ANN401  a record of settings, or a secret
+    if isinstance(value, Secret) or not is_dataclass(value):
+        return "set"
+    return ", ".join(f"{_words(one.name)} {_text(one.name, getattr(value, one.name))}" for one in fields(value))
+
+
+def _pair(name: str, value: Any) -> str:  # noqa: ANN401  of a mapping of settings
+    """Of credentials the provider alone, whatever they hold."""
+    return f"{name}: {', '.join(value)}" if isinstance(value, tuple) else name
