@@ -14,15 +14,16 @@ from app.base.errors import NotFound
 from app.domain.roles import Tenant
 from app.storage.postgres import teams as rows
 from app.storage.postgres.budgets import StoredBudget, find_budget
-from app.storage.postgres.engine import transaction
+from app.storage.postgres.engine import reading, transaction
 from app.storage.postgres.keys import KeyFilter, Page, list_keys
-from app.storage.postgres.memberships import find_membership, list_members
+from app.storage.postgres.memberships import find_membership, list_members, members_of_organizations, members_of_teams
 from app.storage.postgres.projects import list_projects
 from app.storage.postgres.teams import Belongings, StoredTeam, TeamFilter
 
 MOST_SHOWN = 10
 """Keys and projects of one team; the rest are in the lists of their own."""
 MEMBERS_A_PAGE = 50
+MOST_CHOICES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,14 @@ class TeamReading:
             newest = Page(1, MOST_SHOWN, "created_at", descending=True)
             found, _ = await list_keys(connection, tenant, KeyFilter(project_id=project_id), newest, at)
             return await views(connection, found, at)
+
+    async def people_of(self, organization_id: str, team_id: str) -> Sequence[tuple[str, str]]:
+        """Id and name of those of the organization who are not in the team; for who may read of it."""
+        async with reading(self._engine) as connection:
+            people = await members_of_organizations(connection, [organization_id])
+            present = {one.user_id for one in await members_of_teams(connection, [team_id], MOST_CHOICES)}
+        names = [(str(one.user_id), one.user_alias or one.user_email or one.user_id) for one in people]
+        return [one for one in names if one[0] not in present][:MOST_CHOICES]
 
     async def find_member(self, tenant: Tenant, team_id: str, user_id: str) -> tuple[StoredTeam, MembershipView]:
         """Raises NotFound."""

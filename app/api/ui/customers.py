@@ -94,12 +94,13 @@ class CustomerPages(Controller):
         request: AnyRequest,
         customer: FromPath[str],
         pages: NamedDependency[Pages],
+        desk: NamedDependency[Desk],
         customers: NamedDependency[Customers],
     ) -> Response[bytes]:
         person, customer_id = await pages.require_page(request, "tenancy.change"), read_segment(customer)
         view = await _find(customers, customer_id)
         form = filled({"budget_duration": "month"} if view is None else _shown(view))
-        return _show_form(request, pages, person, (customer_id, view, form))
+        return await _show_form(request, pages, desk, person, (customer_id, view, form))
 
     @post("/ui/customers/{customer:str}/edit", status_code=200)
     async def change(
@@ -122,7 +123,9 @@ class CustomerPages(Controller):
             await change(*read_customer(body, set()), actor)
         except CallerError as error:
             view = await _find(customers, customer_id)
-            return _show_form(request, pages, person, (customer_id, view, refused(form, _READERS, [], error)))
+            return await _show_form(
+                request, pages, desk, person, (customer_id, view, refused(form, _READERS, [], error))
+            )
         return pages.go(f"/ui/customers/{segment(customer_id)}?done=changed")
 
     @post(["/ui/customers/{customer:str}/block", "/ui/customers/{customer:str}/unblock"], status_code=200)
@@ -181,10 +184,11 @@ def _shown(view: CustomerView) -> dict[str, str]:
     }
 
 
-def _show_form(
-    request: AnyRequest, pages: Pages, person: Person, shown: tuple[str, CustomerView | None, Filled]
+async def _show_form(
+    request: AnyRequest, pages: Pages, desk: Desk, person: Person, shown: tuple[str, CustomerView | None, Filled]
 ) -> Response[bytes]:
     customer_id, view, form = shown
     values: dict[str, Any] = {"customer_id": customer_id, "view": view, "f": form, "periods": PERIODS}
     status = form.error.status if form.error else 200
+    values |= {"shared": await desk.shared_budgets(person)}
     return pages.show(request, "customer_form.html", person, status=status, **values)

@@ -17,12 +17,16 @@ from app.api.admin.fields import Body
 from app.api.named_rows import check_named_fields
 from app.api.ui.forms import as_body
 from app.api.ui.key_form import models_for
+from app.api.ui.rendering import usd
 from app.base.clock import now
 from app.base.money import NanoUSD
 from app.domain.catalog import Catalog
 from app.domain.roles import Tenant, rule_for
+from app.storage.postgres.budgets import StoredBudget, list_shared_budgets
 from app.storage.postgres.engine import reading
 from app.storage.postgres.reports import Dimension
+
+_MOST_BUDGETS = 200
 
 
 class Desk:
@@ -57,6 +61,14 @@ class Desk:
         """The names that this person may choose from."""
         return [model.name for model in models_for(person, self._catalog())]
 
+    async def shared_budgets(self, person: Person) -> list[tuple[str, str]]:
+        """Id and words of those that this person may give to somebody: none but for a proxy_admin."""
+        if person.tenant("tenancy.change") is None:
+            return []
+        async with reading(self._engine) as connection:
+            found, _ = await list_shared_budgets(connection, _MOST_BUDGETS, 0)
+        return [(one.budget_id, _words(one)) for one in found]
+
     async def largest(self, person: Person, dimension: Dimension, of: Dimension, one: str) -> list[Share]:
         """What this month of UTC cost of one owner, by ``dimension``: the largest."""
         ask = Ask(*_this_month(), group_by=(dimension,), only={of: (one,)})
@@ -67,6 +79,13 @@ class Desk:
         ask = Ask(*_this_month(), group_by=(dimension,), only={dimension: ids})
         report = await self._spend.report(ask, _reported(person)) if ids else None
         return {} if report is None else {cell.group[0]: cell.amounts.cost_nanousd for cell in report.cells}
+
+
+def _words(budget: StoredBudget) -> str:
+    if budget.limit_nanousd is None:
+        return budget.budget_id
+    amount = usd(budget.limit_nanousd)
+    return f"{budget.budget_id}: {amount}" + (f" by {budget.duration}" if budget.duration else "")
 
 
 def _this_month() -> tuple[date, date]:

@@ -32,9 +32,12 @@ WORDS: Mapping[str, str] = {
     "team_member_tpm_limit": "tokens a minute of each member", "duration": "the expiry", "on_exceed": "a full budget",
     "temp_budget_increase": "the increase", "temp_budget_expiry": "the end of the increase",
 }  # fmt: skip
-_ROUTES = re.compile(r"[;,:] (?:[a-z ]+ )?(?:GET |POST )?/[a-z_]+/[a-z_/]+(?:\?\S+)?")
+_ROUTES = re.compile(
+    r"; change it with /budget/update, or send .* to leave that budget"
+    r"|[;,:] (?:[a-z ]+ )?(?:GET |POST )?/[a-z_]+/[a-z_/]+(?:\?\S+)?"
+)
 """Where a route of the API is named as the next step: somebody at a page takes none."""
-BUDGET_FIELDS = ("max_budget", "budget_duration", "soft_budget", "budget_timezone", "on_exceed")
+BUDGET_FIELDS = ("max_budget", "budget_duration", "soft_budget", "budget_timezone", "on_exceed", "budget_id")
 LIMIT_FIELDS = ("rpm_limit", "tpm_limit", "tpd_limit", "max_parallel_requests")
 _LIMIT_COLUMNS = ("requests_per_minute", "tokens_per_minute", "tokens_per_day", "max_parallel_requests")
 
@@ -164,19 +167,25 @@ def json_object(name: str, typed: str) -> bytes:
 
 BUDGET_READERS: Mapping[str, Reader] = {
     "max_budget": number, "budget_duration": text, "soft_budget": number, "budget_timezone": text, "on_exceed": text,
+    "budget_id": text,
 }  # fmt: skip
 LIMIT_READERS: Mapping[str, Reader] = dict.fromkeys(LIMIT_FIELDS, number)
 
 
 def shown_budget(budget: StoredBudget | None) -> dict[str, str]:
-    """As the fields of a form hold it."""
+    """As the fields of a form hold it: of a shared one its id alone."""
+    shown = dict.fromkeys(BUDGET_FIELDS, "")
     if budget is None:
-        return dict.fromkeys(BUDGET_FIELDS, "")
-    found = (
-        plain_usd(budget.limit_nanousd), budget.duration, plain_usd(budget.soft_limit_nanousd), budget.timezone,
-        budget.on_exceed,
-    )  # fmt: skip
-    return {name: one or "" for name, one in zip(BUDGET_FIELDS, found, strict=True)}
+        return shown
+    if budget.shared:
+        return shown | {"budget_id": budget.budget_id}
+    return shown | {
+        "max_budget": plain_usd(budget.limit_nanousd),
+        "budget_duration": plain(budget.duration),
+        "soft_budget": plain_usd(budget.soft_limit_nanousd),
+        "budget_timezone": plain(budget.timezone),
+        "on_exceed": plain(budget.on_exceed),
+    }
 
 
 def shown_limits(row: Any) -> dict[str, str]:  # noqa: ANN401  any stored row with limits

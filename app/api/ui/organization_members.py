@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, Request, Response, post
+from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -13,10 +13,10 @@ from app.api.admin.organizations import read_member_of_organization, read_new_me
 from app.api.ui.access import Pages
 from app.api.ui.desk import Desk
 from app.api.ui.forms import as_body, refused
-from app.api.ui.organizations import show_organization
+from app.api.ui.organizations import MEMBER_ROLE_WORDS, show_organization
 from app.api.ui.segments import read_segment, segment
 from app.api.ui.team_members import read_new_member
-from app.base.errors import CallerError
+from app.base.errors import CallerError, NotFound
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -46,6 +46,25 @@ class OrganizationMemberPages(Controller):
             again = refused(form, ["who", "role"], [], error)
             return await show_organization(request, pages, (desk, organizations), person, (organization_id, again))
         return pages.go(f"/ui/organizations/{segment(organization_id)}?done=added#members")
+
+    @get("/ui/organizations/{organization:str}/members/{user:str}")
+    async def member_page(
+        self,
+        request: AnyRequest,
+        organization: FromPath[str],
+        user: FromPath[str],
+        pages: NamedDependency[Pages],
+        desk: NamedDependency[Desk],
+        organizations: NamedDependency[Organizations],
+    ) -> Response[bytes]:
+        person, organization_id = await pages.require_page(request, "organization.members"), read_segment(organization)
+        await desk.actor_on(person, "GET /organization/info", organization_id=organization_id)
+        [view] = await organizations.get([organization_id])
+        member = next((one for one in view.members if one.user_id == read_segment(user)), None)
+        if member is None:
+            raise NotFound("There is no such member.")
+        values: dict[str, Any] = {"organization": view.organization, "member": member, "roles": MEMBER_ROLE_WORDS}
+        return pages.show(request, "organization_member.html", person, **values)
 
     @post("/ui/organizations/{organization:str}/members/{user:str}", status_code=200)
     async def change(

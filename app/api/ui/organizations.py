@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from app.admin.organizations import Organizations, OrganizationView
 from app.admin.people import Person
-from app.api.admin.organizations import MEMBER_ROLES, read_new_organization, read_organization_update
+from app.api.admin.organizations import read_new_organization, read_organization_update
 from app.api.ui.access import Pages
 from app.api.ui.desk import Desk
 from app.api.ui.forms import (
@@ -38,6 +38,9 @@ from app.storage.postgres.organizations import OrganizationFilter
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 25
+MEMBER_ROLE_WORDS: Mapping[str, str] = {
+    "internal_user": "Member", "internal_user_viewer": "Reader", "org_admin": "Admin of the organization"
+}  # fmt: skip
 _READERS: Mapping[str, Reader] = {
     "organization_alias": text, **BUDGET_READERS, **LIMIT_READERS, "metadata": json_object
 }  # fmt: skip
@@ -70,7 +73,7 @@ class OrganizationPages(Controller):
         self, request: AnyRequest, pages: NamedDependency[Pages], desk: NamedDependency[Desk]
     ) -> Response[bytes]:
         person = await pages.require_page(request, "tenancy.change")
-        return _show_form(request, pages, desk, person, (None, filled({"budget_duration": "month"})))
+        return await _show_form(request, pages, desk, person, (None, filled({"budget_duration": "month"})))
 
     @post("/ui/organizations/new", status_code=200)
     async def create(
@@ -90,7 +93,7 @@ class OrganizationPages(Controller):
             view = await organizations.create(read_new_organization(body), actor)
         except CallerError as error:
             again = refused(form, _READERS, ["models"], error)
-            return _show_form(request, pages, desk, person, (None, again))
+            return await _show_form(request, pages, desk, person, (None, again))
         return pages.go(f"/ui/organizations/{segment(view.organization.organization_id)}?done=made")
 
     @get("/ui/organizations/{organization:str}")
@@ -118,7 +121,7 @@ class OrganizationPages(Controller):
         person = await pages.require_page(request, "tenancy.change")
         [view] = await organizations.get([read_segment(organization)])
         form = filled(_shown(view), {"models": view.organization.models})
-        return _show_form(request, pages, desk, person, (view, form))
+        return await _show_form(request, pages, desk, person, (view, form))
 
     @post("/ui/organizations/{organization:str}/edit", status_code=200)
     async def change(
@@ -136,7 +139,7 @@ class OrganizationPages(Controller):
             await _update(organizations, desk, person, body | as_body(organization_id=organization_id))
         except CallerError as error:
             [view] = await organizations.get([organization_id])
-            return _show_form(request, pages, desk, person, (view, refused(form, _READERS, ["models"], error)))
+            return await _show_form(request, pages, desk, person, (view, refused(form, _READERS, ["models"], error)))
         return pages.go(f"/ui/organizations/{segment(organization_id)}?done=changed")
 
     @post(
@@ -185,7 +188,7 @@ async def show_organization(
     organization_id, adding = shown
     await desk.actor_on(person, "GET /organization/info", organization_id=organization_id)
     [view] = await organizations.get([organization_id])
-    values: dict[str, Any] = {"view": view, "adding": adding, "roles": MEMBER_ROLES}
+    values: dict[str, Any] = {"view": view, "adding": adding, "roles": MEMBER_ROLE_WORDS}
     values |= {"teams": await desk.largest(person, "team", "organization", organization_id)}
     values |= {"models": await desk.largest(person, "model", "organization", organization_id)}
     values |= {"may_change": person.tenant("tenancy.change") is not None}
@@ -228,10 +231,11 @@ def _shown(view: OrganizationView) -> dict[str, str]:
     }
 
 
-def _show_form(
+async def _show_form(
     request: AnyRequest, pages: Pages, desk: Desk, person: Person, shown: tuple[OrganizationView | None, Filled]
 ) -> Response[bytes]:
     view, form = shown
     values: dict[str, Any] = {"view": view, "f": form, "periods": PERIODS, "model_names": desk.models_for(person)}
     status = form.error.status if form.error else 200
+    values |= {"shared": await desk.shared_budgets(person)}
     return pages.show(request, "organization_form.html", person, status=status, **values)

@@ -222,4 +222,5 @@ async def _show_form(
     values: dict[str, Any] = {"view": view, "f": form, "periods": PERIODS, "model_names": desk.models_for(person)}
     values |= {"teams": await _teams(desk, person, "project.change")}
     status = form.error.status if form.error else 200
+    values |= {"shared": await desk.shared_budgets(person)}
     return pages.show(request, "project_form.html", person, status=status, **values)

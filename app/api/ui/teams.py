@@ -179,7 +179,10 @@ async def show_team(
     values |= {"people": await desk.largest(person, "user", "team", team_id), "may": powers_on(person, found.team)}
     values |= {"names": await _detail_names(desk.naming, found), "done": request.query_params.get("done")}
     values |= {"last": last_page(found.belongings.members, MEMBERS_A_PAGE), "by_address": may_name_by_address(person)}
-    values |= {"settings": None}
+    values |= {"settings": None, "known": []}
+    organization_id = found.team.organization_id
+    if values["may"]["organization"] and values["may"]["members"] and organization_id is not None:
+        values["known"] = await desk.teams.people_of(organization_id, team_id)
     if person.tenant("settings.read") is not None:
         values["settings"] = await desk.managed_settings.find(None, team_id)
     return pages.show(request, "team.html", person, status=adding.error.status if adding.error else 200, **values)
@@ -221,6 +224,7 @@ async def _show_form(
     choices = [("", "None"), *organizations] if tenant.everything else organizations
     values: dict[str, Any] = {"team": team, "f": form, "organizations": choices, "periods": PERIODS}
     values |= {"model_names": desk.models_for(person)}
+    values |= {"shared": await desk.shared_budgets(person)}
     return pages.show(request, "team_form.html", person, status=form.error.status if form.error else 200, **values)
 
 

@@ -81,7 +81,9 @@ class UserPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "tenancy.change")
         view, _, _ = await users.get(read_segment(user), 1)
-        return _show_form(request, pages, desk, person, (view, filled(_shown(view), {"models": view.user.models})))
+        return await _show_form(
+            request, pages, desk, person, (view, filled(_shown(view), {"models": view.user.models}))
+        )
 
     @post("/ui/people/{user:str}/edit", status_code=200)
     async def change(
@@ -99,7 +101,7 @@ class UserPages(Controller):
             await _update(users, desk, person, body | as_body(user_id=user_id))
         except CallerError as error:
             view, _, _ = await users.get(user_id, 1)
-            return _show_form(request, pages, desk, person, (view, refused(form, _READERS, ["models"], error)))
+            return await _show_form(request, pages, desk, person, (view, refused(form, _READERS, ["models"], error)))
         return pages.go(f"/ui/people/{segment(user_id)}?done=changed")
 
     @post(["/ui/people/{user:str}/block", "/ui/people/{user:str}/unblock"], status_code=200)
@@ -149,11 +151,12 @@ def _shown(view: UserView) -> dict[str, str]:
     }
 
 
-def _show_form(
+async def _show_form(
     request: AnyRequest, pages: Pages, desk: Desk, person: Person, shown: tuple[UserView, Filled]
 ) -> Response[bytes]:
     view, form = shown
     roles = [("", f"None: as {DEFAULT_ROLE}"), *ROLE_WORDS.items()]
     values: dict[str, Any] = {"view": view, "f": form, "roles": roles, "periods": PERIODS}
     values |= {"model_names": desk.models_for(person)}
+    values |= {"shared": await desk.shared_budgets(person)}
     return pages.show(request, "user_form.html", person, status=form.error.status if form.error else 200, **values)

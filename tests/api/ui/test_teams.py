@@ -90,6 +90,22 @@ async def test_only_what_was_changed_in_a_form_is_changed(street: Street) -> Non
         assert (info["budget_duration"], info["models"]) == ("month", ["a-model"])
 
 
+async def test_a_team_takes_a_shared_budget_and_leaves_it_for_its_own(street: Street) -> None:
+    shared = (await street.door.post("/budget/new", {"max_budget": 77, "budget_duration": "month"})).fields["budget_id"]
+    team_id = await team_of(street, max_budget=100)
+    async with street.signed_in("proxy_admin") as (browser, _):
+        address = f"/ui/teams/{team_id}/edit"
+        own = {"was_max_budget": "100", "max_budget": "100", "was_budget_id": "", "budget_id": shared}
+        assert (await browser.send(address, own)).status_code == 303
+        assert (await team_info(street, team_id))["budget_id"] == shared
+        refused = await browser.send(address, {"was_max_budget": "", "max_budget": "5"})
+        assert refused.status_code == 422
+        assert "/budget/update" not in refused.text
+        back = {"was_max_budget": "", "max_budget": "5", "was_budget_id": shared, "budget_id": ""}
+        assert (await browser.send(address, back)).status_code == 303
+        assert (await team_info(street, team_id))["max_budget"] == 5
+
+
 async def test_what_cannot_be_is_said_in_the_words_of_the_form_and_stays_typed(street: Street) -> None:
     async with street.signed_in("proxy_admin") as (browser, _):
         for field, value, words in (
