@@ -1,6 +1,6 @@
 """The first page: what was spent today, in this month and in the last thirty days, on what, and what needs a look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,13 +9,16 @@ from app.admin.spend import Ask, Found, Spend
 from app.base.clock import now
 from app.base.money import NanoUSD
 from app.domain.alerts import AlertEvent
+from app.domain.report_spans import Span
 from app.domain.roles import Tenant
 from app.storage.postgres.alert_outbox import EventFilter
+from app.storage.postgres.receipts import Pace
 from app.storage.postgres.reports import Amounts, Dimension
 
 DAYS = 30
 MOST_IN_LIST = 6
 _ALERTS_OF = timedelta(days=7)
+_PACE_OF = timedelta(hours=6)
 _FORECAST_AFTER = 5
 """A forecast is made when a fifth of the month has passed, as for alerts."""
 
@@ -32,17 +35,24 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Days and months are of UTC. ``forecast_nanousd`` is of the whole month, None where it is too early to say."""
+    """Days and months are of UTC. ``forecast_nanousd`` is of the whole month, None where it is too early to say.
+    ``last_month`` has the same days of the month before; ``models_by_day`` the cost of each model in each of ``days``.
+    """
 
     at: datetime
     today: Amounts
+    yesterday: Amounts
     month: Amounts
+    last_month: Amounts
     forecast_nanousd: NanoUSD | None
     days: Sequence[tuple[date, Amounts]]
     models: Sequence[Share]
+    models_by_day: Sequence[tuple[Share, Sequence[NanoUSD]]]
     owners: Sequence[Share]
     owner_kind: Dimension
     alerts: Sequence[AlertEvent]
+    pace: Pace | None
+    unpriced: Mapping[str, int]
 
     @property
     def is_empty(self) -> bool:
@@ -62,7 +72,9 @@ class Overviews:
         at = now()
         today = at.date()
         month_start = today.replace(day=1)
-        first = min(month_start, today - timedelta(days=DAYS - 1))
+        days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
+        before = Span("month", month_start, today).before()
+        first = min(before.first, days[0])
         by_day = await self._spend.report(Ask(first, today, interval="day"), tenant)
         of_days = {date.fromisoformat(by_day.label(cell)): cell.amounts for cell in by_day.cells}
         month = _sum([amounts for day, amounts in of_days.items() if day >= month_start])
@@ -70,18 +82,36 @@ class Overviews:
         owner_kind: Dimension = "team" if any(share.id for share in owners) else "key"
         if owner_kind == "key":  # nothing was spent in any team
             owners = await self._largest("key", month_start, today, tenant)
-        days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
+        models = await self._largest("model", month_start, today, tenant)
         return Overview(
             at,
             of_days.get(today, Amounts()),
+            of_days.get(today - timedelta(days=1), Amounts()),
             month,
+            _sum([amounts for day, amounts in of_days.items() if before.first <= day <= before.last]),
             _forecast(month.cost_nanousd, at),
             [(day, of_days.get(day, Amounts())) for day in days],
-            await self._largest("model", month_start, today, tenant),
+            models,
+            await self._by_day(models, days, tenant),
             owners,
             owner_kind,
             await self._recent_alerts(alerted, at),
+            await self._spend.pace(tenant, at - _PACE_OF),
+            {} if alerted is None else await self._spend.unpriced(tenant, at - _ALERTS_OF),
         )
+
+    async def _by_day(
+        self, models: Sequence[Share], days: Sequence[date], tenant: Tenant
+    ) -> list[tuple[Share, Sequence[NanoUSD]]]:
+        ask = Ask(
+            days[0], days[-1], interval="day", group_by=("model",), only={"model": [share.id for share in models]}
+        )
+        found = await self._spend.report(ask, tenant) if models else None
+        of = {} if found is None else {(cell.group[0], found.label(cell)): cell.amounts for cell in found.cells}
+        nothing = Amounts()
+        return [
+            (share, [of.get((share.id, day.isoformat()), nothing).cost_nanousd for day in days]) for share in models
+        ]
 
     async def _largest(self, dimension: Dimension, first: date, last: date, tenant: Tenant) -> list[Share]:
         return shares_of(await self._spend.report(Ask(first, last, group_by=(dimension,)), tenant))

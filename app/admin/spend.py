@@ -3,7 +3,7 @@
 import zoneinfo
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Row
@@ -16,13 +16,14 @@ from app.domain.report_periods import Interval, Period, list_periods, midnight
 from app.domain.roles import EVERYTHING, Tenant
 from app.storage.postgres import closing, reports
 from app.storage.postgres import receipts as rows
-from app.storage.postgres.engine import transaction
-from app.storage.postgres.receipts import LogPage, ReceiptFilter
+from app.storage.postgres.engine import reading, transaction
+from app.storage.postgres.receipts import LogPage, Pace, ReceiptFilter
 from app.storage.postgres.reports import Cell, Dimension, Ranking, Report
 from app.storage.postgres.retention import dropped_until
 
 MOST_LOG_ROWS = 10_000
 MOST_COUNTED = 100_000
+MOST_TIMED = 1_000
 GroupBy = Literal["team", "customer", "api_key", "organization"]
 _DIMENSIONS: Mapping[GroupBy, Dimension] = {
     "team": "team", "customer": "customer", "api_key": "key", "organization": "organization",
@@ -148,6 +149,16 @@ class Spend:
         """The first and the last day of UTC that have spend."""
         async with transaction(self._engine) as connection:
             return await reports.find_extent(connection)
+
+    async def pace(self, tenant: Tenant, since: datetime) -> Pace | None:
+        """How long the latest calls took; None where there were none since then."""
+        async with reading(self._engine) as connection:
+            return await rows.find_pace(connection, tenant, since, MOST_TIMED)
+
+    async def unpriced(self, tenant: Tenant, since: datetime) -> Mapping[str, int]:
+        """Models that were called without a price since then, with how many of the latest calls."""
+        async with reading(self._engine) as connection:
+            return await rows.find_unpriced(connection, tenant, since, MOST_TIMED)
 
     async def total(self, tenant: Tenant = EVERYTHING) -> NanoUSD:
         async with transaction(self._engine) as connection:

@@ -70,6 +70,16 @@ class KeySpend:
     total_nanousd: NanoUSD
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long the latest calls took: the middle one, and the one that 95 of 100 are not slower than."""
+
+    calls: int
+    median_ms: int
+    slow_ms: int
+    first_byte_ms: int | None
+
+
 _TEAM_ALIAS = case((teams.c.team_id.is_not(None), teams.c.team_alias), else_=departed.c.name).label("team_alias")
 
 
@@ -103,6 +113,40 @@ async def count_receipts(connection: AsyncConnection, tenant: Tenant, wanted: Re
         select(literal(1)).select_from(_with_names()).where(*within(tenant, receipts), *_conditions(wanted)).limit(most)
     )
     return int((await connection.execute(select(func.count()).select_from(found.subquery()))).scalar_one())
+
+
+async def find_pace(connection: AsyncConnection, tenant: Tenant, since: datetime, most: int) -> Pace | None:
+    """Of the latest ``most`` calls that succeeded since then, stored answers aside; None where there are none."""
+    latest = (
+        select(receipts.c.duration_ms, receipts.c.first_byte_ms)
+        .where(*within(tenant, receipts), receipts.c.started_at >= since, receipts.c.status == "ok")
+        .where(receipts.c.kind == "usage", receipts.c.usage_source != "cache")
+        .order_by(receipts.c.started_at.desc())
+        .limit(most)
+        .subquery()
+    )
+    half, most_of_them = (func.percentile_disc(share) for share in (0.5, 0.95))
+    query = select(
+        func.count(),
+        half.within_group(latest.c.duration_ms),
+        most_of_them.within_group(latest.c.duration_ms),
+        half.within_group(latest.c.first_byte_ms),
+    )
+    row = (await connection.execute(query)).one()
+    return Pace(*row) if row[0] else None
+
+
+async def find_unpriced(connection: AsyncConnection, tenant: Tenant, since: datetime, most: int) -> dict[str, int]:
+    """Models without a price that were called since then, with how many of the latest ``most`` such calls."""
+    latest = (
+        select(receipts.c.model_served)
+        .where(*within(tenant, receipts), receipts.c.started_at >= since, receipts.c.price_source == "fallback")
+        .order_by(receipts.c.started_at.desc())
+        .limit(most)
+        .subquery()
+    )
+    query = select(latest.c.model_served, func.count()).group_by(latest.c.model_served).order_by(func.count().desc())
+    return {row[0]: row[1] for row in await connection.execute(query)}
 
 
 def _with_names() -> Any:  # noqa: ANN401  a join has no public type

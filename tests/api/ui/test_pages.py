@@ -343,3 +343,23 @@ async def test_an_auditor_sees_neither_spend_nor_requests(street: Street) -> Non
     async with street.signed_in("auditor") as (browser, _):
         assert (await browser.get("/ui/requests")).status_code == 403
         assert "/ui/requests" not in (await browser.get("/ui/account")).text
+
+
+async def test_the_overview_says_how_much_failed_how_long_calls_take_and_what_has_no_price(street: Street) -> None:
+    model = new_id("model")
+    async with street.signed_in("proxy_admin") as (browser, user_id):
+        own = await key_of(street.door, user_id=user_id)
+        await street.door.book(own["token"], now(), 1, model_served=model, price_source="fallback", status="error")
+        page = (await browser.get("/ui")).text
+        assert f"{model} has no price" in page
+        assert f"/ui/models/one?name={model}" in page
+        assert "19 of 20 within" in page
+    async with street.signed_in("internal_user") as (browser, user_id):
+        own = await key_of(street.door, user_id=user_id)
+        for status, took_ms in (("ok", 900), ("ok", 1_100), ("ok", 5_000), ("error", 90_000)):
+            await street.door.book(own["token"], now(), 1, user_id=user_id, status=status, duration_ms=took_ms)
+        page = (await browser.get("/ui")).text
+        assert "25.00 % failed" in page
+        assert ">1.1 s</dd>" in page
+        assert "19 of 20 within 5.0 s, first byte 250 ms" in page
+        assert "has no price" not in page
