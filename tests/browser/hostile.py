@@ -36,6 +36,7 @@ def plant(admin: httpx.Client) -> Mapping[str, str]:
         team_id="team_hostile",
         team_alias=NAME,
         organization_id="org_hostile",
+        max_budget=50,
         metadata={"note": NAME, "cost_center": NAME},
     )
     project = post("/project/new", team_id="team_hostile", project_alias=NAME, description=NAME)

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
 
 _SERIOUS = ("serious", "critical")
+_AXE = """async (options) =>
+    (await axe.run({ exclude: [["tbody tr:nth-child(n+7)"], ["li:nth-child(n+12)"]] }, options)).violations"""
 
 
 class Size(TypedDict):
@@ -24,7 +26,19 @@ class Watched:
     faults: list[str] = field(default_factory=list)
 
     def go(self, path: str) -> None:
-        self.page.goto(path)
+        answer = self.page.goto(path)
+        assert answer is not None
+        assert answer.ok, (path, answer.status)
+
+    @property
+    def is_whole_page(self) -> bool:
+        """False for a part that a script asks for."""
+        return bool(self.page.evaluate("document.doctype !== null"))
+
+    @property
+    def holds_hostile_elements(self) -> bool:
+        """Whether a name of tests/browser/hostile.py has become more than text."""
+        return self.page.locator("img[src=x], svg[onload]").count() > 0
 
     def says(self, *texts: str) -> bool:
         """Whether any of them is there to be read, or stands in a field."""
@@ -34,7 +48,8 @@ class Watched:
         return any(text in shown for text in texts)
 
     def accessibility_faults(self, *rules: str) -> list[str]:
-        """What axe finds that is serious or critical; of some rules alone where they are named."""
+        """What axe finds that is serious or critical; of some rules alone where they are named. Rows of long tables are
+        all made alike: the first few are looked at."""
         from axe_playwright_python.base import AXE_SCRIPT  # only where there is a browser
 
         options: dict[str, Any] = {"resultTypes": ["violations"]}
@@ -42,7 +57,7 @@ class Watched:
             options["runOnly"] = {"type": "rule", "values": list(rules)}
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE_SCRIPT)
-        found = self.page.evaluate("async (options) => (await axe.run(document, options)).violations", options)
+        found = self.page.evaluate(_AXE, options)
         return [
             f"{fault['id']}: {node['html'][:150]} ({node['failureSummary'][:200]})"
             for fault in found
