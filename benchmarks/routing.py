@@ -173,8 +173,8 @@ async def run_way(gateway: GatewayProcess, admin: Admin, way: Way, calls: int, a
 async def _deploy(admin: Admin, model: str, base_url: str) -> str:
     params = {
         "model": "anthropic/claude-sonnet-4-6", "api_key": f"sk-ant-{base_url}", "api_base": base_url,
-        "input_cost_per_token": str(INPUT_PRICE), "output_cost_per_token": str(OUTPUT_PRICE), "stream_timeout": 1,
-        "timeout": 3,
+        "input_cost_per_token": str(INPUT_PRICE), "output_cost_per_token": str(OUTPUT_PRICE), "stream_timeout": 3,
+        "timeout": 6,
     }  # fmt: skip
     made = await admin.post("/model/new", model_name=model, litellm_params=params)
     made.raise_for_status()

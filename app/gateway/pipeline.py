@@ -94,7 +94,12 @@ class Gateway:
         found = await self.cache.find(asked, grant)
         if isinstance(found, Reply):
             return found
-        reply = await self._send_out(call, grant, exchange)
+        try:
+            reply = await self._send_out(call, grant, exchange)
+        except BaseException:
+            if found is not None:
+                self.cache.give_up(found)
+            raise
         return reply if found is None else self.cache.keep(found, reply)
 
     async def _stored(self, call: Call, principal: Principal, asked: Asked | None, refused: BudgetExhausted) -> Reply:

@@ -59,6 +59,10 @@ class CacheRules:
     call_types: frozenset[str] = frozenset()
 
 
+_LONGEST_WAIT_S = 60
+_MOST_WAITS = 2  # for one that fails, and for the one that is made in its place
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A call that wants the cache; ``call`` is without the words that are meant for us."""
@@ -69,11 +73,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """Nothing was found: where the answer is to be kept, and of which model it must be."""
+    """Nothing was found: where the answer is to be kept, and of which model it must be. ``first``: the same requests
+    that come meanwhile wait for this one."""
 
     digest: bytes
     ttl_s: int
     model: Served
+    first: bool = False
 
 
 class ResponseCache:
@@ -84,6 +90,8 @@ class ResponseCache:
         self._rules = rules
         self._base = CacheWish(use=rules.mode == "on")
         self._keeping: set[asyncio.Task[None]] = set()
+        self._under_way: dict[bytes, asyncio.Event] = {}
+        """Whole answers that are asked for and will be kept, by their digests: set when they are, or will not be."""
 
     def ask(self, call: Call, principal: Principal) -> tuple[Call, Asked | None]:
         """The call without the words that are meant for us, and whether it wants the cache.
@@ -114,29 +122,47 @@ class ResponseCache:
             return None
         digest = digest_of(_parts(call, grant, wish.namespace or ""))
         answer = None if wish.no_cache else await self._look_up(call, digest)
+        for _ in range(0 if wish.no_cache else _MOST_WAITS):
+            if answer is not None or (first := self._under_way.get(digest)) is None:
+                break
+            answer = await self._wait_for(first, call, digest)
         if answer is not None:
             age_s = max(0, int(clock.now().timestamp()) - answer.stored_at_unix)
             if wish.most_age_s is None or age_s <= wish.most_age_s:
                 return await self._replay(call, grant, answer, age_s)
         self._count("miss")
-        return None if wish.no_store else Miss(digest, wish.ttl_s or self._rules.ttl_s, _served(grant))
+        if wish.no_store:
+            return None
+        assert grant.envelope is not None
+        # Whoever waits for a stream would hear nothing until its end.
+        is_first = not grant.envelope.stream and digest not in self._under_way
+        if is_first:
+            self._under_way[digest] = asyncio.Event()
+        return Miss(digest, wish.ttl_s or self._rules.ttl_s, _served(grant), is_first)
 
     def keep(self, miss: Miss, reply: Reply) -> Reply:
         """The same reply, said to be a miss, and kept when it turns out to be whole."""
         headers = [*reply.headers, (HEADER, b"miss")]
         content_type = _content_type(reply.headers)
-        if reply.status != 200 or content_type is None:
-            return structs.replace(reply, headers=headers)
-        if isinstance(reply.body, bytes):
-            self.keep_body(miss, content_type, reply.body, reply.receipt)
-        elif isinstance(reply.body, StreamRelay):
-            body = RecordedStream(self, miss, content_type, reply.body, self._rules.most_answer_bytes)
-            return Reply(reply.status, headers, body)
+        if reply.status == 200 and content_type is not None:
+            if isinstance(reply.body, bytes):
+                self.keep_body(miss, content_type, reply.body, reply.receipt)
+                return structs.replace(reply, headers=headers)
+            if isinstance(reply.body, StreamRelay):
+                body = RecordedStream(self, miss, content_type, reply.body, self._rules.most_answer_bytes)
+                return Reply(reply.status, headers, body)
+        self.give_up(miss)
         return structs.replace(reply, headers=headers)
+
+    def give_up(self, miss: Miss) -> None:
+        """Nothing will be kept, or it is: whoever waits for it need not any more."""
+        if miss.first and (waited_for := self._under_way.pop(miss.digest, None)) is not None:
+            waited_for.set()
 
     def keep_body(self, miss: Miss, content_type: bytes, body: bytes, receipt: Receipt | None) -> None:
         """Keep what the client got, if it is whole and not too large; in the background."""
         if receipt is None or len(body) > self._rules.most_answer_bytes or not _is_whole(receipt, miss.model):
+            self.give_up(miss)
             return
         answer = StoredAnswer(
             body=body,
@@ -158,6 +184,18 @@ class ResponseCache:
             self._settlement.release(call)  # the client has left
             raise
 
+    async def _wait_for(self, first: asyncio.Event, call: Call, digest: bytes) -> StoredAnswer | None:
+        """The answer that another call is being given now, if it comes to be kept."""
+        try:
+            async with asyncio.timeout(_LONGEST_WAIT_S):
+                await first.wait()
+        except TimeoutError:
+            return None
+        except BaseException:
+            self._settlement.release(call)  # the client has left
+            raise
+        return await self._look_up(call, digest)
+
     async def _replay(self, call: Call, grant: Grant, answer: StoredAnswer, age_s: int) -> Reply:
         self._count("hit")
         self._metrics.cache_saved.inc(answer.cost_nanousd)
@@ -178,6 +216,8 @@ class ResponseCache:
             await self._answers.keep(miss.digest, answer, miss.ttl_s)
         except StorageUnavailable:
             return
+        finally:
+            self.give_up(miss)
         self._count("kept")
 
     def _is_of_type(self, call: Call) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from app.base.errors import BudgetExhausted, InvalidRequest, StorageUnavailable
+from app.base.errors import BudgetExhausted, InvalidRequest, StorageUnavailable, UpstreamBroken
 from app.base.ids import KeyId, TeamId
 from app.domain.access import Principal
 from app.domain.caching import StoredAnswer, digest_of
@@ -24,6 +25,7 @@ from app.gateway.response_cache import CacheRules, ResponseCache, _parts
 from app.protocols.anthropic_messages.codec import AnthropicMessages
 from app.protocols.codec import Header
 from app.protocols.openai_chat.codec import OpenAIChat
+from app.settings import load_settings
 from tests.fakes.ports import ScriptedReply
 from tests.gateway.examples import KEY
 from tests.gateway.test_pipeline import (
@@ -78,6 +80,10 @@ class CachingHouse(House):
         return body, dict(reply.headers)
 
 
+def broken_off() -> ScriptedReply:
+    return ScriptedReply(200, JSON, [b"{", UpstreamBroken("cut", provider="anthropic")])
+
+
 def whole() -> ScriptedReply:
     return ScriptedReply(200, JSON, [WHOLE])
 
@@ -108,6 +114,44 @@ async def test_a_spent_budget_keeps_no_stored_answer_back_but_everything_that_co
     await house.settlement.drain(1)
     assert (len(house.upstream.requests), len(house.ledger.settled), house.ledger.released) == (1, 2, ["req_1"])
     assert [len(claim.budgets) for claim in house.ledger.claims] == [1, 1, 0, 1, 0]
+
+
+async def test_the_same_request_many_times_at_once_is_asked_for_once() -> None:
+    for replies, asked, hits in (([whole()], 1, 4), ([broken_off(), whole()], 2, 3)):
+        house = CachingHouse(*replies)
+
+        async def ask(number: int, house: CachingHouse = house) -> bytes:
+            one = structs.replace(call(), request_id=f"req_{number}")
+            reply = await house.gateway.serve(one, Principal(KEY))
+            return dict(reply.headers)[b"x-keyhouse-cache"]
+
+        told = await asyncio.gather(*(ask(number) for number in range(5)), return_exceptions=True)
+        assert len(house.upstream.requests) == asked
+        assert told.count(b"hit") == hits, told
+
+
+async def test_a_cache_by_litellms_file_is_for_the_kinds_of_calls_that_it_names_and_who_asks_for_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config.yaml").write_text("""
+litellm_settings:
+  cache: true
+  cache_params: {type: redis, ttl: 600, mode: default_off, supported_call_types: [anthropic_messages]}
+""")
+    read_settings = load_settings({}, {"config_path": tmp_path / "config.yaml"})
+    mode, types = read_settings.response_cache, frozenset(read_settings.response_cache_call_types)
+    assert mode != "off"
+    rules = CacheRules(mode=mode, ttl_s=read_settings.response_cache_ttl_s, call_types=types)
+    house = CachingHouse(*(whole() for _ in range(4)), rules=rules)
+    said: dict[str, Any] = {"cache": {"use-cache": True}}
+    fields: dict[str, Any]
+    for fields, told in (({}, None), (said, b"miss"), (said, b"hit")):
+        _, head = await house.ask(None, **fields)
+        assert head.get(b"x-keyhouse-cache") == told
+    assert house.answers.ttls_s == [600]
+    house = CachingHouse(whole(), rules=CacheRules(mode=mode, call_types=frozenset({"acompletion"})))
+    _, head = await house.ask(None, **said)
+    assert b"x-keyhouse-cache" not in head
 
 
 async def test_a_stream_is_given_again_as_a_stream_and_serves_no_whole_answer() -> None:
