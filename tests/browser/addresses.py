@@ -41,6 +41,7 @@ EXAMPLES: Mapping[str, str] = {
     "/ui/my-spend/session": "/ui/my-spend/session?id=SESSION",
     "/ui/organizations/{organization:str}": "/ui/organizations/org_halden",
     "/ui/organizations/{organization:str}/edit": "/ui/organizations/org_halden/edit",
+    "/ui/organizations/{organization:str}/members/{user:str}": "/ui/organizations/org_halden_labs/members/user_ines_moreau",
     "/ui/people/{user:str}": "/ui/people/user_jonas_weber",
     "/ui/people/{user:str}/edit": "/ui/people/user_jonas_weber/edit",
     "/ui/projects/{project:str}": "/ui/projects/project_checkout",
