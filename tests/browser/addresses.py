@@ -23,6 +23,7 @@ NO_PAGES = (
     "/ui/forgot",
 )
 """Files, what only leads to an issuer of identities and back, and what needs a mail server."""
+_LABS = "/ui/organizations/org_halden_labs"
 # Of the demo data; a word in capitals is looked up in the running gateway.
 EXAMPLES: Mapping[str, str] = {
     "/ui/audit/{audit_id:str}": "/ui/audit/AUDIT",
@@ -41,7 +42,7 @@ EXAMPLES: Mapping[str, str] = {
     "/ui/my-spend/session": "/ui/my-spend/session?id=SESSION",
     "/ui/organizations/{organization:str}": "/ui/organizations/org_halden",
     "/ui/organizations/{organization:str}/edit": "/ui/organizations/org_halden/edit",
-    "/ui/organizations/{organization:str}/members/{user:str}": "/ui/organizations/org_halden_labs/members/user_ines_moreau",
+    "/ui/organizations/{organization:str}/members/{user:str}": f"{_LABS}/members/user_ines_moreau",
     "/ui/people/{user:str}": "/ui/people/user_jonas_weber",
     "/ui/people/{user:str}/edit": "/ui/people/user_jonas_weber/edit",
     "/ui/projects/{project:str}": "/ui/projects/project_checkout",
