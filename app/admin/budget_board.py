@@ -1,7 +1,7 @@
 """All budgets that are set anywhere, with what is spent and held on them now, the nearest to its limit first."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ NEAR_PERCENT = 80
 _EVEN = (1,) * 7
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 _MOST_QUERIES = 30
+_FEW = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,12 @@ class BudgetBoard:
         at = now()
         async with reading(self._engine) as connection:
             watched, cut = await self._watched(connection, kind, search)
-            lines = await _estimated(connection, await self._counted(watched, at), at)
+            lines = await _placed(connection, await self._counted(watched, at), at)
             if state is not None:
                 lines = [line for line in lines if line.state == state]
-            lines.sort(key=lambda line: (-line.thousandths, -line.spent_nanousd, line.owner.title))
+            lines = sorted(lines, key=lambda line: (-line.thousandths, -line.spent_nanousd, line.owner.title))
             shown = lines[(number - 1) * size : number * size]
-            return Board(await self._booked(connection, shown, at), len(lines), cut)
+            return Board(await _booked(connection, shown, at), len(lines), cut)
 
     async def _counted(self, watched: Sequence[tuple[BoardKind, WatchedBudget]], at: datetime) -> list[BoardLine]:
         """By the counters; a pool that several name is one."""
@@ -130,23 +131,6 @@ class BudgetBoard:
         return [
             _line(kind, one, window, counter, at)
             for (kind, one), window, counter in zip(once.values(), windows, counters, strict=True)
-        ]
-
-    async def _booked(
-        self, connection: AsyncConnection, lines: Sequence[BoardLine], at: datetime
-    ) -> Sequence[BoardLine]:
-        """Where nothing was counted since the counters began, what the books say, exactly."""
-        alike: dict[WatchedKind, list[WatchedBudget]] = defaultdict(list)
-        for line in lines:
-            if not line.is_counted:
-                alike[line.of.kind].append(line.of)
-        spent: dict[str, NanoUSD] = {}
-        for kind, some in alike.items():
-            for one, facts in await budget_facts(connection, kind, some, at):
-                spent[_key(one)] = facts.spent_nanousd
-        return [
-            _line(line.kind, line.of, line.window, (spent[line.key], 0), at) if line.key in spent else line
-            for line in lines
         ]
 
     async def _watched(
@@ -182,9 +166,15 @@ def _of_platform(ids: tuple[str, ...], owner: Owner, budget: Budget) -> WatchedB
     return WatchedBudget("platform", ids, owner, budget, refuses=True, soft_limit_nanousd=None)
 
 
-async def _estimated(connection: AsyncConnection, lines: Sequence[BoardLine], at: datetime) -> list[BoardLine]:
-    """With what the sums say of those without a counter, to the quarter of an hour, so that they find their place. The
-    lines of one kind whose windows began together are one query."""
+async def _placed(connection: AsyncConnection, lines: Sequence[BoardLine], at: datetime) -> Sequence[BoardLine]:
+    """With what was spent on those without a counter, so that they find their place: exactly where a kind has few of
+    them, else what the sums say to the quarter of an hour, in one query for those whose windows began together."""
+    unknown: dict[WatchedKind, list[BoardLine]] = defaultdict(list)
+    for line in lines:
+        if not line.is_counted:
+            unknown[line.of.kind].append(line)
+    few = frozenset(kind for kind, some in unknown.items() if len(some) <= _FEW)
+    lines = await _booked(connection, lines, at, few)
     alike: dict[tuple[WatchedKind, datetime], list[BoardLine]] = defaultdict(list)
     for line in lines:
         if not line.is_counted and "scope" not in owners_in(line.owner.scope):
@@ -197,6 +187,27 @@ async def _estimated(connection: AsyncConnection, lines: Sequence[BoardLine], at
         _line(line.kind, line.of, line.window, (spent[line.key], 0), at, is_counted=False)
         if line.key in spent
         else line
+        for line in lines
+    ]
+
+
+async def _booked(
+    connection: AsyncConnection,
+    lines: Sequence[BoardLine],
+    at: datetime,
+    kinds: Collection[WatchedKind] = get_args(WatchedKind),
+) -> Sequence[BoardLine]:
+    """Where nothing was counted since the counters began, what the books say, exactly."""
+    alike: dict[WatchedKind, list[WatchedBudget]] = defaultdict(list)
+    for line in lines:
+        if not line.is_counted and line.of.kind in kinds:
+            alike[line.of.kind].append(line.of)
+    spent: dict[str, NanoUSD] = {}
+    for kind, some in alike.items():
+        for one, facts in await budget_facts(connection, kind, some, at):
+            spent[_key(one)] = facts.spent_nanousd
+    return [
+        _line(line.kind, line.of, line.window, (spent[line.key], 0), at) if line.key in spent else line
         for line in lines
     ]
 
