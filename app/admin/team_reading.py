@@ -17,6 +17,7 @@ from app.storage.postgres.budgets import StoredBudget, find_budget
 from app.storage.postgres.engine import reading, transaction
 from app.storage.postgres.keys import KeyFilter, Page, list_keys
 from app.storage.postgres.memberships import find_membership, list_members, members_of_organizations, members_of_teams
+from app.storage.postgres.organizations import find_organization
 from app.storage.postgres.projects import list_projects
 from app.storage.postgres.teams import Belongings, StoredTeam, TeamFilter
 
@@ -36,7 +37,8 @@ class TeamLine:
 @dataclass(frozen=True, slots=True)
 class TeamDetail:
     """``members``, ``keys`` and ``projects`` are the first of them, or a page; ``belongings`` counts all.
-    ``member_budget`` is what each member may spend without a budget of its own."""
+    ``organization_blocked``: its calls are refused for that. ``member_budget`` is what each member may spend without a
+    budget of its own."""
 
     team: StoredTeam
     standing: Standing
@@ -46,6 +48,7 @@ class TeamDetail:
     keys: Sequence[KeyView]
     projects: Sequence[ProjectView]
     project_count: int
+    organization_blocked: bool
 
 
 class TeamReading:
@@ -86,6 +89,7 @@ class TeamReading:
             newest = Page(1, MOST_SHOWN, "created_at", descending=True)
             keys, key_count = await list_keys(connection, tenant, KeyFilter(team_id=team_id), newest, at)
             projects, project_count = await list_projects(connection, tenant, team_id, MOST_SHOWN, 0)
+            above = None if team.organization_id is None else await find_organization(connection, team.organization_id)
             return TeamDetail(
                 team,
                 stand[(team_id,)],
@@ -95,6 +99,7 @@ class TeamReading:
                 await views(connection, keys, at),
                 await project_views(connection, projects),
                 project_count,
+                above is not None and above.blocked,
             )
 
     async def keys_of_project(self, tenant: Tenant, project_id: str) -> Sequence[KeyView]:

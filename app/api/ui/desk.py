@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.actor import Actor
-from app.admin.managed_settings import ManagedSettings
+from app.admin.managed_settings import ManagedSettings, SettingsView
 from app.admin.naming import Naming
 from app.admin.overview import Share, shares_of
 from app.admin.people import Person
@@ -35,7 +35,7 @@ class Desk:
     def __init__(self, engine: AsyncEngine, naming: Naming, catalog: Callable[[], Catalog]) -> None:
         self.naming = naming
         self.teams = TeamReading(engine)
-        self.managed_settings = ManagedSettings(engine)
+        self._managed_settings = ManagedSettings(engine)
         self._engine = engine
         self._spend = Spend(engine)
         self._catalog = catalog
@@ -60,6 +60,14 @@ class Desk:
     def models_for(self, person: Person) -> list[str]:
         """The names that this person may choose from."""
         return [model.name for model in models_for(person, self._catalog())]
+
+    async def claude_code_settings(
+        self, person: Person, *, organization_id: str | None = None, team_id: str | None = None
+    ) -> SettingsView | None:
+        """None for who may not read of settings."""
+        if person.tenant("settings.read") is None:
+            return None
+        return await self._managed_settings.find(organization_id, team_id)
 
     async def shared_budgets(self, person: Person) -> list[tuple[str, str]]:
         """Id and words of those that this person may give to somebody: none but for a proxy_admin."""

@@ -195,6 +195,8 @@ async def show_organization(
     values |= {"may_take_in": _holds(person.tenant("organization.members"), organization_id)}
     values |= {"may_make_teams": _holds(person.tenant("team.change"), organization_id)}
     values |= {"by_address": person.tenant("tenancy.change") is not None, "done": request.query_params.get("done")}
+    values |= {"settings": await desk.claude_code_settings(person, organization_id=organization_id)}
+    values |= {"may_set": person.tenant("settings.change") is not None}
     status = adding.error.status if adding.error else 200
     return pages.show(request, "organization.html", person, status=status, **values)
 

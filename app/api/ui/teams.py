@@ -179,19 +179,17 @@ async def show_team(
     values |= {"people": await desk.largest(person, "user", "team", team_id), "may": powers_on(person, found.team)}
     values |= {"names": await _detail_names(desk.naming, found), "done": request.query_params.get("done")}
     values |= {"last": last_page(found.belongings.members, MEMBERS_A_PAGE), "by_address": may_name_by_address(person)}
-    values |= {"settings": None, "known": []}
+    values |= {"settings": await desk.claude_code_settings(person, team_id=team_id), "known": []}
     organization_id = found.team.organization_id
     if values["may"]["organization"] and values["may"]["members"] and organization_id is not None:
         values["known"] = await desk.teams.people_of(organization_id, team_id)
-    if person.tenant("settings.read") is not None:
-        values["settings"] = await desk.managed_settings.find(None, team_id)
     return pages.show(request, "team.html", person, status=adding.error.status if adding.error else 200, **values)
 
 
 def powers_on(person: Person, team: StoredTeam) -> dict[str, bool]:
     """What this person may do with this team, so that nothing is offered that would be refused."""
     actions = {"change": "team.change", "members": "team.members", "keys": "key.change", "projects": "project.change"}
-    actions |= {"people": "tenancy.read", "organization": "organization.read"}
+    actions |= {"people": "tenancy.read", "organization": "organization.read", "settings": "settings.change"}
     return {name: _holds(person.tenant(action), team) for name, action in actions.items()}
 
 

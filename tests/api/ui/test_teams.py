@@ -197,6 +197,16 @@ async def test_the_page_of_a_team_adds_up_its_month_by_model_and_member(street: 
         assert (await browser.get("/ui/teams")).status_code == 403
 
 
+async def test_the_page_of_a_team_says_that_its_organization_is_blocked(street: Street) -> None:
+    organization_id = await organization_of(street)
+    team_id = await team_of(street, organization_id=organization_id)
+    async with street.signed_in("proxy_admin") as (browser, _):
+        assert "is blocked" not in (await browser.get(f"/ui/teams/{team_id}")).text
+        address = f"/ui/organizations/{organization_id}"
+        assert (await browser.send(f"{address}/block", of=address)).status_code == 303
+        assert "is blocked" in (await browser.get(f"/ui/teams/{team_id}")).text
+
+
 @pytest.mark.parametrize("one", ["team_1", "a/b", "new", "..", "?q=#", "Ä ö", "ada@example.com", ".hidden", "~x"])
 def test_any_id_can_stand_in_an_address(one: str) -> None:
     assert read_segment(segment(one)) == one
