@@ -61,7 +61,7 @@ class Health:
     def begin_probe(self, now_s: float, lasts_s: float) -> None:
         """A call goes out to it; while it was put aside no other one does, unless this one takes longer than that."""
         if self.ejected:
-            self.probe_ends_s = now_s + lasts_s
+            self.probe_ends_s = max(self.probe_ends_s, now_s + lasts_s)
 
     def has_failed_enough(self, now_s: float, rules: BreakerRules) -> bool:
         """Note a failure; whether it was one too many: in a row, or of a minute of which at least half have failed."""

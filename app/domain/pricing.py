@@ -97,14 +97,14 @@ class PriceSheet:
     services: tuple[Service, ...] = ()
     terms: Terms = NO_TERMS
 
-    @property
-    def is_free(self) -> bool:
-        """Nothing of it costs anything, and it is nothing that the provider itself could put a cost on."""
+    def costs_nothing(self, *, may_search: bool) -> bool:
+        """Of a call that searches the web or not; and it is nothing that the provider itself could put a cost on."""
         if self.source not in _NEVER_REPORTED or self.terms.fixed_nanousd:
             return False
-        own = (service for service in self.services if service.rates is not None)
-        every = [self.rates, *(tier.rates for tier in self.tiers), *(one.rates for one in own if one.rates is not None)]
-        return not any(getattr(rates, name) for rates in every for name in RATE_NAMES)
+        every = [self.rates, *(tier.rates for tier in self.tiers)]
+        every += [service.rates for service in self.services if service.rates is not None]
+        names = [name for name in RATE_NAMES if may_search or name != "web_searches"]
+        return not any(getattr(rates, name) for rates in every for name in names)
 
     def rates_for(self, prompt_tokens: int) -> Rates:
         rates = self.rates

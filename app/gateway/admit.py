@@ -43,7 +43,7 @@ from app.gateway.attribution import (
 )
 from app.gateway.call import Call, Grant, Hold
 from app.gateway.claims import budget_claims, further_scopes, rate_claims
-from app.gateway.estimate import Estimate
+from app.gateway.estimate import Estimate, may_search
 from app.gateway.exchange import Exchanges, Verbatim
 from app.gateway.holds import Holds, strict_hold
 from app.gateway.own_login import nowhere_to_relay, relayed
@@ -227,7 +227,7 @@ class Admission:
             budgets=budgets,
             if_orphaned=draft,
         )
-        admitted = await self._reserve_at(price, call, principal, claim)
+        admitted = await self._reserve_at(price, call, asked, claim)
         return Grant(principal, envelope, model, deployment, exchange, admitted, draft, price, hold, route, stepped)
 
     async def beside(self, principal: Principal, customers: Sequence[str], tags: Sequence[str]) -> Principal:
@@ -319,14 +319,14 @@ class Admission:
             return claim
         return structs.replace(claim, strict=True, hold_nanousd=hold.strict.hold_nanousd)
 
-    async def _reserve_at(self, price: PriceSheet, call: Call, principal: Principal, claim: Claim) -> Admitted:
+    async def _reserve_at(self, price: PriceSheet, call: Call, asked: Asked, claim: Claim) -> Admitted:
         """What costs nothing needs no room in a budget."""
         try:
-            return await self.reserve(call, principal, claim)
+            return await self.reserve(call, asked.principal, claim)
         except BudgetExhausted:
-            if not price.is_free:
+            if not price.costs_nothing(may_search=may_search(asked.envelope)):
                 raise
-            return await self.reserve(call, principal, structs.replace(claim, budgets=()))
+            return await self.reserve(call, asked.principal, structs.replace(claim, budgets=()))
 
     async def reserve(self, call: Call, principal: Principal, claim: Claim) -> Admitted:
         """Wait where it makes sense. Raises RateLimited, BudgetExhausted, StorageUnavailable."""

@@ -7,6 +7,7 @@ import msgspec
 from app.base.money import NanoUSD, round_per_million
 from app.domain.pricing import PriceSheet
 from app.domain.usage import Usage
+from app.protocols.codec import Envelope
 
 BYTES_PER_TOKEN = 4
 """Stated estimate for text that no provider counted: four bytes of UTF-8 a token."""
@@ -18,6 +19,7 @@ _TOKENS_AROUND = 512
 """What a host puts around a prompt: how tools are to be called, and the marks of turns."""
 _SHORTEST_BINARY_BYTES = 4096
 _SAMPLE_BYTES = 256
+_SEARCHES = ("web_search_options", "search_parameters", "plugins")
 _BINARY = re.compile(rb"[A-Za-z0-9+/=_-]{%d,}" % _SHORTEST_BINARY_BYTES)
 _is_sample_of_binary = re.compile(rb"[A-Za-z0-9+/=_-]{%d}" % _SAMPLE_BYTES).match
 
@@ -57,6 +59,12 @@ def input_tokens(body: bytes) -> int:
     if _may_hold_binary(body) and b"base64" in body:
         binary_bytes = sum(match.end() - match.start() for match in _BINARY.finditer(body))
     return tokens_of_bytes(len(body) - binary_bytes) + binary_bytes // BINARY_BYTES_PER_TOKEN
+
+
+def may_search(envelope: Envelope) -> bool:
+    """Whether the host could search the web for the call, which is paid by the piece."""
+    tools = envelope.fields.get("tools")
+    return (tools is not None and b"search" in bytes(tools)) or any(name in envelope.fields for name in _SEARCHES)
 
 
 def most_of_input(body: bytes, sheet: PriceSheet) -> NanoUSD:

@@ -26,6 +26,7 @@ LONGEST_WAIT_S = 10.0
 _FIRST_WAIT_S = 0.5
 _MOST_REMEMBERED = 4096
 _MOST_HOMES = 1024
+_ADMITTED_WITHIN_S = 5.0
 _CACHED_TOKEN_PERCENT = 10
 
 
@@ -287,6 +288,8 @@ class Router:
 
     def _take(self, route: Route, standing: Standing) -> None:
         route.current = standing
+        # Until it goes out it is admitted, and meanwhile nobody else chooses the same to try whether it is back.
+        standing.health.begin_probe(self.now(), _ADMITTED_WITHIN_S)
         if standing not in route.tried:
             route.tried.append(standing)
         else:

@@ -5,7 +5,6 @@ asked for.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,7 +26,7 @@ from app.domain.keys import VirtualKey
 from app.domain.limits import RateLimits
 from app.domain.pricing import PriceSheet, Rates, always
 from app.domain.routing import RoutingRules
-from app.domain.spend import BudgetStanding, Refused
+from app.domain.spend import Admitted, BudgetStanding, Claim, Refused
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.call import Operation, Reply, StreamCut
 from app.gateway.claims import budget_claims
@@ -256,8 +255,15 @@ async def test_a_caller_who_left_is_not_tried_for_and_holds_nothing() -> None:
     assert (farm.hosts.asked, farm.ledger.released, farm.ledger.settled) == (["a"], ["req_1"], [])
 
 
+class SlowLedger(NotingLedger):
+    async def reserve(self, claim: Claim) -> Admitted | Refused:
+        await asyncio.sleep(0.001)
+        return await super().reserve(claim)
+
+
 async def test_what_is_put_aside_comes_back_by_one_probe_at_a_time() -> None:
-    farm = Farm(THREE, {"a": refuses(500)}, RoutingRules(breaker=BreakerRules(allowed_fails=0, cooldown_s=5)))
+    rules = RoutingRules(breaker=BreakerRules(allowed_fails=0, cooldown_s=5))
+    farm = Farm(THREE, {"a": refuses(500)}, rules, SlowLedger(), at_once=True)
     while "a" not in farm.hosts.asked:
         await farm.ask()
     farm.hosts.asked.clear()
@@ -386,15 +392,20 @@ async def test_tokens_are_counted_by_another_deployment_but_not_by_another_model
 
 
 async def test_a_model_that_costs_nothing_is_served_on_a_spent_budget() -> None:
-    free = always(PriceSheet("v1", "config", Rates(0, 0, 0, 0, 0, 0, 0, 0)))
+    rates = Rates(0, 0, 0, 0, 0, 0, 0, 0, web_searches=10_000_000_000_000)
+    free = always(PriceSheet("v1", "config", rates))
     farm = Farm({"free": (hosted("a", prices=free),), "dear": (hosted("b"),)})
     spent = BudgetStanding(budget_claims(Principal(BUDGETED), None, 1, NOW)[0], 10**9, 0)
-    for model in ("free", "dear"):
+    search = [{"type": "web_search_20250305", "name": "web_search"}]
+    for model, tools, status in (("free", [], 200), ("free", search, 429), ("dear", [], 429)):
         farm.ledger.outcomes = [Refused("budget", 60, budget=spent)]
-        with contextlib.suppress(BudgetExhausted):
-            assert (await farm.ask(model, BUDGETED)).body == WHOLE
+        if status == 200:
+            assert (await farm.ask(model, BUDGETED, tools=tools)).body == WHOLE
+        else:
+            with pytest.raises(BudgetExhausted):
+                await farm.ask(model, BUDGETED, tools=tools)
     assert farm.hosts.asked == ["a"]
-    assert [len(claim.budgets) for claim in farm.ledger.claims] == [1, 0, 1]
+    assert [len(claim.budgets) for claim in farm.ledger.claims] == [1, 0, 1, 1]
 
 
 async def test_p10_a_forbidden_fallback_is_never_called_and_the_next_one_is() -> None:
