@@ -151,6 +151,7 @@ def _usage(row: Row[Any]) -> Usage:
         audio_output=row.audio_output_tokens,
         images=row.images,
         web_searches=row.web_searches,
+        file_searches=row.file_searches,
         service=row.service_tier,
     )
 

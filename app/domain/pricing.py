@@ -22,7 +22,7 @@ OPERATORS_OWN: frozenset[PriceSource] = frozenset({"database", "config"})
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Nano-dollars per million units of each class; ``images`` and ``web_searches`` per million pieces."""
+    """Nano-dollars per million units of each class; images and searches per million pieces."""
 
     input: NanoUSD
     output: NanoUSD
@@ -34,6 +34,7 @@ class Rates:
     audio_output: NanoUSD
     images: NanoUSD = 0
     web_searches: NanoUSD = 0
+    file_searches: NanoUSD = 0
 
 
 RATE_NAMES = tuple(field.name for field in fields(Rates))
@@ -180,7 +181,7 @@ def format_billionths(part: int) -> str:
     return f"{whole}.{f'{fraction:09d}'.rstrip('0') or '0'}"
 
 
-_PIECES = frozenset({"images", "web_searches"})
+_PIECES = frozenset({"images", "web_searches", "file_searches"})
 
 
 def _scaled(sheet: PriceSheet, version: str, parts: int, of: int, *, pieces: bool) -> PriceSheet:
@@ -254,9 +255,10 @@ def cost_of(usage: Usage, sheet: PriceSheet) -> Cost:
     else:
         running += usage.output * rates.output
     to_output = total = running // units
-    if usage.audio_input or usage.audio_output or usage.images or usage.web_searches:
+    if usage.audio_input or usage.audio_output or usage.images or usage.web_searches or usage.file_searches:
         running += usage.audio_input * rates.audio_input + usage.audio_output * rates.audio_output
         running += usage.images * rates.images + usage.web_searches * rates.web_searches
+        running += usage.file_searches * rates.file_searches
         total = running // units
     total += sheet.terms.fixed_nanousd
     return Cost(to_input, to_read - to_input, to_write - to_read, to_output - to_write, total - to_output, total)

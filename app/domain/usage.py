@@ -11,7 +11,8 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
     """What one upstream attempt consumed. The counts are disjoint, except that ``reasoning`` is a part of ``output``.
 
     ``input`` excludes everything read from or written to a prompt cache. ``web_searches`` are calls of the
-    provider's own search tool. The cost of an answer is the sum of count × price over the disjoint classes.
+    provider's own search tool, ``file_searches`` of its search in files that it keeps. The cost of an answer is the
+    sum of count × price over the disjoint classes.
     ``service`` is the tier at which the provider served the call, as its answer says: ``flex``, ``priority``,
     ``batch``, ``fast``, several joined by ``+``; empty is the standard one.
     """
@@ -27,6 +28,7 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
     images: int = 0
     web_searches: int = 0
     service: str = ""
+    file_searches: int = 0
 
     @property
     def prompt_tokens(self) -> int:

@@ -288,8 +288,14 @@ class PriceBook:
 
 def digest_of(source: PriceSource, rates: Rates, tiers: tuple[Tier, ...]) -> str:
     """Eight characters that tell one price from another."""
-    numbers = [source, *astuple(rates), *(number for tier in tiers for number in astuple(tier))]
+    numbers = [source, *_numbers(rates), *(number for tier in tiers for number in astuple(tier))]
     return hashlib.sha256(repr(numbers).encode()).hexdigest()[:8]
+
+
+def _numbers(rates: Rates) -> tuple[int, ...]:
+    """Without what there was no price of at first, where that is nothing: versions stay what they were."""
+    numbers = astuple(rates)
+    return numbers if rates.file_searches else numbers[:-1]
 
 
 def _display_name(model: BundledModel) -> str:

@@ -27,7 +27,7 @@ from app.providers.model_ids import bedrock_key
 
 PACKAGE = "genai-prices"
 PRICE_LISTS = tuple(dict.fromkeys(host.price_list for host in HOSTS.values() if host.price_list is not None))
-_FORMAT = 2
+_FORMAT = 3
 _COMPILE_TIMEOUT_S = 60
 
 # Audio that the package prices as text, in dollars per million tokens (OpenAI's price list of 2025).
@@ -253,6 +253,7 @@ def _rates(model_id: str, dollars: dict[str, Decimal]) -> Rates:
         audio_output=_nanousd(dollars.get("output_audio_mtok", output)),
         # The package prices a thousand searches, we a million.
         web_searches=_nanousd(dollars.get("web_searches_kcount", Decimal(0)) * (MILLION // 1000)),
+        file_searches=_nanousd(dollars.get("storage_searches_kcount", Decimal(0)) * (MILLION // 1000)),
     )
 
 

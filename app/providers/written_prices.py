@@ -21,9 +21,11 @@ _FIELDS = {
     "output_cost_per_audio_token": "audio_output",
     "output_cost_per_image": "images",
     "search_context_cost_per_query": "web_searches",
+    "file_search_cost_per_1k_calls": "file_searches",
 }
 _FOLLOWS_OUTPUT = frozenset({"output", "reasoning", "audio_output"})
-_BY_THE_PIECE = frozenset({"images", "web_searches"})
+_BY_THE_PIECE = frozenset({"images", "web_searches", "file_searches"})
+_OF_A_THOUSAND = frozenset({"file_searches"})
 _TIER = re.compile(r"(?P<field>.+)_above_(?P<thousands>\d{1,5})k_tokens", re.ASCII)
 _SERVICE = re.compile(r"(?P<field>.+)_(?P<service>flex|priority|batches)", re.ASCII)
 _SERVICE_NAMES = {"batches": "batch"}
@@ -92,7 +94,7 @@ def _at(written: Mapping[str, Decimal], above_prompt_tokens: int, service: str =
     for name, dollars in written.items():
         field = read_price_field(name)
         if field is not None and (field.above_prompt_tokens, field.service) == (above_prompt_tokens, service):
-            found[field.rate] = price_per_million(dollars)
+            found[field.rate] = price_per_million(dollars.scaleb(-3) if field.rate in _OF_A_THOUSAND else dollars)
     return found
 
 

@@ -91,6 +91,7 @@ COLUMNS = (
     ("step_down", "text"),
     ("project_id", "text"),
     ("notional_nanousd", "bigint"),
+    ("file_searches", "bigint"),
 )
 _LISTS = ("tags", "scopes")
 _OF_USAGE = {
@@ -98,6 +99,7 @@ _OF_USAGE = {
     "cache_write_1h_tokens": "cache_write_1h", "output_tokens": "output", "reasoning_tokens": "reasoning",
     "audio_input_tokens": "audio_input", "audio_output_tokens": "audio_output", "images": "images",
     "web_searches": "web_searches", "service_tier": "service",
+    "file_searches": "file_searches",
 }  # fmt: skip
 _OF_COST = {
     "input_cost_nanousd": "input", "cache_read_cost_nanousd": "cache_read", "cache_write_cost_nanousd": "cache_write",

@@ -24,6 +24,7 @@ RATES = Rates(
     audio_output=80 * DOLLAR,
     images=50_000 * DOLLAR,
     web_searches=10_000 * DOLLAR,
+    file_searches=2_500 * DOLLAR,
 )
 SHEET = PriceSheet("test:1", "config", RATES, (Tier(200_000, flat_rates(100 * DOLLAR)),))
 
@@ -46,6 +47,7 @@ RATE = st.integers(0, 1_000 * DOLLAR)
         (Usage(audio_output=1000), 80_000_000),
         (Usage(images=2), DOLLAR // 10),
         (Usage(web_searches=3), 3 * DOLLAR // 100),
+        (Usage(file_searches=4), DOLLAR // 100),
     ],
 )
 def test_each_class_of_tokens_is_charged_at_its_own_rate(usage: Usage, total: int) -> None:

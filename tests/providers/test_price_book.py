@@ -65,6 +65,7 @@ def test_anthropic_prices_by_class_and_tier(book: PriceBook, model: str, usage: 
         ("gpt-4o", Usage(cache_read=1000), "0.00125"),
         ("gpt-4o-2024-05-13", Usage(input=1000, output=1000), "0.02"),
         ("gpt-5", Usage(input=1000, cache_read=1000, output=1000, reasoning=500), "0.011375"),
+        ("gpt-5", Usage(file_searches=4), "0.01"),
         ("gpt-realtime", Usage(audio_input=1000, audio_output=1000), "0.096"),
         ("gpt-4o-audio-preview", Usage(audio_input=1000, audio_output=1000), "0.12"),
         ("o3", Usage(input=1000, output=1000), "0.01"),
@@ -180,6 +181,7 @@ def test_every_class_and_tier_can_be_written(book: PriceBook) -> None:
         output_cost_per_reasoning_token="6e-6",
         input_cost_per_audio_token="7e-6",
         output_cost_per_audio_token="8e-6",
+        file_search_cost_per_1k_calls="2.5",
         input_cost_per_token_above_200k_tokens="10e-6",
         output_cost_per_token_above_200k_tokens="20e-6",
         cache_read_input_token_cost_above_200k_tokens="30e-6",
@@ -191,6 +193,7 @@ def test_every_class_and_tier_can_be_written(book: PriceBook) -> None:
     base = (rates.input, rates.output, rates.cache_read, rates.cache_write_5m, rates.cache_write_1h, rates.reasoning)
     assert base == tuple(count * 10**9 for count in (1, 2, 3, 4, 5, 6))
     assert (rates.audio_input, rates.audio_output) == (7 * 10**9, 8 * 10**9)
+    assert rates.file_searches == 2_500 * 10**9
     assert tier.above_prompt_tokens == 200_000
     above = (tier.rates.input, tier.rates.output, tier.rates.cache_read, tier.rates.cache_write_1h)
     assert above == (10 * 10**9, 20 * 10**9, 30 * 10**9, 50 * 10**9)

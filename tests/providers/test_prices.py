@@ -125,12 +125,13 @@ def test_terms_that_are_taken_back_leave_the_files() -> None:
 RATES = Rates(
     input=3_000_000_001, output=15_000_000_007, cache_read=300_000_003, cache_write_5m=3_750_000_009,
     cache_write_1h=6_000_000_011, reasoning=20_000_000_013, audio_input=40_000_000_017, audio_output=80_000_000_019,
-    images=50_000_000_000_023, web_searches=10_000_000_000_029,
+    images=50_000_000_000_023, web_searches=10_000_000_000_029, file_searches=2_500_000_000_037,
 )  # fmt: skip
 ABOVE = Rates(*(rate * 2 + 1 for rate in (RATES.input, RATES.output, RATES.cache_read, RATES.cache_write_5m,
     RATES.cache_write_1h, RATES.reasoning, RATES.audio_input, RATES.audio_output, RATES.images, RATES.web_searches,
+    RATES.file_searches,
 )))  # fmt: skip
-OWN_FLEX = Rates(*(7_000_000_031,) * 10)
+OWN_FLEX = Rates(*(7_000_000_031,) * 11)
 BASE = PriceSheet(
     "base",
     "config",
@@ -158,6 +159,7 @@ USAGES = [
     Usage(200_000, 0, 0, 0, 999, 0),
     Usage(199_999, 1, 1, 0, 999, 998),
     Usage(0, 0, 0, 0, 0, 0, 0, 0, 1, 1),
+    Usage(file_searches=3),
 ]
 TOKEN_CLASSES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning", "audio_input", "audio_output")
 
@@ -169,6 +171,7 @@ def by_hand(usage: Usage, service: str, terms: Terms) -> int:
     tokens = sum(Decimal(getattr(usage, name)) * getattr(rates, name) for name in TOKEN_CLASSES)
     tokens += Decimal(usage.output - usage.reasoning) * rates.output
     pieces = Decimal(usage.images) * rates.images + Decimal(usage.web_searches) * rates.web_searches
+    pieces += Decimal(usage.file_searches) * rates.file_searches
     listed = (tokens * of_tokens + pieces * of_pieces) / Decimal(1_000_000)
     charged = listed * (1 - Decimal(terms.discount) / BILLION) * (1 + Decimal(terms.margin) / BILLION)
     return int(charged.to_integral_value(ROUND_HALF_UP)) + terms.fixed_nanousd

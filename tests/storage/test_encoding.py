@@ -20,7 +20,7 @@ WRITTEN = (
 
 def test_a_receipt_is_written_by_position_behind_its_version() -> None:
     written = encode_receipt(RECEIPT)
-    assert written.startswith(WRITTEN.replace(b"0,0,0,0,0],", b'0,0,0,0,0,""],'))
+    assert written.startswith(WRITTEN.replace(b"0,0,0,0,0],", b'0,0,0,0,0,"",0],'))
     assert msgspec.json.decode(written)[0] == 1
 
 

@@ -22,7 +22,10 @@ NAMES = {
     "audio_output": "output_cost_per_audio_token",
     "images": "output_cost_per_image",
     "web_searches": "search_context_cost_per_query",
+    "file_searches": "file_search_cost_per_1k_calls",
 }
+_UNITS = {"file_searches": 1000}
+"""For how many a price is written, where that is not one."""
 _SERVICES = {"batch": "batches"}
 _NANO_PER_MILLION = Decimal(10) ** 15
 
@@ -86,7 +89,7 @@ def render_margins(values: dict[str, TermValue]) -> dict[str, Any]:
 
 def _rates(rates: Rates, millions: int, suffix: str = "") -> dict[str, Any]:
     return {
-        f"{wire}{suffix}": _exact(Decimal(getattr(rates, name)) / millions / _NANO_PER_MILLION)
+        f"{wire}{suffix}": _exact(Decimal(getattr(rates, name) * _UNITS.get(name, 1)) / millions / _NANO_PER_MILLION)
         for name, wire in NAMES.items()
         if getattr(rates, name) or name in {"input", "output"}
     }

@@ -49,7 +49,8 @@ class Line:
 def lines_of(row: Row[Any]) -> Sequence[Line]:
     """The parts of which the cost of a receipt is the sum; those of nothing are left out."""
     written = row.cache_write_5m_tokens + row.cache_write_1h_tokens
-    pieces = [f"{number} {name}" for name, number in (("images", row.images), ("searches", row.web_searches)) if number]
+    counted = (("images", row.images), ("searches", row.web_searches), ("searches in files", row.file_searches))
+    pieces = [f"{number} {name}" for name, number in counted if number]
     other = f"Other: {', '.join(pieces)}" if pieces else "Audio, images, searches and fees"
     lines = (
         Line("Input", row.input_tokens, row.input_cost_nanousd),

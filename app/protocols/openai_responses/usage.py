@@ -36,8 +36,11 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_frame = msgspec.json.Decoder(_Frame).decode
 
 
-def usage_of(usage: object, tool_usage: object = None, service_tier: object = None) -> Usage | None:
-    """The disjoint counts of a usage object; None for what is none. The other two stand beside it in the answer."""
+def usage_of(
+    usage: object, tool_usage: object = None, service_tier: object = None, items: object = None
+) -> Usage | None:
+    """The disjoint counts of a usage object; None for what is none. The others stand beside it in the answer: searches
+    in files are told by nothing but the ``items`` of its output."""
     given, made = count_of(usage, "input_tokens"), count_of(usage, "output_tokens")
     if not isinstance(usage, dict) or (given is None and made is None):
         return None
@@ -57,7 +60,13 @@ def usage_of(usage: object, tool_usage: object = None, service_tier: object = No
         reasoning=min(output, count_of(usage.get("output_tokens_details"), "reasoning_tokens") or 0),
         web_searches=count_of(searches, "num_requests") or 0,
         service=openai_service(service_tier),
+        file_searches=_file_searches(items),
     )
+
+
+def _file_searches(items: object) -> int:
+    found = items if isinstance(items, list) else ()
+    return sum(isinstance(item, dict) and item.get("type") == "file_search_call" for item in found)
 
 
 def usage_fields(usage: Usage) -> dict[str, object]:
@@ -81,7 +90,7 @@ def scan_response(body: bytes) -> UsageReport:
         response = _decode_response(body)
     except UNREADABLE:
         return UsageReport(usage=None, final=False, output_bytes=0)
-    usage = usage_of(response.usage, response.tool_usage, response.service_tier)
+    usage = usage_of(response.usage, response.tool_usage, response.service_tier, response.output)
     items = response.output if isinstance(response.output, list) else []
     return UsageReport(
         usage=usage,
@@ -115,7 +124,7 @@ class ResponsesScanner(FrameScanner):
         except UNREADABLE:
             return
         self._finish_reason = _finish_reason(response)
-        usage = usage_of(response.usage, response.tool_usage, response.service_tier)
+        usage = usage_of(response.usage, response.tool_usage, response.service_tier, response.output)
         if usage is not None:
             self._usage = usage
             self._counted_all = True

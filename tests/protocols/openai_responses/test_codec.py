@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.base.errors import BudgetExhausted, InvalidRequest, NotFound, RateLimited
 from app.base.money import NanoUSD
 from app.domain.spend import Admitted, RateStanding
+from app.domain.usage import Usage
 from app.protocols.openai_responses.codec import OpenAIResponses
 from tests.protocols.openai_responses.room import CODEC, DIALECT, body_of
 from tests.protocols.streams import answer
@@ -119,3 +121,19 @@ def test_limits_are_told_as_openai_tells_them() -> None:
         (b"x-ratelimit-remaining-requests", b"9"),
         (b"x-ratelimit-reset-requests", b"30s"),
     ]
+
+
+def test_searches_in_files_are_counted_by_their_items_whole_and_streamed() -> None:
+    found = {"type": "file_search_call", "status": "completed", "queries": ["rates"], "results": None}
+    message = {"type": "message", "content": [{"type": "output_text", "text": "as the file says"}]}
+    response = {
+        "status": "completed",
+        "output": [found, found, message],
+        "usage": {"input_tokens": 9, "output_tokens": 4},
+    }
+    usage = Usage(input=9, output=4, file_searches=2)
+    assert CODEC.scan_response(msgspec.json.encode(response)).usage == usage
+    scanner = CODEC.stream_scanner(withhold_usage=False)
+    ended = msgspec.json.encode({"type": "response.completed", "response": response})
+    scanner.feed(b"event: response.completed\ndata: " + ended + b"\n\n")
+    assert scanner.report().usage == usage

@@ -56,6 +56,7 @@ receipts = Table(
     count_column("audio_output_tokens"),
     count_column("images"),
     count_column("web_searches"),
+    count_column("file_searches"),
     count_column("input_cost_nanousd"),
     count_column("cache_read_cost_nanousd"),
     count_column("cache_write_cost_nanousd"),
