@@ -17,6 +17,7 @@ from app.domain.roles import EVERYTHING, Tenant
 from app.storage.postgres import closing, reports
 from app.storage.postgres import receipts as rows
 from app.storage.postgres.engine import reading, transaction
+from app.storage.postgres.log_bounds import bound
 from app.storage.postgres.receipts import LogPage, Pace, ReceiptFilter
 from app.storage.postgres.reports import Cell, Dimension, Ranking, Report
 from app.storage.postgres.retention import dropped_until
@@ -96,7 +97,8 @@ class Spend:
     async def log_rows(self, tenant: Tenant, wanted: ReceiptFilter, page: LogPage) -> Sequence[Row[Any]]:
         """One page of the log, without counting what is on the others."""
         async with transaction(self._engine) as connection:
-            return await rows.list_receipts(connection, tenant, wanted, page)
+            bounded = await bound(connection, tenant, wanted, page, now())
+            return await rows.list_receipts(connection, tenant, bounded, page)
 
     async def log_page(self, tenant: Tenant, wanted: ReceiptFilter, page: LogPage) -> tuple[Sequence[Row[Any]], int]:
         """One page of the log, and how many rows there are in all, counted as far as ``MOST_COUNTED``."""

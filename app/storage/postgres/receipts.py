@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, Text, and_, case, func, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
@@ -44,6 +45,7 @@ class ReceiptFilter:
     status: str | None = None
     tag: str | None = None
     without: frozenset[str] = frozenset()
+    key_ids: tuple[str, ...] | None = None
 
 
 Place = tuple[datetime, str, int]
@@ -175,6 +177,13 @@ def _conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
         conditions.append(receipts.c.cost_nanousd <= wanted.most_nanousd)
     if wanted.is_ok is not None:
         conditions.append((receipts.c.status == "ok") if wanted.is_ok else (receipts.c.status != "ok"))
+    return conditions + _further_conditions(wanted)
+
+
+def _further_conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.key_ids is not None:
+        conditions.append(receipts.c.key_id == func.any(literal(list(wanted.key_ids), ARRAY(Text))))
     if wanted.tag is not None:
         conditions.append(receipts.c.tags.contains([wanted.tag]))
     return conditions + [_empty(name) for name in sorted(wanted.without)]
