@@ -48,6 +48,13 @@ class _Cycle(RequestResponseCycle):
 class HttpProtocol(HttpToolsProtocol):
     """For uvicorn's setting ``http``."""
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"expect":
+            super().on_header(name, value)
+        else:
+            self.headers.append((name, value))
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn names the class of its cycles in the middle of a long method.
         cast(Any, cycle).__class__ = _Cycle

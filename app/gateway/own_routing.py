@@ -14,6 +14,7 @@ from app.protocols.envelope import splice
 
 _FALLBACKS = ("fallbacks", "models")
 _RETRIES, _NO_FALLBACKS = "num_retries", "disable_fallbacks"
+_WISHES = frozenset((*_FALLBACKS, _RETRIES, _NO_FALLBACKS))
 _RETRIES_HEADER = b"x-litellm-num-retries"
 _MOST_FALLBACKS = 10
 _MOST_RETRIES = 9
@@ -23,11 +24,11 @@ def take_wishes(call: Call, principal: Principal, envelope: Envelope, *, fallbac
     """They, and the envelope without them. ``fallbacks``: a call may name its own here. Raises InvalidRequest."""
     fields = envelope.fields
     names = _FALLBACKS if fallbacks else ()
-    found = [name for name in (*names, _RETRIES, _NO_FALLBACKS) if name in fields]
-    in_header = next((value for name, value in call.headers if name == _RETRIES_HEADER), None)
+    in_header = dict(call.headers).get(_RETRIES_HEADER)
     forbidden = principal.key.metadata.get(_NO_FALLBACKS) is True
-    if not found and in_header is None and not forbidden:
-        return envelope, NO_WISHES
+    if in_header is None and not forbidden and _WISHES.isdisjoint(fields):
+        return envelope, NO_WISHES  # nearly every call
+    found = [name for name in (*names, _RETRIES, _NO_FALLBACKS) if name in fields]
     said = {name: msgspec.json.decode(fields[name]) for name in found}
     models = [model for name in names if name in said for model in _models(name, said[name])]
     retries = said.get(_RETRIES)
