@@ -113,13 +113,16 @@ class ModelOverview:
         found = await self._spend.report(ask, tenant)
         resolve = _remembered(self._catalog.current().resolve)
         written = {model.name: model.name for model in self._catalog.current().models}
+        wildcards: dict[str, str] = {}
         used: _Use = {}
         for cell in found.cells:
             asked, served, provider = cell.group
             model = resolve(asked)
             if model is None:
                 continue
-            name = written.get(model.name) or self._wildcard_of(model)
+            name = written.get(model.name) or wildcards.get(model.name)
+            if name is None:
+                name = wildcards[model.name] = self._wildcard_of(model)
             total, by_place, names = used.get(name, (NOTHING, {}, []))
             place = (provider, served)
             by_place[place] = by_place.get(place, NOTHING).plus(cell.amounts)

@@ -54,6 +54,7 @@ EXAMPLES: Mapping[str, str] = {
 }
 # The same pages about what has a name that runs as a script where a page forgets to escape it (hostile.py).
 HOSTILE_EXAMPLES: Mapping[str, str] = {
+    "/ui/alerts": "/ui/alerts",
     "/ui/audit": "/ui/audit",
     "/ui/audit/{audit_id:str}": "/ui/audit/AUDIT",
     "/ui/budgets": "/ui/budgets?q=svg",

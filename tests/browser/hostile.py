@@ -43,6 +43,7 @@ def plant(admin: httpx.Client) -> Mapping[str, str]:
     user = {"user_id": "user_hostile", "user_email": EMAIL, "user_alias": NAME}
     post("/user/new", **user, metadata={"note": NAME}, auto_create_key=False, user_role="internal_user")
     post("/team/member_add", team_id="team_hostile", member={"user_id": "user_hostile", "role": "user"})
+    post("/alert/destination", name=NAME, kind="webhook", url="https://hooks.example.com/keyhouse")
     post("/customer/new", user_id=NAME, alias=NAME)
     post("/tag/new", name=NAME, description=NAME)
     key = post(

@@ -19,7 +19,7 @@ from app.storage.postgres.users import UserFilter
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 50
-MOST_CHECKED = 100_000
+MOST_CHECKED = 20_000
 """Rows of the chain that a page checks, the latest; ``keyhouse audit verify`` checks all."""
 OBJECTS = (
     "access_group", "alert", "alert_destination", "budget", "credential", "customer", "key", "managed_settings",
