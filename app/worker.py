@@ -8,7 +8,7 @@ them.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -41,6 +41,7 @@ _PARTITIONS_EVERY_S = 6 * 3600.0
 _COMPARE_EVERY_S = 3600.0
 _RETENTION_EVERY_S = 6 * 3600.0
 _LAPSED_EVERY_S = 3600.0
+_CANCEL_AGAIN_S = 0.5
 _TURN_SHARE = 0.9  # a little less than the pause, or each process would wait for two
 _DELIVER_EVERY_S = 1.0
 _TELL_EVERY_S = 1.0
@@ -126,9 +127,7 @@ class Worker:
         self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await self._alerting.delivery.close()
 
     async def drain_all(self) -> None:
@@ -195,6 +194,16 @@ class Worker:
         for alert in alerts:
             self._metrics.child(self._metrics.alerts, alert.kind).inc()
             self._log.info("alert", kind=alert.kind, title=alert.title, sent=alert.sent)
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancelled until they have ended: while it connects, Redis's client turns a cancellation into an error of its own,
+    which a loop survives."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
 
 
 async def _forever(name: str, work: Callable[[], Awaitable[object]], pause_s: float) -> None:
