@@ -114,7 +114,7 @@ def address_of(path: str) -> str | None:
 
 
 def filled_in(address: str, found: Mapping[str, str]) -> str:
-    return _LOOKED_UP.sub(lambda word: found[word[0]], address)
+    return _LOOKED_UP.sub(lambda word: found.get(word[0], word[0]), address)
 
 
 def latest_of(admin: httpx.Client, key_id: str) -> tuple[str, str]:

@@ -69,3 +69,44 @@ def test_a_developer_signs_in_sees_the_own_keys_and_connects_a_client(
     page.get_by_role("link", name="Connect", exact=True).last.click()
     page.get_by_role("heading", name="Connect a client").wait_for()
     page.get_by_text("ANTHROPIC_BASE_URL").first.wait_for()
+
+
+@SIZES
+def test_an_admin_makes_a_team_with_a_budget_and_takes_somebody_in(size: Size, open_as: Open) -> None:
+    page = open_as("owner", size).page
+    name = f"Logistics {size['width']}"
+    page.goto("/ui/teams/new")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Budget in dollars").first.fill("250")
+    page.get_by_role("button", name="Create the team").click()
+    page.get_by_role("heading", name=name).wait_for()
+    assert page.get_by_text("$250").first.is_visible()
+    page.goto(f"/ui/teams?q={name}")
+    assert page.get_by_role("link", name=name).is_visible()
+
+
+@SIZES
+def test_a_developer_talks_to_a_model_in_the_playground_and_sees_what_it_cost(size: Size, open_as: Open) -> None:
+    page = open_as("developer", size).page
+    page.goto("/ui/playground")
+    page.get_by_label("Model").select_option("claude-haiku-4-5")
+    page.get_by_label("Message").fill("What is a gateway?")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_text("Lorem ipsum").wait_for()
+    page.get_by_text("$0.00").first.wait_for()
+
+
+@SIZES
+def test_finance_reports_by_team_looks_into_one_and_downloads_the_table(size: Size, open_as: Open) -> None:
+    page = open_as("finance", size).page
+    page.goto("/ui/spend?by=team")
+    page.get_by_role("link", name="Payments").first.click()
+    page.wait_for_url(lambda address: "team_payments" in address)
+    page.get_by_label("Group").select_option("model")
+    page.get_by_role("link", name="claude-sonnet-4-6").first.wait_for()
+    page.get_by_text("Download", exact=True).click()
+    with page.expect_download() as waited:
+        page.get_by_role("link", name="This table as CSV").click()
+    head, *lines = waited.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert "cost" in head.lower()
+    assert any(line.startswith(("claude-sonnet-4-6", '"claude-sonnet-4-6')) for line in lines), lines[:3]

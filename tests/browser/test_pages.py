@@ -10,6 +10,8 @@ from tests.browser.hostile import EMAIL, MARK
 from tests.browser.watching import NARROW, WIDE
 
 PATHS = page_paths()
+NAMED = ("label", "select-name", "button-name", "link-name")
+"""Rules of axe that a small screen can break: what it hides may have been somebody's name."""
 
 
 def test_each_page_has_an_address_at_which_it_can_be_looked_at() -> None:
@@ -34,6 +36,8 @@ def test_a_page_has_no_serious_fault_in_light_and_dark_and_fits_a_small_screen(
         watched.page.set_viewport_size(size)
         if watched.overflow_px() > 0:
             faults.append(f"{watched.overflow_px()} px wider than {size['width']}")
+        if size is NARROW:
+            faults += [f"on a phone: {fault}" for fault in watched.accessibility_faults(*NAMED)]
     assert faults == []
     assert not watched.holds_hostile_elements
 
