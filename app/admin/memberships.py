@@ -250,11 +250,12 @@ async def _write_budget(
     present = None if present_id is None else await find_budget(connection, present_id)
     life = None if before is None else Life(before.created_at)
     written = await write_budget(connection, terms.budget, present, actor, BUDGET_WORDS, life)
-    check_narrower(terms.columns, team, f'the team "{team.team_id}"', None)
+    of = f'the team "{team.team_alias or team.team_id}"'
+    check_narrower(terms.columns, team, of, None)
     if terms.budget.is_set and written.budget_id is not None and team.budget_id is not None:
         own = await find_budget(connection, written.budget_id)
         above = await find_budget(connection, team.budget_id)
-        check_below_parent(own, above, BUDGET_WORDS, f'the team "{team.team_id}"')
+        check_below_parent(own, above, BUDGET_WORDS, of)
     return written
 
 

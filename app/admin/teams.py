@@ -189,7 +189,7 @@ class Teams:
         budget = None if written.budget_id is None else await find_budget(connection, written.budget_id)
         if terms.budget.is_set or "organization_id" in terms.columns:
             above = None if organization_id is None else await organization_budget(connection, organization_id)
-            check_below_parent(budget, above, BudgetWords(), f'the organization "{organization_id}"')
+            check_below_parent(budget, above, BudgetWords(), await _named(connection, organization_id))
         await self._check_narrower(connection, terms, organization_id)
         if terms.member_budget.is_set and of_member.budget_id is not None:
             default = await find_budget(connection, of_member.budget_id)
@@ -273,6 +273,11 @@ def _check_member_limits(default: StoredBudget | None, terms: TeamTerms, before:
         most = terms.columns.get(column, getattr(before, column, None))
         if limit is not None and most is not None and limit > most:
             raise Unprocessable(f'"{name}" is {limit}, above the {most} of the team; give at most that', param=name)
+
+
+async def _named(connection: AsyncConnection, organization_id: str | None) -> str:
+    found = None if organization_id is None else await find_organization(connection, organization_id)
+    return f'the organization "{(found and found.organization_alias) or organization_id}"'
 
 
 async def _present(

@@ -37,6 +37,8 @@ _ROUTES = re.compile(
     r"|[;,:] (?:[a-z ]+ )?(?:GET |POST )?/[a-z_]+/[a-z_/]+(?:\?\S+)?"
 )
 """Where a route of the API is named as the next step: somebody at a page takes none."""
+_AMOUNT = re.compile(r"\b(\d+)\.(\d\d)(\d{4,7})\b")
+"""Dollars as refusals name them, with at least six digits."""
 BUDGET_FIELDS = ("max_budget", "budget_duration", "soft_budget", "budget_timezone", "on_exceed", "budget_id")
 LIMIT_FIELDS = ("rpm_limit", "tpm_limit", "tpd_limit", "max_parallel_requests")
 _LIMIT_COLUMNS = ("requests_per_minute", "tokens_per_minute", "tokens_per_day", "max_parallel_requests")
@@ -99,6 +101,7 @@ def as_refusal(error: CallerError) -> Refusal:
     message, param = _ROUTES.sub("", error.message), error.param
     for name, words in WORDS.items():
         message = message.replace(f'"{name}"', words)
+    message = _AMOUNT.sub(lambda found: f"${int(found[1]):,}.{found[2]}{found[3].rstrip('0')}", message)
     return Refusal(message, error.status, param)
 
 

@@ -14,6 +14,7 @@ from app.admin.people import Person
 from app.api.admin.key_fields import read_regenerate
 from app.api.ui.access import Pages
 from app.api.ui.desk import Desk
+from app.api.ui.forms import Refusal, as_refusal
 from app.api.ui.key_form import GRACES, LIFETIMES, PERIODS, models_for, read_grace, read_new_key
 from app.api.ui.key_obstacles import KeyObstacles
 from app.api.ui.lists import last_page, read_listing, read_text
@@ -91,7 +92,7 @@ class KeyPages(Controller):
         except CallerError as error:
             typed = {name: form.text(name) for name in _TYPED}
             chosen = frozenset(form.texts("models"))
-            return await _show_new(request, pages, naming, page_catalog, person, (error, typed, chosen))
+            return await _show_new(request, pages, naming, page_catalog, person, (as_refusal(error), typed, chosen))
         return _show_secret(request, pages, person, issued, "The key is made")
 
     @get("/ui/keys/{key_id:str}")
@@ -200,7 +201,7 @@ async def _show_new(
     naming: Naming,
     catalog: Catalog,
     person: Person,
-    refused: tuple[CallerError, dict[str, str], frozenset[str]] | None = None,
+    refused: tuple[Refusal, dict[str, str], frozenset[str]] | None = None,
 ) -> Response[bytes]:
     empty = dict.fromkeys(_TYPED, "") | {"team_id": read_text(request, "team_id")}
     error, typed, chosen = refused or (None, empty, frozenset[str]())

@@ -108,6 +108,11 @@ async def test_a_team_takes_a_shared_budget_and_leaves_it_for_its_own(street: St
 
 async def test_what_cannot_be_is_said_in_the_words_of_the_form_and_stays_typed(street: Street) -> None:
     async with street.signed_in("proxy_admin") as (browser, _):
+        organization_id = await organization_of(street, max_budget=100)
+        above = {"team_alias": "kept", "max_budget": "2500.5", "organization_id": organization_id}
+        refused = await browser.send("/ui/teams/new", above)
+        assert "The budget is $2,500.50, above the $100.00 of the organization" in refused.text
+        assert organization_id not in refused.text.partition("</p>")[0]  # what people call it, not its id
         for field, value, words in (
             ("max_budget", "a lot", "The budget is “a lot”"), ("metadata", "[1]", "The notes must be an object"),
             ("soft_budget", "90", "The warning"), ("team_alias", "", "name"),
