@@ -56,6 +56,7 @@ class OverviewPages(Controller):
         troubled = model_desk.machine.troubled() if person.tenant("settings.read") is not None else ()
         values: dict[str, Any] = {"found": found, "chart": _chart(found), "looks": _looks(found, person, troubled)}
         values["sees_budgets"] = person.tenant("tenancy.read") is not None
+        values["sees_alerts"] = person.tenant("alert.read") is not None
         return pages.show(request, "overview.html", person, change_of=change_of, **values)
 
 
