@@ -207,7 +207,10 @@ class House:
         details = settings.health_check_details
         self.health_report = HealthReport(self.router, self.catalog, self.health_checks, details=details)
         optional = (self.gateway.idempotency, self.health_checks)
-        duties = (self._alerting(settings), retention, sign_in, news, self.refusals, optional)
+        alerting = self._alerting(settings)
+        if self.health_checks is not None:
+            self.health_checks.on_failure = alerting.ejections.note_check
+        duties = (alerting, retention, sign_in, news, self.refusals, optional)
         pace = Pace(settings.lease_s, settings.alert_check_s, settings.health_check_interval_s)
         caches = (self.principals, self.catalog, self.price_keeper)
         self.worker = Worker(self.books, self.settlement, caches, self.metrics, duties, pace)

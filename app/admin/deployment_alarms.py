@@ -1,4 +1,4 @@
-"""Deployments that are put aside because they fail: noted while calls run, and written down a moment later."""
+"""Deployments that fail, and are put aside for it or not: noted while calls run, and written down a moment later."""
 
 from app.admin.alert_watch import AlertWatch
 from app.base.clock import now
@@ -21,14 +21,22 @@ class DeploymentAlarms:
 
     def note(self, deployment: Deployment, health: Health) -> None:
         """Of every change; that one comes back, or rests because its minute is full, is no alarm."""
-        if not health.ejected or health.reason == _ITS_LIMIT:
+        if health.ejected:
+            self._note(deployment, health.reason, by_check=False)
+
+    def note_check(self, deployment: Deployment, reason: str) -> None:
+        """Of each that fails its health check, and did not before."""
+        self._note(deployment, reason, by_check=True)
+
+    def _note(self, deployment: Deployment, reason: str, *, by_check: bool) -> None:
+        if reason == _ITS_LIMIT:
             return
         at = now()
         name = f"{deployment.deployment_id} {at:%Y-%m-%dT%H}"
         if name in self._known or len(self._waiting) >= _MOST_REMEMBERED:
             return
         self._waiting[name] = Ejection(
-            deployment.deployment_id, deployment.provider, deployment.upstream_model, health.reason, at
+            deployment.deployment_id, deployment.provider, deployment.upstream_model, reason, at, by_check
         )
 
     async def flush(self) -> list[Alert]:

@@ -164,26 +164,32 @@ def billing_refused(refusal: BillingRefusal) -> Alert:
 
 @dataclass(frozen=True, slots=True)
 class Ejection:
-    """A deployment that was put aside; ``reason`` is a FailureKind."""
+    """A deployment that was put aside; ``reason`` is a FailureKind. ``by_check``: it only fails its health checks."""
 
     deployment_id: str
     provider: str
     model: str
     reason: str
     at: datetime
+    by_check: bool = False
 
 
 def deployment_ejected(ejection: Ejection) -> Alert:
     what = ejection.reason.replace("_", " ")
+    fails, then = (
+        "fails and is put aside",
+        "Its calls go elsewhere; one at a time is let through to find out when it is",
+    )
+    if ejection.by_check:
+        fails, then = "fails its health check", "Calls to it go on as before; the next check finds out whether it is"
     return Alert(
         name=f"deployment.ejected|{ejection.deployment_id}|{ejection.at:%Y-%m-%dT%H}",
         subject=f"deployment.ejected|{ejection.deployment_id}",
         kind="deployment.ejected",
-        title=f"A deployment of provider {ejection.provider} fails and is put aside ({what})",
+        title=f"A deployment of provider {ejection.provider} {fails} ({what})",
         text=(
             f'Deployment "{ejection.deployment_id}" of model {ejection.model}.\n'
-            "Its calls go elsewhere; one at a time is let through to find out when it is well again. "
-            "GET /health says how it stands."
+            f"{then} well again. GET /health says how it stands."
         ),
         facts={
             "deployment_id": ejection.deployment_id, "provider": ejection.provider, "model": ejection.model,

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from app.base.logs import get_logger
 from app.base.metrics import Metrics
 from app.domain.catalog import Catalog, Deployment, Model
+from app.domain.failures import FailureKind
 from app.gateway.connection_check import ConnectionCheck
 from app.gateway.ports import CatalogSource, HealthBoard
 from app.gateway.router import Router
@@ -46,6 +47,8 @@ class HealthChecks:
         self._board = board
         self._metrics = metrics
         self._routes = routes
+        self.on_failure: Callable[[Deployment, str], None] | None = None
+        """Told of each deployment that fails and did not before, with the kind of failure; it returns at once."""
         self._log = get_logger()
 
     async def run(self) -> None:
@@ -57,7 +60,7 @@ class HealthChecks:
             async with places:
                 checked = await self._check.check(model, deployment, None, (TAG,))
             last = LastCheck(deployment_id, time.time(), checked.took_ms, checked.problem or "")
-            self._note(deployment, last, known.get(deployment_id))
+            self._note(deployment, last, known.get(deployment_id), checked.kind or "unreadable")
             if self._routes and (checked.problem is None or checked.kind is not None):
                 self._router.checked(model, deployment, checked.kind)
             return last
@@ -84,12 +87,14 @@ class HealthChecks:
                     found[deployment_id] = *meant, deployment_id
         return list(found.values())
 
-    def _note(self, deployment: Deployment, last: LastCheck, before: LastCheck | None) -> None:
+    def _note(self, deployment: Deployment, last: LastCheck, before: LastCheck | None, kind: FailureKind) -> None:
         outcome = "failed" if last.problem else "answered"
         counter = self._metrics.health_checks
         self._metrics.child(counter, last.deployment_id, deployment.provider, outcome).inc()
         if last.problem and not (before and before.problem):
             self._log.warning("health check failed", deployment=last.deployment_id, problem=last.problem)
+            if self.on_failure is not None:
+                self.on_failure(deployment, kind)
         elif before is not None and before.problem and not last.problem:
             self._log.info("health check answered again", deployment=last.deployment_id)
 

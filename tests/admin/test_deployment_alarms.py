@@ -31,10 +31,12 @@ async def test_each_deployment_is_told_of_once_and_neither_rest_nor_return_is() 
     alarms.note(other, ejected("credential_refused"))
     alarms.note(replace(DEPLOYMENT, deployment_id=DeploymentId("dep_3")), ejected("rate_limited"))
     alarms.note(DEPLOYMENT, Health())
+    alarms.note_check(replace(DEPLOYMENT, deployment_id=DeploymentId("dep_4")), "timeout")
     titles = [alert.title for alert in await alarms.flush()]
     assert titles == [
         "A deployment of provider anthropic fails and is put aside (server error)",
         "A deployment of provider anthropic fails and is put aside (credential refused)",
+        "A deployment of provider anthropic fails its health check (timeout)",
     ]
     alarms.note(DEPLOYMENT, ejected("server_error"))
     assert await alarms.flush() == []

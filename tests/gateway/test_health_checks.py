@@ -80,7 +80,11 @@ async def test_each_deployment_is_called_once_by_one_token_on_nobodys_key() -> N
 async def test_what_one_process_found_every_process_tells_and_without_the_right_nothing_is_named() -> None:
     clinic = Clinic(model("m", "a", "b"), model("n", "c"))
     clinic.hosts.ways["b"] = refuses(500, b'{"type":"error","error":{"type":"api_error","message":"broken"}}')
-    await clinic.checks.run()
+    alarms: list[tuple[str, str]] = []
+    clinic.checks.on_failure = lambda place, kind: alarms.append((place.deployment_id, kind))
+    for _ in range(2):
+        await clinic.checks.run()
+    assert alarms == [("b", "server_error")]
     elsewhere = clinic.told_by(Router(RoutingRules(), clinic.metrics))
     facts = await elsewhere.facts(named=True)
     assert (ids(facts["healthy_endpoints"]), ids(facts["unhealthy_endpoints"])) == (["a", "c"], ["b"])
