@@ -6,7 +6,6 @@ Who comes is known by issuer and subject, at the first time by a verified addres
 import base64
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -22,8 +21,9 @@ from app.base.clock import now
 from app.base.errors import Forbidden, Unauthenticated
 from app.base.ids import new_id
 from app.base.logs import get_logger
-from app.domain.group_mapping import GroupRules, map_groups
-from app.identity.issuer import Attempt, Identity, Issuer, IssuerSettings, make_verifier, same
+from app.domain.group_mapping import map_groups
+from app.identity.issuer import Attempt, Identity, Issuer, make_verifier, same
+from app.identity.rules import SingleSignOnRules
 from app.storage.postgres import identities as rows
 from app.storage.postgres.engine import transaction
 from app.storage.postgres.names import hold_name
@@ -37,18 +37,6 @@ _MOST_ATTEMPTS = 20
 _TICKET_BYTES = 32
 _LONGEST_ALIAS = 200
 _LONGEST_EMAIL = 254
-
-
-@dataclass(frozen=True, slots=True)
-class SingleSignOnRules:
-    """``email_domains`` and ``allowed_groups`` say who may come in, none is everybody; ``auto_create``: also those who
-    were not known here."""
-
-    issuer: IssuerSettings
-    groups: GroupRules = field(default_factory=GroupRules)
-    email_domains: frozenset[str] = frozenset()
-    allowed_groups: frozenset[str] = frozenset()
-    auto_create: bool = False
 
 
 class SingleSignOn:

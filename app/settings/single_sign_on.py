@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from app.admin.single_sign_on import SingleSignOnRules
 from app.domain.group_mapping import ORGANIZATION_ROLES, TEAM_ROLES, GroupRule, GroupRules
 from app.domain.roles import USER_ROLES
 from app.identity.fetching import is_safe_address
 from app.identity.issuer import IssuerSettings
+from app.identity.rules import SingleSignOnRules
 from app.settings.settings import Settings
 from app.settings.yaml_reading import Problems
 

@@ -22,7 +22,7 @@ from app.admin.playground_keys import PlaygroundKeys
 from app.admin.post import Post
 from app.admin.price_view import PriceView
 from app.admin.prices import PriceAdmin
-from app.admin.single_sign_on import SingleSignOn, SingleSignOnRules
+from app.admin.single_sign_on import SingleSignOn
 from app.admin.spend import Spend
 from app.api.ui.access import Outside, Pages
 from app.api.ui.account import AccountPages
@@ -55,6 +55,7 @@ from app.api.ui.tenancy import TENANCY_PAGES, Desk
 from app.domain.catalog import Catalog
 from app.gateway.last_refusals import LastRefusals
 from app.identity.issuer import Issuer
+from app.identity.rules import SingleSignOnRules
 from app.notify.sender import Sender
 from app.providers.provider import Upstream
 from app.storage.principals import Principals

@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import select, update
 
 from app.admin.browser_sessions import LONGEST_SSO_SESSION
-from app.admin.single_sign_on import SingleSignOn, SingleSignOnRules
+from app.admin.single_sign_on import SingleSignOn
 from app.base.clock import now
 from app.base.ids import new_id
 from app.base.secret import Secret
 from app.domain.group_mapping import Given, GroupRule, GroupRules, settle
 from app.identity.issuer import Issuer, IssuerSettings
+from app.identity.rules import SingleSignOnRules
 from app.providers.upstream import HttpUpstream
 from app.storage.postgres import tables
 from tests.api.support import MASTER_KEY
