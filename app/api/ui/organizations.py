@@ -38,6 +38,7 @@ from app.storage.postgres.organizations import OrganizationFilter
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 25
+_MEMBERS_A_PAGE = 50
 MEMBER_ROLE_WORDS: Mapping[str, str] = {
     "internal_user": "Member", "internal_user_viewer": "Reader", "org_admin": "Admin of the organization"
 }  # fmt: skip
@@ -188,7 +189,10 @@ async def show_organization(
     organization_id, adding = shown
     await desk.actor_on(person, "GET /organization/info", organization_id=organization_id)
     [view] = await organizations.get([organization_id])
-    values: dict[str, Any] = {"view": view, "adding": adding, "roles": MEMBER_ROLE_WORDS}
+    listing = read_listing(request)
+    members = view.members[(listing.number - 1) * _MEMBERS_A_PAGE :][:_MEMBERS_A_PAGE]
+    values: dict[str, Any] = {"view": view, "adding": adding, "roles": MEMBER_ROLE_WORDS, "members": members}
+    values |= {"listing": listing, "last": last_page(len(view.members), _MEMBERS_A_PAGE)}
     values |= {"teams": await desk.largest(person, "team", "organization", organization_id)}
     values |= {"models": await desk.largest(person, "model", "organization", organization_id)}
     values |= {"may_change": person.tenant("tenancy.change") is not None}

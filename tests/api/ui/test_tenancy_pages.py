@@ -118,7 +118,7 @@ async def test_an_admin_of_a_team_makes_and_changes_its_projects_alone(street: S
         too_much = {"project_alias": "digest", "team_id": team_id, "max_budget": "80", "budget_duration": "month"}
         refused = await browser.send("/ui/projects/new", too_much)
         assert refused.status_code == 422
-        assert "above the 50" in refused.text
+        assert "above the $50.00" in refused.text
         made = await browser.send("/ui/projects/new", too_much | {"max_budget": "8", "description": "Each Monday"})
         assert made.status_code == 303, made.text
         address = made.headers["location"].partition("?")[0]
