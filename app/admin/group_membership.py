@@ -24,6 +24,7 @@ from app.base.logs import get_logger
 from app.domain.group_mapping import ORGANIZATION_ROLES, TEAM_ROLES, Given, Mapped, settle
 from app.domain.roles import EVERYTHING, USER_ROLES
 from app.storage.postgres import identities as rows
+from app.storage.postgres.key_owners import lock_keys_of
 from app.storage.postgres.memberships import find_membership, find_organization_membership
 from app.storage.postgres.organizations import hold_organization
 from app.storage.postgres.teams import find_team
@@ -44,6 +45,18 @@ class _Wish:
 
     wanted: str | None
     earlier: Given | None
+
+
+async def hold_places(connection: AsyncConnection, user_id: str, mapped: Mapped) -> None:
+    """Lock what groups may give and take, in one order, before anything is recorded: whoever changes a team holds it,
+    and then waits for the end of the audit too."""
+    earlier = msgspec.convert(await rows.find_grants(connection, user_id), _Grants)
+    for team_id in sorted({*mapped.teams, *earlier.teams}):
+        await find_team(connection, EVERYTHING, team_id, lock=True)
+        if team_id in earlier.teams:
+            await lock_keys_of(connection, {"team_id": team_id, "user_id": user_id})
+    for organization_id in sorted({*mapped.organizations, *earlier.organizations}):
+        await hold_organization(connection, organization_id)
 
 
 async def give_by_groups(connection: AsyncConnection, user: StoredUser, mapped: Mapped, actor: Actor) -> set[str]:

@@ -14,7 +14,7 @@ from app.admin.actor import Actor, Change, record_change
 from app.admin.attempts import Attempts
 from app.admin.browser_sessions import BrowserSessions, Visit
 from app.admin.digests import digest_of
-from app.admin.group_membership import give_by_groups
+from app.admin.group_membership import give_by_groups, hold_places
 from app.admin.memberships import hold_address
 from app.admin.standings import snapshot
 from app.base.clock import now
@@ -124,23 +124,32 @@ class SingleSignOn:
         actor = Actor(ACTOR, visit.address)
         async with transaction(self._engine) as connection:
             await hold_name(connection, "identity", f"{identity.issuer} {identity.subject}")
-            user = await self._find_or_make(connection, identity, actor)
+            user, change = await self._find_or_make(connection, identity, actor)
             if user.blocked:
                 raise Forbidden("your account is blocked here; ask an admin")
+            mapped = map_groups(self._rules.groups, identity.groups)
+            await hold_places(connection, user.user_id, mapped)
+            if change is not None:
+                await record_change(connection, actor, change)
             values = {"issuer": identity.issuer, "subject": identity.subject, "user_id": user.user_id}
             await rows.write_identity(connection, values | {"email": identity.email, "seen_at": now()})
-            told = await give_by_groups(connection, user, map_groups(self._rules.groups, identity.groups), actor)
+            told = await give_by_groups(connection, user, mapped, actor)
             token = await self._sessions.open(connection, user.user_id, visit, "sso")
             after = {"issuer": identity.issuer, "subject": identity.subject}
             change = Change("user.sign_in", "user", user.user_id, None, after)
             await record_change(connection, Actor(user.user_id, visit.address), change)
         return token, told
 
-    async def _find_or_make(self, connection: AsyncConnection, identity: Identity, actor: Actor) -> StoredUser:
-        """By who the issuer says it is; at the first time by a verified address. Raises Forbidden."""
+    async def _find_or_make(
+        self, connection: AsyncConnection, identity: Identity, actor: Actor
+    ) -> tuple[StoredUser, Change | None]:
+        """By who the issuer says it is; at the first time by a verified address. With what is to be recorded of it.
+
+        Raises Forbidden.
+        """
         known = await rows.find_identity(connection, identity.issuer, identity.subject)
         if known is not None and (user := await hold_user(connection, known.user_id)) is not None:
-            return user
+            return user, None
         email = identity.email
         if email is None or len(email) > _LONGEST_EMAIL or not email.isprintable():
             raise Forbidden(
@@ -157,12 +166,13 @@ class SingleSignOn:
                 "at People, if the address is yours now"
             )
         after = {"issuer": identity.issuer, "subject": identity.subject, "email": email}
-        await record_change(connection, actor, Change("user.identity_link", "user", holder.user_id, None, after))
         held = await hold_user(connection, holder.user_id)
         assert held is not None
-        return held
+        return held, Change("user.identity_link", "user", holder.user_id, None, after)
 
-    async def _make(self, connection: AsyncConnection, identity: Identity, email: str, actor: Actor) -> StoredUser:
+    async def _make(
+        self, connection: AsyncConnection, identity: Identity, email: str, actor: Actor
+    ) -> tuple[StoredUser, Change]:
         if not self._rules.auto_create:
             raise Forbidden(
                 f"{self.name} knows you, but there is no account for {email} here; ask an admin to invite you"
@@ -173,8 +183,7 @@ class SingleSignOn:
         await insert_user(connection, {**values, "user_alias": alias})
         made = await find_user(connection, str(values["user_id"]))
         assert made is not None
-        await record_change(connection, actor, Change("user.new", "user", made.user_id, None, snapshot(made)))
-        return made
+        return made, Change("user.new", "user", made.user_id, None, snapshot(made))
 
 
 def _wanted(ticket: str) -> str | None:

@@ -24,6 +24,10 @@ ELSEWHERE = frozenset(
 """They change what was taken in or booked, or what holds for all: tests of their own look at them."""
 
 
+COUNTERS = ("sign_in_attempts",)
+"""Tables of what was tried, which counts whatever comes of it."""
+
+
 def test_each_route_that_changes_something_is_tried_here() -> None:
     changing = {(method, path) for method, path in ROUTES if method != "GET" and path not in READ_BY_POST}
     tried = {(change.method, change.path) for change in CHANGES} | SAME_AS_POST
@@ -38,7 +42,7 @@ async def state(door: Door) -> dict[str, str]:
         names = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
         tables = (await connection.execute(text(names))).scalars().all()
         found = {}
-        for table in tables:
+        for table in set(tables) - set(COUNTERS):
             rows = (await connection.execute(text(f'SELECT t::text FROM "{table}" t ORDER BY 1'))).scalars()
             found[table] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
         return found
