@@ -12,7 +12,9 @@ import pytest
 
 from app.admin.catalog import build_catalog
 from app.base.errors import InvalidRequest, ModelNotAllowed
+from app.domain.limits import RateLimits
 from app.domain.routing import RoutingRules
+from app.domain.tenancy import scope_of_model
 from app.providers.price_book import PriceBook
 from app.settings import Settings, SettingsError, load_settings
 from tests.gateway.examples import KEY
@@ -250,6 +252,23 @@ async def test_default_content_and_wildcard_fallbacks_and_one_to_a_single_deploy
         farm = farm_at(tmp_path, *entries, settings=settings)
         farm.ways |= dict.fromkeys(("small", "four", "omni"), way)
         assert ((await farm.ask(model)).body, farm.hosts.asked) == (WHOLE, asked)
+
+
+async def test_p10_a_deployment_by_its_id_is_allowed_limited_and_paid_for_as_its_model(tmp_path: Path) -> None:
+    farm = farm_at(
+        tmp_path,
+        entry("four", "gpt-4"),
+        entry("special", "dear"),
+        settings="litellm_settings: {fallbacks: [{gpt-4: [special]}]}",
+    )
+    farm.ways["four"] = refuses(500)
+    assert (await farm.ask("gpt-4", replace(KEY, models=("gpt-4",)))).status == 500
+    with pytest.raises(ModelNotAllowed):
+        await farm.ask("special", replace(KEY, models=("gpt-4",)))
+    assert farm.hosts.asked == ["four"]
+    limit = replace(KEY, models=("gpt-4", "dear"), limits=(RateLimits(requests=9, model="dear"),))
+    assert (await farm.ask("special", limit)).body == WHOLE
+    assert [rate.scope for rate in farm.ledger.claims[-1].rates] == [scope_of_model(KEY.key_id, "dear")]
 
 
 async def test_a_call_or_a_key_does_without_fallbacks_and_says_how_often_to_try_again(tmp_path: Path) -> None:
