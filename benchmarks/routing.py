@@ -212,6 +212,7 @@ def cost_of_a_choice(strategy: Strategy, session: bool, sick: bool) -> float:
         if failure is not None:
             router.failed(route, failure)
         else:
+            router.head_came(route)
             router.answered(route)
             router.left(route)
 

@@ -24,7 +24,7 @@ Roll = Callable[[], float]
 _MEASURED_FOR_S = 60
 """After so long the average of latencies begins anew."""
 _DEFAULT_TAG = "default"
-_PATIENCE = 5
+PATIENCE = 5
 """How many calls may wait for a first word, whatever the others do."""
 _NEWEST_PERCENT = 30
 _HASH_BITS = 53
@@ -217,15 +217,13 @@ def choose(  # noqa: PLR0913  what a strategy looks at
     return standings[0] if len(standings) == 1 else _shuffled(standings, roll)
 
 
-def is_silent(standing: Standing, standings: Sequence[Standing]) -> bool:
-    """It says nothing while others of its like answer: calls pile up there, until the first of them is given up. What
-    is slow where all are slow is not silent."""
-    if standing.unanswered <= _PATIENCE:
-        return False
+def heard_of(standings: Sequence[Standing]) -> list[Standing]:
+    """Without those that say nothing while others of their like answer: calls pile up there, until the first of them is
+    given up. What is slow where all are slow is not silent. Nothing is left out below ``PATIENCE``."""
     least: float = min(
         (one.unanswered / one.deployment.weight for one in standings if one.deployment.weight > 0), default=math.inf
     )
-    return standing.unanswered > _PATIENCE + 2 * least * max(standing.deployment.weight, 1)
+    return [one for one in standings if one.unanswered <= PATIENCE + 2 * least * max(one.deployment.weight, 1)]
 
 
 def of_session(standings: Sequence[Standing], session: str) -> Standing:

@@ -11,7 +11,7 @@ from app.base.metrics import Metrics
 from app.domain.catalog import Deployment, Model
 from app.domain.failures import Failure, FailureKind, by_error_name
 from app.domain.health import RetryBudget
-from app.domain.routing import RoutingRules, Standing, choose, for_tags, is_silent
+from app.domain.routing import PATIENCE, RoutingRules, Standing, choose, for_tags, heard_of
 from app.domain.spend import Receipt
 from app.gateway.attribution import SESSION_HEADER, header_text
 from app.gateway.call import Call
@@ -267,7 +267,7 @@ class Router:
         session, homes = route.session, route.group.homes
         nothing_in_the_way = standings is route.group.standings and not route.group.limited
         if session is not None and nothing_in_the_way and (home := homes.get(session)) is not None:
-            if not is_silent(home, standings):
+            if home.unanswered <= PATIENCE or home in heard_of(standings):
                 return home
             nothing_in_the_way = False
         minute = minute_now()
@@ -278,7 +278,7 @@ class Router:
             first = min(orders)
             standings = [standing for standing, order in zip(standings, orders, strict=True) if order == first]
         found = choose(self.rules.strategy, standings, now_s, minute, random.random, session, self.rules.latency)
-        if is_silent(found, standings) and (heard := [one for one in standings if not is_silent(one, standings)]):
+        if found.unanswered > PATIENCE and found not in (heard := heard_of(standings)) and heard:
             return choose(self.rules.strategy, heard, now_s, minute, random.random, session, self.rules.latency)
         if session is not None and nothing_in_the_way:
             if len(homes) >= _MOST_HOMES:

@@ -10,7 +10,7 @@ import pytest
 from app.base.ids import DeploymentId
 from app.domain.failures import MEANINGS, kind_of
 from app.domain.health import BreakerRules, Health, RetryBudget
-from app.domain.routing import RoutingRules, Standing, Strategy, choose, is_silent, of_session
+from app.domain.routing import RoutingRules, Standing, Strategy, choose, heard_of, of_session
 from app.protocols.refusal_reasons import reason_of
 from tests.gateway.examples import DEPLOYMENT
 
@@ -76,13 +76,13 @@ def test_a_deployment_has_room_until_its_own_limits_are_reached_by_all_processes
     assert one.has_room(MINUTE + 1)
 
 
-def test_what_says_nothing_while_others_of_its_like_answer_is_silent() -> None:
+def test_what_says_nothing_while_others_of_its_like_answer_is_left_out() -> None:
     hangs, answers, large = standing("a"), standing("b"), standing("c", weight=4)
     hangs.unanswered, answers.unanswered, large.unanswered = 8, 1, 9
-    assert [is_silent(one, [hangs, answers, large]) for one in (hangs, answers, large)] == [True, False, False]
+    assert heard_of([hangs, answers, large]) == [answers, large]
     for one in (hangs, answers, large):  # a burst on deployments that all take their time
         one.unanswered += 20 * one.deployment.weight
-    assert not any(is_silent(one, [hangs, answers, large]) for one in (hangs, answers, large))
+    assert heard_of([hangs, answers, large]) == [hangs, answers, large]
 
 
 def test_a_session_has_one_deployment_and_only_those_of_a_lost_one_move() -> None:
