@@ -68,6 +68,7 @@ HOSTILE_EXAMPLES: Mapping[str, str] = {
     "/ui/customers/{customer:str}": "/ui/customers/HOSTILESEGMENT",
     "/ui/customers/{customer:str}/edit": "/ui/customers/HOSTILESEGMENT/edit",
     "/ui/connect": "/ui/connect?key=HOSTILEKEY",
+    "/ui/chargeback": "/ui/chargeback?month=MONTH&below=key",
     "/ui/keys": "/ui/keys",
     "/ui/keys/{key_id:str}": "/ui/keys/HOSTILEKEY",
     "/ui/keys/{key_id:str}/edit": "/ui/keys/HOSTILEKEY/edit",
