@@ -118,3 +118,16 @@ async def test_a_refused_call_leaves_nothing_behind_and_its_retry_is_made(
     )
     assert (len(upstream.requests), again.headers[REPLAY], REPLAY in answer.headers) == (2, "true", False)
     assert answer.content == again.content
+
+
+async def test_a_batch_that_is_sent_again_is_made_once(
+    claude: anthropic.AsyncAnthropic, upstream: RecordingUpstream
+) -> None:
+    headers = key()
+    params: Any = {"model": "claude-haiku-4-5", "max_tokens": 20, "messages": ASKED}
+    made = [
+        await claude.messages.batches.create(requests=[{"custom_id": "a", "params": params}], extra_headers=headers)
+        for _ in range(2)
+    ]
+    assert made[0] == made[1]
+    assert len(upstream.requests) == 1
