@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TESTS ?= tests
 
-.PHONY: help run install install-test test test-browser test-clients test-first-answer check fmt fmt-check lint types floors migrate bench lock clean
+.PHONY: help run install install-test test test-browser screenshots test-clients test-first-answer check fmt fmt-check lint types floors migrate bench lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ test: install-test ## the whole suite on its own embedded servers and ports
 
 test-browser: install-test ## the pages in Chromium: every page, each person's jobs; skipped without one
 	$(BIN)/python -m pytest -m browser tests/browser
+
+screenshots: install-test ## the pictures of docs/pictures, of a gateway with demo data
+	$(BIN)/python -m tests.browser.pictures
 
 test-clients: install-test ## real Claude Code, Codex, Gemini CLI and opencode from npm, cut off from the network
 	$(BIN)/python -m tests.clients $(ARGS)

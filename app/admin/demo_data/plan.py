@@ -26,6 +26,7 @@ _SERVICE_ROUTES = {
 }
 _SUBAGENTS = ("Explore", "general-purpose", "code-reviewer", "test-runner")
 _SLOT_MIN = 30
+_LATELY = timedelta(minutes=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Plan:
         """Those that begin on a day of UTC."""
         for kind, share in _SHARES.items():
             left = self._quotas[self.days.index(day)] * share // 100
+            if day == self.days[-1] and kind == "coding":  # somebody is at work now
+                yield from self._session(self._keys[kind][0], day, left, self._until - _LATELY)
             while left > 0:
                 [key] = self._random.choices(self._keys[kind], [key.weight for key in self._keys[kind]])
                 for run in self._runs_of(key, day, left):
@@ -90,11 +93,11 @@ class Plan:
         at = day + timedelta(hours=hour, minutes=minute, seconds=self._random.randrange(60))
         return self._call(key, at, calls, key.model, pause_ms=_SLOT_MIN * 60_000 // calls)
 
-    def _session(self, key: DemoKey, day: datetime, most: int) -> Iterator[Run]:
+    def _session(self, key: DemoKey, day: datetime, most: int, begun: datetime | None = None) -> Iterator[Run]:
         """One sitting of a developer with an agent, with what it hands to others and small things beside."""
         dice = self._random
         hour = dice.choice((8, 9, 9, 10, 10, 11, 13, 13, 14, 14, 15, 16, 17, 20))
-        at = day + timedelta(hours=hour - 1, seconds=dice.randrange(3_600))
+        at = begun or day + timedelta(hours=hour - 1, seconds=dice.randrange(3_600))
         session_id = str(uuid.UUID(int=dice.getrandbits(128), version=4))
         [model] = dice.choices(("claude-sonnet-4-6", "claude-opus-4-8", "gpt-5.2"), (66, 20, 14))
         calls = min(max(most, 3), int(dice.lognormvariate(3.5, 0.7)) + 3)

@@ -124,12 +124,14 @@ def model_rows(rows: Rows, cipher: CredentialCipher, book: PriceBook, at: dateti
             "cache_read_input_token_cost": rates.cache_read,
         }  # fmt: skip
         params = {name: _dollars_a_token(rate) for name, rate in priced.items()}
-        values = {"deployment_id": deployment_id, "model_name": model}
+        known = book.known_model(provider, model)
+        info = {} if known is None or known.max_input_tokens is None else {"max_input_tokens": known.max_input_tokens}
+        values = {"deployment_id": deployment_id, "model_name": model, "model_info": info}
         demo = values | {"litellm_params": {"model": "demo/lorem", **params}}
         rows.add(tables.deployments, demo, at, ("model.new", "model", deployment_id))
         if provider in _CREDENTIALS and not model.startswith("text-"):
             own: dict[str, Any] = {
-                "deployment_id": f"{deployment_id}_direct", "model_name": model, "blocked": True,
+                "deployment_id": f"{deployment_id}_direct", "model_name": model, "model_info": info, "blocked": True,
                 "litellm_params": {"model": f"{provider}/{model}"}, "credential_id": f"cred_{provider}",
             }  # fmt: skip
             rows.add(tables.deployments, own, at, ("model.new", "model", f"{deployment_id}_direct"))

@@ -136,3 +136,6 @@ setInterval(async () => {
 }, 3000);
 
 document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) print(); });
+
+// A long sidebar on a low screen: the page that one is on is in sight.
+document.querySelector(".sidebar nav [aria-current]")?.scrollIntoView({ block: "nearest" });
