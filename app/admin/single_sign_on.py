@@ -151,7 +151,7 @@ class SingleSignOn:
         if known is not None and (user := await hold_user(connection, known.user_id)) is not None:
             return user, None
         email = identity.email
-        if email is None or len(email) > _LONGEST_EMAIL or not email.isprintable():
+        if email is None or len(email) > _LONGEST_EMAIL:
             raise Forbidden(
                 f"{self.name} did not confirm your e-mail address, so it cannot be told who you are here; "
                 "confirm it there, or ask an admin"

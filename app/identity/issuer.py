@@ -230,7 +230,7 @@ class Issuer:
                 "send only the groups that are assigned to this application"
             )
         email = claims.get("email")
-        is_email = isinstance(email, str) and self._is_verified(claims)
+        is_email = isinstance(email, str) and email.isprintable() and self._is_verified(claims)
         name = claims.get("name")
         return Identity(
             settings.issuer,

@@ -303,6 +303,7 @@ async def test_a_new_key_of_the_issuer_is_read_when_a_token_names_it(
     [
         ({"email_verified": False}, {"trusts_email": True}, "did not confirm your e-mail address"),
         ({"email_verified": None}, {}, "did not confirm your e-mail address"),
+        ({"email": "ada\x01@example.com"}, {}, "did not confirm your e-mail address"),
         ({}, {"email_domains": frozenset({"example.org"})}, "at example.com may not come in"),
         ({}, {"allowed_groups": frozenset({"staff"})}, "in no group that may come in"),
         ({"groups": None, "_claim_names": {"groups": "src1"}}, {}, "too many"),
