@@ -27,7 +27,8 @@ from app.storage.postgres.owner_spend import spend_of_owners, spend_of_scope
 from app.storage.postgres.partitions import create_partitions
 from app.storage.postgres.retention import claim_chore
 from app.storage.redis.encoding import decode_receipt, without_nul
-from app.storage.redis.ledger import RedisLedger, StreamedReceipt, scopes_of_receipt
+from app.storage.redis.ledger import RedisLedger, StreamedReceipt
+from app.storage.redis.ledger_words import scopes_of_receipt
 
 # One number for the one drainer among all processes on a database: "khbooks" in ASCII.
 BOOK_LOCK = 0x6B68626F6F6B73

@@ -7,10 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
-
-import msgspec
 
 from app.base.errors import StorageUnavailable
 from app.domain.spend import (
@@ -19,13 +17,24 @@ from app.domain.spend import (
     BudgetStanding,
     Claim,
     Growth,
-    RateClaim,
-    RateStanding,
     Receipt,
     Refused,
 )
-from app.domain.tenancy import scopes_of
-from app.storage.redis.encoding import encode_receipt
+from app.storage.redis.ledger_words import (
+    LEASES,
+    MISSING,
+    RECEIPTS,
+    Arguments,
+    claim_arguments,
+    counter_key,
+    end_of_hold,
+    hold_key,
+    limit_argument,
+    microseconds,
+    read_answer,
+    settle_arguments,
+    window,
+)
 from app.storage.redis.script import Answer, ScriptRunner, load_script
 
 LEASE_S = 60.0
@@ -38,25 +47,10 @@ _IDS_PER_CALL = 1_000
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 
-_LEASES = b"{kh}:leases"
-_RECEIPTS = b"{kh}:receipts"
 _REJECTED = b"{kh}:rejected"
 _BORN = b"{kh}:born"
 
-_ADMITTED = 0
-_MISSING = 6
-_OF_RATES = (1, 2, 3)
 _GROWN, _FULL = 1, 2
-_REASONS: dict[int, Any] = {
-    1: "requests",
-    2: "tokens",
-    3: "concurrency",
-    4: "budget",
-    5: "budget_held",
-    7: "budget_short",
-}
-
-Arguments = list[bytes | str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +103,14 @@ class RedisLedger:
 
         A claim of the same request again takes the place of the first.
         """
-        keys, arguments = _claim_arguments(claim, self._lease_ms)
+        keys, arguments = claim_arguments(claim, self._lease_ms)
         if undoing := self._undoing.pop(claim.request_id, None):
             undoing.cancel()
         try:
             for _ in range(len(claim.budgets) + 1):
                 answer = await self._run("reserve", keys, arguments)
-                if answer[0] != _MISSING:
-                    return _read_answer(claim, answer)
+                if answer[0] != MISSING:
+                    return read_answer(claim, answer)
                 await self._rebuild_once(claim.budgets[answer[3] - 1])
         except (StorageUnavailable, asyncio.CancelledError):
             # It may have been admitted all the same: a hold that nobody uses would be booked when its lease ends.
@@ -132,8 +126,8 @@ class RedisLedger:
         arguments: Arguments = []
         for growth in growths:
             limit = growth.claim.limit_nanousd if growth.claim.strict else None
-            arguments += (growth.claim.counter, _limit(limit), growth.least_nanousd, growth.wanted_nanousd)
-        verdict, *numbers = await self._run("grow", [_hold_key(request_id)], arguments)
+            arguments += (growth.claim.counter, limit_argument(limit), growth.least_nanousd, growth.wanted_nanousd)
+        verdict, *numbers = await self._run("grow", [hold_key(request_id)], arguments)
         if verdict == _FULL:
             return BudgetStanding(growths[numbers[0] - 1].claim, numbers[1], numbers[2])
         return tuple(numbers) if verdict == _GROWN else None
@@ -143,21 +137,21 @@ class RedisLedger:
 
         May be repeated at will: the counters move once, and the book drops a receipt that it has.
         """
-        keys, arguments = _settle_arguments(receipt, tokens)
+        keys, arguments = settle_arguments(receipt, tokens)
         existed = await self._run("settle", keys, arguments)
         self._remember(keys, arguments)
         return bool(existed)
 
     def start_settling(self, receipt: Receipt, tokens: int) -> asyncio.Future[Any]:
         """``settle``, begun at once and not waited for; when the future fails, ``settle`` is to be said."""
-        keys, arguments = _settle_arguments(receipt, tokens)
+        keys, arguments = settle_arguments(receipt, tokens)
         answer = self._runner.start(self._scripts["settle"], keys, arguments)
         answer.add_done_callback(partial(self._remember_settled, keys, arguments))
         return answer
 
     async def release(self, request_id: str) -> None:
         """Give everything back, tokens too; the request stays counted among the requests of its minute."""
-        await self._run("release", [_hold_key(request_id), _LEASES], [request_id])
+        await self._run("release", [hold_key(request_id), LEASES], [request_id])
 
     async def renew(self, holds: Sequence[tuple[str, Receipt | None]]) -> list[str]:
         """Extend these leases, each with the receipt to book should we die; returns the requests without a hold.
@@ -171,18 +165,18 @@ class RedisLedger:
                 if receipt is None:
                     arguments += (request_id, b"", 0)
                 else:
-                    arguments += (request_id, _end_of_hold(receipt), receipt.cost.total)
-            gone += [name.decode() for name in await self._run("renew", [_LEASES], arguments)]
+                    arguments += (request_id, end_of_hold(receipt), receipt.cost.total)
+            gone += [name.decode() for name in await self._run("renew", [LEASES], arguments)]
         return gone
 
     async def sweep(self, limit: int = 100) -> int:
         """Book what dead processes left behind: at most ``limit`` holds whose lease has ended; returns how many."""
-        return int(await self._run("sweep", [_LEASES], [limit]))
+        return int(await self._run("sweep", [LEASES], [limit]))
 
     async def read_receipts(self, count: int) -> list[StreamedReceipt]:
         """The oldest receipts that are not yet acknowledged. For the one that holds the book's lock."""
         entries = []
-        for entry_id, flat in await self._run("read", [_RECEIPTS], [count]):
+        for entry_id, flat in await self._run("read", [RECEIPTS], [count]):
             # As settle.lua appends it: the receipt first, whether it was counted last.
             payload = flat[1] if flat[0] == b"receipt" else b""
             entries.append(StreamedReceipt(entry_id, payload, flat[-2:] == [b"counted", b"1"]))
@@ -191,17 +185,17 @@ class RedisLedger:
     async def acknowledge(self, entry_ids: Sequence[bytes]) -> None:
         """These receipts are in the book: take them off the stream."""
         for begin in range(0, len(entry_ids), _IDS_PER_CALL):
-            await self._run("acknowledge", [_RECEIPTS], list(entry_ids[begin : begin + _IDS_PER_CALL]))
+            await self._run("acknowledge", [RECEIPTS], list(entry_ids[begin : begin + _IDS_PER_CALL]))
 
     async def reject(self, entry: StreamedReceipt, error: str) -> None:
         """Put aside a receipt that the book refuses, into the stream ``{kh}:rejected``."""
-        await self._run("reject", [_RECEIPTS, _REJECTED], [entry.entry_id, entry.payload, error])
+        await self._run("reject", [RECEIPTS, _REJECTED], [entry.entry_id, entry.payload, error])
 
     async def correct(self, scope: str, receipts: Sequence[tuple[datetime, int]]) -> None:
         """Add booked receipts (when they started, what they cost) that no counter has seen to those of one scope."""
         arguments: Arguments = []
         for started_at, cost_nanousd in receipts:
-            arguments += (_microseconds(started_at), cost_nanousd)
+            arguments += (microseconds(started_at), cost_nanousd)
         await self._run("correct", [b"{kh}:counters:" + scope.encode()], arguments)
 
     async def rebuild(self, claim: BudgetClaim, booked_nanousd: int) -> None:
@@ -209,12 +203,12 @@ class RedisLedger:
 
         The caller keeps the book's lock: nothing may be drained between the sum and this.
         """
-        arguments: Arguments = [claim.counter, claim.scope, *_window(claim), booked_nanousd]
-        await self._run("rebuild", [_counter_key(claim), _RECEIPTS, _LEASES], arguments)
+        arguments: Arguments = [claim.counter, claim.scope, *window(claim), booked_nanousd]
+        await self._run("rebuild", [counter_key(claim), RECEIPTS, LEASES], arguments)
 
     async def find_counter(self, claim: BudgetClaim) -> tuple[int, int] | None:
         """Spent and held on the claim's counter, None when there is no such counter."""
-        spent, held = await self._run("look", [_counter_key(claim)], [])
+        spent, held = await self._run("look", [counter_key(claim)], [])
         return None if spent is None else (int(spent), int(held))
 
     async def _run(self, name: str, keys: list[bytes], arguments: Arguments) -> Answer:
@@ -272,133 +266,3 @@ class RedisLedger:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
-
-
-def scopes_of_receipt(receipt: Receipt) -> tuple[str, ...]:
-    """Whose counters a receipt moves, the key's first."""
-    owners = (receipt.key_id, receipt.team_id, receipt.user_id, receipt.organization_id)
-    scopes = scopes_of(*owners, receipt.customer_id, receipt.tags, receipt.project_id)
-    return (*scopes, *receipt.scopes) if receipt.scopes else scopes
-
-
-def _hold_key(request_id: str) -> bytes:
-    return b"{kh}:hold:" + request_id.encode()
-
-
-def _counter_key(claim: BudgetClaim) -> bytes:
-    return b"{kh}:budget:" + claim.counter.encode()
-
-
-def _end_of_hold(orphan: Receipt) -> bytes:
-    """What a hold says of the receipt to book should we die, as ``hold.lua`` lays it out."""
-    facts = f"{_scopes(orphan)} {_microseconds(orphan.started_at)} {orphan.cost.total}\n"
-    return facts.encode() + encode_receipt(orphan)
-
-
-def _scopes(receipt: Receipt) -> str:
-    """Where a receipt counts, as one word."""
-    return ",".join(scopes_of_receipt(receipt))
-
-
-def _microseconds(at: datetime) -> int:
-    # A double holds seconds since 1970 to a quarter of a microsecond, so rounding gives the very microsecond.
-    return round(at.timestamp() * 1_000_000)
-
-
-_microseconds_of_window = lru_cache(4096)(_microseconds)  # a window has many calls
-
-
-def _window(claim: BudgetClaim) -> tuple[int, int | str]:
-    return _microseconds_of_window(claim.start), "" if claim.end is None else _microseconds_of_window(claim.end)
-
-
-_pack = msgspec.msgpack.Encoder().encode
-
-
-def _limit(value: int | None) -> int | str:
-    return "" if value is None else value
-
-
-def _settle_arguments(receipt: Receipt, tokens: int) -> tuple[list[bytes], Arguments]:
-    keys = [_hold_key(receipt.request_id), _LEASES, _RECEIPTS]
-    arguments: Arguments = [
-        receipt.request_id,
-        receipt.cost.total,
-        tokens,
-        encode_receipt(receipt),
-        _scopes(receipt),
-        _microseconds(receipt.started_at),
-    ]
-    return keys, arguments
-
-
-def _claim_arguments(claim: Claim, lease_ms: int) -> tuple[list[bytes], Arguments]:
-    keys = [_hold_key(claim.request_id), _LEASES]
-    rates = [
-        (
-            rate.scope,
-            limits.requests,
-            limits.tokens,
-            limits.max_parallel_requests,
-            limits.window_s,
-            0 if rate.counted else 1,
-        )
-        for rate in claim.rates
-        for limits in (rate.limits,)
-    ]
-    budgets = []
-    for budget in claim.budgets:
-        keys.append(_counter_key(budget))
-        budgets.append(
-            (
-                budget.counter,
-                budget.scope,
-                budget.limit_nanousd,
-                budget.hold_nanousd,
-                _microseconds_of_window(budget.start),
-                None if budget.end is None else _microseconds_of_window(budget.end),
-                budget.counting_since <= budget.start,
-                budget.strict,
-            )
-        )
-    packed = _pack((claim.tokens, lease_ms, rates, budgets))
-    return keys, [claim.request_id, claim.tokens, _end_of_hold(claim.if_orphaned), packed]
-
-
-def _read_answer(claim: Claim, answer: list[int]) -> Admitted | Refused:
-    """After four numbers come two of each rate claim and then of each budget claim."""
-    verdict, time_s, retry_s, number = answer[:4]
-    if verdict in _OF_RATES:
-        rate = claim.rates[number - 1]
-        requests, tokens = _standings((rate,), answer[2 + 2 * number :], time_s)
-        return Refused(_REASONS[verdict], retry_s, requests, tokens, rate=rate)
-    first = 4 + 2 * len(claim.rates)
-    requests, tokens = _standings(claim.rates, answer[4:first], time_s) if claim.rates else (None, None)
-    if verdict == _ADMITTED:
-        numbers = iter(answer[first:])
-        budgets = tuple(map(BudgetStanding, claim.budgets, numbers, numbers))
-        return Admitted(requests, tokens, budgets)
-    at = first + 2 * (number - 1)
-    budget = BudgetStanding(claim.budgets[number - 1], answer[at], answer[at + 1])
-    return Refused(_REASONS[verdict], retry_s, requests, tokens, budget)
-
-
-def _standings(
-    rates: Sequence[RateClaim], used: Sequence[int], time_s: int
-) -> tuple[RateStanding | None, RateStanding | None]:
-    """Of requests and of tokens the limit with the least left; ``used`` are both of each in turn."""
-    requests: RateStanding | None = None
-    tokens: RateStanding | None = None
-    for place, rate in enumerate(rates):
-        limits = rate.limits
-        reset_s = limits.window_s - time_s % limits.window_s
-        requests = _tighter(requests, limits.requests, used[2 * place], reset_s)
-        tokens = _tighter(tokens, limits.tokens, used[2 * place + 1], reset_s)
-    return requests, tokens
-
-
-def _tighter(known: RateStanding | None, limit: int | None, used: int, reset_s: int) -> RateStanding | None:
-    if limit is None:
-        return known
-    remaining = max(0, limit - used)
-    return RateStanding(limit, remaining, reset_s) if known is None or remaining < known.remaining else known
