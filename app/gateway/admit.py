@@ -107,8 +107,7 @@ class Admission:
         if customers or tags or self._platform is not None or self._catalog.current().group_budgets is not None:
             principal = await self.beside(principal, customers, tags)
         model = self.find_model(principal, self._meant(principal, envelope.model))
-        named_here = self.router.rules.client_fallbacks
-        envelope, wishes = take_wishes(call, principal, envelope, fallbacks=named_here)
+        envelope, wishes = take_wishes(call, principal, envelope, fallbacks=self.router.rules.client_fallbacks)
         if call.operation == "count_tokens":
             wishes = wishes._replace(no_fallbacks=True)  # another model counts other tokens
         asked = Asked(principal, envelope, tags, unpaid=unpaid)
@@ -158,18 +157,23 @@ class Admission:
         """Where everything of the model is put aside, or too small for the prompt, what may serve instead; before
         nothing does, the model all the same."""
         refused: InvalidRequest | None = None
+        overtaken: Deployment | None = None
         while self.router.choose(route):
             try:
-                return await self._grant(call, route.asked, route.model, route.deployment, route)
+                grant = await self._grant(call, route.asked, route.model, route.deployment, route)
             except InvalidRequest as error:
                 refused = refused or error
-        if refused is not None:
+                continue
+            if not self.router.overtaken(route):
+                return grant
+            overtaken = route.deployment  # what is held for it is exchanged by the next reservation
+        if refused is not None and overtaken is None:
             raise refused
         model, group = route.model, route.group
         why = None if route.standings_asked else Failure("context_window")
-        if (grant := await self._fallback(call, route, why)) is not None:
-            return grant
-        self.router.last_resort(route, model, group)
+        if (instead := await self._fallback(call, route, why)) is not None:
+            return instead
+        self.router.last_resort(route, model, group, overtaken)
         return await self._grant(call, route.asked, model, route.deployment, route)
 
     async def _fallback(self, call: Call, route: Route, failure: Failure | None) -> Grant | None:

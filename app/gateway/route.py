@@ -83,11 +83,13 @@ class Group:
 
 class Route:
     """Of one call; changed by the router alone. ``on_settled`` is told of each receipt. ``standings`` are the
-    deployments of the present model that are for this call, ``retried`` how often that model was tried again."""
+    deployments of the present model that are for this call, ``retried`` how often that model was tried again.
+    ``probes``: it goes to what is put aside, to find out.
+    """
 
     __slots__ = (
         "answered", "asked", "attempt", "began_s", "current", "group", "group_asked", "input_tokens", "left", "loaded",
-        "model", "model_asked", "on_settled", "queue", "rates_counted", "retried", "retries_set", "session",
+        "model", "model_asked", "on_settled", "probes", "queue", "rates_counted", "retried", "retries_set", "session",
         "standings", "standings_asked", "tried", "visited", "waits", "wishes",
     )  # fmt: skip
 
@@ -98,7 +100,7 @@ class Route:
         self.group_asked = self.group = group
         self.on_settled = on_settled
         self.session: str | None = None
-        self.answered = False
+        self.answered = self.probes = False
         self.attempt = 0
         self.began_s: float = 0
         self.waits = 0

@@ -95,11 +95,12 @@ class Router:
         self._take(route, self._pick(route, standings, now_s))
         return True
 
-    def last_resort(self, route: Route, model: Model, group: Group) -> None:
-        """Nothing of it may be called and nothing else may serve: the one whose time ends first, or that takes the
-        longest prompts, as a call is to be answered."""
+    def last_resort(self, route: Route, model: Model, group: Group, admitted: Deployment | None) -> None:
+        """Nothing of it may be called and nothing else may serve, and the call is to be answered: the one that it was
+        admitted for, else the one whose time ends first, or that takes the longest prompts."""
         route.model, route.group = model, group
-        standings = route.standings_asked or group.standings
+        standings = [one for one in route.standings_asked if one.deployment is admitted]
+        standings = standings or list(route.standings_asked or group.standings)
         self._take(route, min(standings, key=lambda one: (one.health.until_s, -(one.deployment.max_input_tokens or 0))))
 
     def despair(self, route: Route, failure: Failure) -> bool:
@@ -286,8 +287,13 @@ class Router:
             homes[session] = found
         return found
 
+    def overtaken(self, route: Route) -> bool:
+        """What was chosen has been put aside since, while the call was being admitted: others have failed there."""
+        return route.current is not None and route.current.health.ejected and not route.probes
+
     def _take(self, route: Route, standing: Standing) -> None:
         route.current = standing
+        route.probes = standing.health.ejected
         # Until it goes out it is admitted, and meanwhile nobody else chooses the same to try whether it is back.
         standing.health.begin_probe(self.now(), _ADMITTED_WITHIN_S)
         if standing not in route.tried:

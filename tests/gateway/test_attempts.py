@@ -359,6 +359,21 @@ async def test_calls_do_not_pile_up_where_nothing_is_said_while_others_answer() 
     assert farm.hosts.asked.count("a") > 8 + 60 / 20
 
 
+async def test_what_is_put_aside_while_a_call_is_admitted_is_not_called_by_it() -> None:
+    farm = Farm(THREE, {"a": refuses(401)}, ledger=SlowLedger(), at_once=True)
+    farm.router.standings.of(THREE["m"][0])
+    burst = [asyncio.create_task(farm.ask()) for _ in range(60)]
+    await asyncio.sleep(0)
+    aside = farm.router.standings.of(THREE["m"][0])
+    assert aside.health.eject(farm.now_s, BreakerRules(), "credential_refused")
+    farm.router.standings.changed(aside, came_back=False)
+    assert [reply.body for reply in await asyncio.gather(*burst)] == [WHOLE] * 60
+    assert "a" not in farm.hosts.asked
+    assert len(farm.ledger.claims) > 60
+    await farm.settlement.drain(1)
+    assert (len(farm.ledger.settled), farm.ledger.released) == (60, [])
+
+
 async def test_streams_that_break_off_put_a_deployment_aside_though_each_has_begun_well() -> None:
     farm = Farm(THREE)
     farm.ways = farm.hosts.ways = dict.fromkeys("bc", lambda: ScriptedReply(200, SSE, [START, TEXT, STOP]))
