@@ -175,8 +175,8 @@ async def _deploy(admin: Admin, model: str, base_url: str, first_byte_s: int) ->
     """What is given up though it was computed is billed and not booked: whoever asks more at once waits longer."""
     params = {
         "model": "anthropic/claude-sonnet-4-6", "api_key": f"sk-ant-{base_url}", "api_base": base_url,
-        "input_cost_per_token": str(INPUT_PRICE), "output_cost_per_token": str(OUTPUT_PRICE), "stream_timeout": first_byte_s,
-        "timeout": 2 * first_byte_s,
+        "input_cost_per_token": str(INPUT_PRICE), "output_cost_per_token": str(OUTPUT_PRICE),
+        "stream_timeout": first_byte_s, "timeout": 2 * first_byte_s,
     }  # fmt: skip
     made = await admin.post("/model/new", model_name=model, litellm_params=params)
     made.raise_for_status()
