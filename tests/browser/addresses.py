@@ -17,19 +17,19 @@ from app.api.ui.routes import page_routes
 NO_PAGES = (
     "/ui/static/{version:str}/{name:str}",
     "/ui/spend/download",
+    "/ui/connect/check",
     "/ui/playground/receipt",
     "/ui/sso",
     "/ui/sso/callback",
     "/ui/forgot",
 )
-"""Files, what only leads to an issuer of identities and back, and what needs a mail server."""
+"""Files, parts of pages, what only leads to an issuer of identities and back, and what needs a mail server."""
 _LABS = "/ui/organizations/org_halden_labs"
 # Of the demo data; a word in capitals is looked up in the running gateway.
 EXAMPLES: Mapping[str, str] = {
     "/ui/audit/{audit_id:str}": "/ui/audit/AUDIT",
     "/ui/budgets/shared/edit": "/ui/budgets/shared/edit?id=HOSTILENAME",
     "/ui/budgets/tags/edit": "/ui/budgets/tags/edit?name=production",
-    "/ui/connect/check": "/ui/connect/check?key=HOSTILEKEY",
     "/ui/credentials/edit": "/ui/credentials/edit?name=anthropic-production",
     "/ui/customers/{customer:str}": "/ui/customers/customer_04",
     "/ui/customers/{customer:str}/edit": "/ui/customers/customer_04/edit",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SECRET = "pepper-of-the-tests"  # of GatewayProcess
 PASSWORD = demo_password(SECRET.encode())
-RECEIPTS = 4_000
+RECEIPTS = 3_000
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 Open = Callable[..., Watched]
 

@@ -27,8 +27,6 @@ def test_a_page_has_no_serious_fault_in_light_and_dark_and_fits_a_small_screen(
 ) -> None:
     watched = open_as(None if path in SIGNED_OUT else "owner")
     watched.go(filled_in(address_of(path) or "", found))
-    if not watched.is_whole_page:
-        return
     faults = watched.accessibility_faults()
     watched.page.emulate_media(color_scheme="dark")
     faults += [f"dark: {fault}" for fault in watched.accessibility_faults("color-contrast")]

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
 
 _SERIOUS = ("serious", "critical")
+_LEVELS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa")
 _AXE = """async (options) =>
     (await axe.run({ exclude: [["tbody tr:nth-child(n+7)"], ["li:nth-child(n+12)"]] }, options)).violations"""
 
@@ -31,11 +32,6 @@ class Watched:
         assert answer.ok, (path, answer.status)
 
     @property
-    def is_whole_page(self) -> bool:
-        """False for a part that a script asks for."""
-        return bool(self.page.evaluate("document.doctype !== null"))
-
-    @property
     def holds_hostile_elements(self) -> bool:
         """Whether a name of tests/browser/hostile.py has become more than text."""
         return self.page.locator("img[src=x], svg[onload]").count() > 0
@@ -52,9 +48,8 @@ class Watched:
         all made alike: the first few are looked at."""
         from axe_playwright_python.base import AXE_SCRIPT  # only where there is a browser
 
-        options: dict[str, Any] = {"resultTypes": ["violations"]}
-        if rules:
-            options["runOnly"] = {"type": "rule", "values": list(rules)}
+        wanted = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": _LEVELS}
+        options: dict[str, Any] = {"resultTypes": ["violations"], "runOnly": wanted}
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE_SCRIPT)
         found = self.page.evaluate(_AXE, options)
