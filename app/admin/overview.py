@@ -1,8 +1,9 @@
 """The first page: what was spent today, in this month and in the last thirty days, on what, and what needs a look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
 
 from app.admin.alerts import Alerts
 from app.admin.spend import Ask, Found, Spend
@@ -15,6 +16,7 @@ from app.storage.postgres.alert_outbox import EventFilter
 from app.storage.postgres.receipts import Pace
 from app.storage.postgres.reports import Amounts, Dimension
 
+_Key = TypeVar("_Key")
 DAYS = 30
 MOST_IN_LIST = 6
 _ALERTS_OF = timedelta(days=7)
@@ -75,14 +77,19 @@ class Overviews:
         days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
         before = Span("month", month_start, today).before()
         first = min(before.first, days[0])
-        by_day = await self._spend.report(Ask(first, today, interval="day"), tenant)
-        of_days = {date.fromisoformat(by_day.label(cell)): cell.amounts for cell in by_day.cells}
+        # One report for the days, the month and its models: each would read the same rows.
+        found = await self._spend.report(Ask(first, today, interval="day", group_by=("model",)), tenant)
+        of_models = {(date.fromisoformat(found.label(cell)), cell.group[0]): cell.amounts for cell in found.cells}
+        of_days = _added((day, amounts) for (day, _), amounts in of_models.items())
         month = _sum([amounts for day, amounts in of_days.items() if day >= month_start])
         owners = await self._largest("team", month_start, today, tenant)
         owner_kind: Dimension = "team" if any(share.id for share in owners) else "key"
         if owner_kind == "key":  # nothing was spent in any team
             owners = await self._largest("key", month_start, today, tenant)
-        models = await self._largest("model", month_start, today, tenant)
+        models = _shares(
+            _added((model, amounts) for (day, model), amounts in of_models.items() if day >= month_start), {}
+        )
+        costs = {place: amounts.cost_nanousd for place, amounts in of_models.items()}
         return Overview(
             at,
             of_days.get(today, Amounts()),
@@ -92,26 +99,13 @@ class Overviews:
             _forecast(month.cost_nanousd, at),
             [(day, of_days.get(day, Amounts())) for day in days],
             models,
-            await self._by_day(models, days, tenant),
+            [(share, [costs.get((day, share.id), 0) for day in days]) for share in models],
             owners,
             owner_kind,
             await self._recent_alerts(alerted, at),
             await self._spend.pace(tenant, at - _PACE_OF),
             {} if alerted is None else await self._spend.unpriced(tenant, at - _ALERTS_OF),
         )
-
-    async def _by_day(
-        self, models: Sequence[Share], days: Sequence[date], tenant: Tenant
-    ) -> list[tuple[Share, Sequence[NanoUSD]]]:
-        ask = Ask(
-            days[0], days[-1], interval="day", group_by=("model",), only={"model": [share.id for share in models]}
-        )
-        found = await self._spend.report(ask, tenant) if models else None
-        of = {} if found is None else {(cell.group[0], found.label(cell)): cell.amounts for cell in found.cells}
-        nothing = Amounts()
-        return [
-            (share, [of.get((share.id, day.isoformat()), nothing).cost_nanousd for day in days]) for share in models
-        ]
 
     async def _largest(self, dimension: Dimension, first: date, last: date, tenant: Tenant) -> list[Share]:
         return shares_of(await self._spend.report(Ask(first, last, group_by=(dimension,)), tenant))
@@ -126,18 +120,26 @@ class Overviews:
 
 def shares_of(found: Found, most: int = MOST_IN_LIST) -> list[Share]:
     """The largest of a report with one dimension, by cost and then by requests."""
-    cells = sorted(found.cells, key=lambda cell: (-cell.amounts.cost_nanousd, -cell.amounts.requests))[:most]
-    largest = max((cell.amounts.cost_nanousd for cell in cells), default=0)
     [dimension] = found.group_by
+    names = {value: name for (named, value), name in found.names.items() if named == dimension}
+    return _shares({cell.group[0]: cell.amounts for cell in found.cells}, names, most)
+
+
+def _shares(found: Mapping[str, Amounts], names: Mapping[str, str], most: int = MOST_IN_LIST) -> list[Share]:
+    ranked = sorted(found.items(), key=lambda one: (-one[1].cost_nanousd, -one[1].requests, one[0]))[:most]
+    largest = max((amounts.cost_nanousd for _, amounts in ranked), default=0)
     return [
-        Share(
-            cell.group[0],
-            found.names.get((dimension, cell.group[0]), cell.group[0]),
-            cell.amounts,
-            cell.amounts.cost_nanousd * 1_000 // largest if largest > 0 else 0,
-        )
-        for cell in cells
+        Share(one, names.get(one, one), amounts, amounts.cost_nanousd * 1_000 // largest if largest > 0 else 0)
+        for one, amounts in ranked
     ]
+
+
+def _added(found: Iterable[tuple[_Key, Amounts]]) -> dict[_Key, Amounts]:
+    """The sums of those with the same key."""
+    sums: dict[_Key, Amounts] = {}
+    for key, amounts in found:
+        sums[key] = sums[key].plus(amounts) if key in sums else amounts
+    return sums
 
 
 def _sum(found: Sequence[Amounts]) -> Amounts:
