@@ -216,6 +216,28 @@ async def test_a_client_that_hangs_up_pays_for_what_was_counted() -> None:
     assert receipt.usage == Usage(input=100, output=10)
 
 
+@pytest.mark.parametrize("seen", range(9))
+async def test_p4_after_any_number_of_events_a_client_that_leaves_pays_for_what_it_saw(seen: int) -> None:
+    """The policy: what the provider has counted so far, and of what it has not, a token for each four bytes of text
+    that passed; nothing of what had not come yet."""
+    texts = [event("content_block_delta", index=0, delta={"type": "text_delta", "text": "ä" * n}) for n in range(1, 6)]
+    events = [START, *texts, DELTA, STOP]
+    house = House([stream(*events[:seen], *([None] if seen < len(events) else []))])
+    reply = await house.serve(call(stream=True))
+    assert not isinstance(reply.body, bytes)
+    chunks = reply.body.chunks()
+    for _ in range(seen):
+        await anext(chunks)
+    await reply.body.close()
+    [receipt] = house.ledger.settled
+    text_bytes = sum(2 * n for n in range(1, min(seen, 6)))
+    output = 50 if seen > len(texts) + 1 else max(min(seen, 1), -(-text_bytes // 4))
+    assert receipt.usage.output == output
+    assert receipt.usage.input == (100 if seen else receipt.usage.input)
+    assert receipt.cost.total == receipt.usage.input * 3_000 + output * 15_000
+    assert receipt.status == ("ok" if seen == len(events) else "hung_up")
+
+
 async def test_a_client_that_leaves_before_the_first_byte_pays_for_its_input() -> None:
     house = House([ScriptedReply(200, JSON, [None])])
     serving = asyncio.create_task(house.serve(call()))
