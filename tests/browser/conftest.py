@@ -74,6 +74,23 @@ def sessions(browser: "Browser", gateway: GatewayProcess) -> "Mapping[str, Stora
     return found
 
 
+@pytest.fixture(scope="session")
+def lasting_pages(
+    browser: "Browser", gateway: GatewayProcess, sessions: "Mapping[str, StorageState]"
+) -> Iterator[Mapping[bool, Watched]]:
+    """The owner's page by True, and nobody's by False: for what is only looked at, which a new page each would slow."""
+    pages = {}
+    for is_owner in (True, False):
+        state = sessions["owner"] if is_owner else None
+        context = browser.new_context(
+            base_url=gateway.base_url, storage_state=state, viewport=WIDE, reduced_motion="reduce"
+        )
+        pages[is_owner] = watch(context.new_page(), gateway.base_url)
+    yield pages
+    for watched in pages.values():
+        watched.page.context.close()
+
+
 @pytest.fixture
 def open_as(browser: "Browser", gateway: GatewayProcess, sessions: "Mapping[str, StorageState]") -> Iterator[Open]:
     """``open_as("developer", width=NARROW)`` is a page that has seen nothing wrong when it is closed, at the end of the
