@@ -51,7 +51,7 @@ async def test_a_database_with_anything_in_it_is_left_alone_and_what_is_in_it_is
 async def test_demo_data_go_into_an_empty_database_once_and_their_sums_and_audit_hold(engine: AsyncEngine) -> None:
     filled = await _demo_data(engine).fill(RECEIPTS)
     assert filled.receipts is not None
-    assert RECEIPTS * 0.8 < filled.receipts < RECEIPTS * 1.3
+    assert RECEIPTS * 0.7 < filled.receipts < RECEIPTS * 1.6
 
     sums = Aggregates(engine)
     extent = await sums.extent()
