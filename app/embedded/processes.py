@@ -20,8 +20,6 @@ POLL_INTERVAL_S = 0.01
 # Nothing of the caller's environment reaches a server: no PG* variable, no library path, no locale.
 SERVER_ENVIRONMENT = {
     "PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC",
-    # glibc: many small pieces stay at hand; of what a call costs Valkey, a quarter was malloc.
-    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000",
 }  # fmt: skip
 # Ports below the range that the kernel hands to outgoing connections, so that a stopped server finds its port free.
 PORT_RANGE = range(15_000, 32_000)
