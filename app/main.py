@@ -37,6 +37,7 @@ from app.api.llm.gateway_protocol import protocol
 from app.api.llm.routes import ModelRoutes, WireRules
 from app.api.llm.telemetry import MOST_EXPORT_BYTES, TelemetryRoutes
 from app.api.ops.probes import StoreChecks, probe_routes
+from app.api.plain_litestar import PlainLitestar
 from app.api.shedding import shed_reads
 from app.api.sign_in.oauth import OAuthRoutes
 from app.api.ui.errors import page_error_handler
@@ -374,7 +375,7 @@ def create_app(settings: Settings) -> ASGIApp:
         page_routes(pages, house.engine, house.principals, house.catalog.current, house.refusals, machine),
         *((OAuthRoutes,) if settings.claude_code_sign_in else ()),
     ]
-    app = Litestar(
+    app = PlainLitestar(
         route_handlers=handlers,
         dependencies=admin_dependencies(
             house.engine,

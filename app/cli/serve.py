@@ -135,6 +135,7 @@ def _run(settings: Settings, servers: EmbeddedServers | None) -> None:
         "port": settings.port,
         "loop": "uvloop",
         "http": "app.api.server:HttpProtocol",
+        "ws": "none",
         "lifespan": "on",
         "access_log": False,
         "log_config": None,

@@ -22,6 +22,7 @@ from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.tables import receipts
 from app.storage.redis.client import script_runner
 from app.storage.redis.ledger import RedisLedger
+from tests.conftest import RunningServers, fresh_database
 from tests.storage.ledger_support import RedisServer, make_budget, make_claim, make_receipt, redis_server, until
 
 pytestmark = pytest.mark.services
@@ -30,11 +31,13 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    await upgrade(database_url)
-    opened = create_engine(database_url)
-    yield opened
-    await opened.dispose()
+async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
+    """On a database of its own: a gateway of other tests that drains at the moment would have the book's lock."""
+    with fresh_database(servers) as database_url:
+        await upgrade(database_url)
+        opened = create_engine(database_url)
+        yield opened
+        await opened.dispose()
 
 
 @pytest.fixture(scope="module")
