@@ -98,8 +98,8 @@ async def test_a_key_knows_itself_and_not_what_is_noted_about_it(admin_door: Doo
     assert "slow payer" not in answer.text
     assert answer.fields["roles"] == ["internal_user_viewer"]
     assert answer.fields["actions"] == [
-        "self.read", "key.read", "project.read", "user.read", "model.read", "spend.logs", "spend.reports", "spend.calculate",
-        "device.approve",
+        "self.read", "key.read", "project.read", "user.read", "model.read", "spend.logs", "spend.reports",
+        "spend.calculate", "device.approve",
     ]  # fmt: skip
     master = (await admin_door.get("/key/self")).fields
     assert (master["roles"], master["key"]) == (["proxy_admin"], None)
