@@ -1,5 +1,6 @@
 """The first page: what was spent today, in this month and in the last thirty days, on what, and what needs a look."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -78,11 +79,13 @@ class Overviews:
         before = Span("month", month_start, today).before()
         first = min(before.first, days[0])
         # One report for the days, the month and its models: each would read the same rows.
-        found = await self._spend.report(Ask(first, today, interval="day", group_by=("model",)), tenant)
+        found, owners = await asyncio.gather(
+            self._spend.report(Ask(first, today, interval="day", group_by=("model",)), tenant),
+            self._largest("team", month_start, today, tenant),
+        )
         of_models = {(date.fromisoformat(found.label(cell)), cell.group[0]): cell.amounts for cell in found.cells}
         of_days = _added((day, amounts) for (day, _), amounts in of_models.items())
         month = _sum([amounts for day, amounts in of_days.items() if day >= month_start])
-        owners = await self._largest("team", month_start, today, tenant)
         owner_kind: Dimension = "team" if any(share.id for share in owners) else "key"
         if owner_kind == "key":  # nothing was spent in any team
             owners = await self._largest("key", month_start, today, tenant)

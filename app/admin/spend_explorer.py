@@ -3,6 +3,7 @@
 Every figure is one of ``Spend``'s reports of the same question; nothing is added up here that a report does not give.
 """
 
+import asyncio
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -88,15 +89,21 @@ class SpendExplorer:
         self._spend = spend
 
     async def explore(self, question: Question, tenant: Tenant) -> Exploration:
-        groups, count = await self.groups(question, tenant)
-        chart = await self._spend.report(replace(question.ask(), interval=question.span.interval), tenant)
+        # What does not wait for one another is asked at once: a report is mostly the store's work.
+        (groups, count), chart, before = await asyncio.gather(
+            self.groups(question, tenant),
+            self._spend.report(replace(question.ask(), interval=question.span.interval), tenant),
+            self._total_before(question, tenant),
+        )
         labels = _labels(question)
         whole = _by_label(chart, labels)
-        before = None
-        if question.compares:
-            before = total_of(await self._spend.report(question.ask(question.span.before()), tenant))
         series = await self._series(question, groups, whole, labels, tenant)
         return Exploration(total_of(chart), before, groups, count, labels, series)
+
+    async def _total_before(self, question: Question, tenant: Tenant) -> Amounts | None:
+        if not question.compares:
+            return None
+        return total_of(await self._spend.report(question.ask(question.span.before()), tenant))
 
     async def groups(self, question: Question, tenant: Tenant) -> tuple[list[Group], int]:
         """One page of the groups, and how many there are; the last page where there are fewer."""

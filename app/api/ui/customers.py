@@ -83,8 +83,8 @@ class CustomerPages(Controller):
         person, customer_id = await pages.require_page(request, "tenancy.read"), read_segment(customer)
         view = await customers.get(customer_id)
         values: dict[str, Any] = {"view": view, "may_change": _may_change(person)}
-        values |= {"models": await desk.largest(person, "model", "customer", customer_id)}
-        values |= {"keys": await desk.largest(person, "key", "customer", customer_id)}
+        models, keys = await desk.largest_by_each(person, ("model", "key"), "customer", customer_id)
+        values |= {"models": models, "keys": keys}
         values |= {"done": request.query_params.get("done"), "is_kept": await customers.is_kept(customer_id)}
         return pages.show(request, "customer.html", person, **values)
 

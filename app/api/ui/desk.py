@@ -1,5 +1,6 @@
 """What the pages of teams, people, organizations, projects and customers read from, and who may do what there."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -81,6 +82,13 @@ class Desk:
         """What this month of UTC cost of one owner, by ``dimension``: the largest."""
         ask = Ask(*_this_month(), group_by=(dimension,), only={of: (one,)})
         return shares_of(await self._spend.report(ask, _reported(person)))
+
+    async def largest_by_each(
+        self, person: Person, dimensions: tuple[Dimension, Dimension], of: Dimension, one: str
+    ) -> tuple[list[Share], list[Share]]:
+        """``largest`` by both, asked at once."""
+        first, second = dimensions
+        return await asyncio.gather(self.largest(person, first, of, one), self.largest(person, second, of, one))
 
     async def of_month(self, person: Person, dimension: Dimension, ids: list[str]) -> dict[str, NanoUSD]:
         """What this month of UTC cost, by owner."""

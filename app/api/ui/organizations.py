@@ -193,8 +193,8 @@ async def show_organization(
     members = view.members[(listing.number - 1) * _MEMBERS_A_PAGE :][:_MEMBERS_A_PAGE]
     values: dict[str, Any] = {"view": view, "adding": adding, "roles": MEMBER_ROLE_WORDS, "members": members}
     values |= {"listing": listing, "last": last_page(len(view.members), _MEMBERS_A_PAGE)}
-    values |= {"teams": await desk.largest(person, "team", "organization", organization_id)}
-    values |= {"models": await desk.largest(person, "model", "organization", organization_id)}
+    teams, models = await desk.largest_by_each(person, ("team", "model"), "organization", organization_id)
+    values |= {"teams": teams, "models": models}
     values |= {"may_change": person.tenant("tenancy.change") is not None}
     values |= {"may_take_in": _holds(person.tenant("organization.members"), organization_id)}
     values |= {"may_make_teams": _holds(person.tenant("team.change"), organization_id)}

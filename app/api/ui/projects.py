@@ -110,8 +110,8 @@ class ProjectPages(Controller):
         view = await projects.get(person.tenant("project.read") or Tenant(), project_id)
         team_id = str(view.project.team_id)
         values: dict[str, Any] = {"view": view, "done": request.query_params.get("done")}
-        values |= {"models": await desk.largest(person, "model", "project_id", project_id)}
-        values |= {"people": await desk.largest(person, "user", "project_id", project_id)}
+        models, people = await desk.largest_by_each(person, ("model", "user"), "project_id", project_id)
+        values |= {"models": models, "people": people}
         values |= {"team_name": (await desk.naming.names("team", [team_id])).get(team_id, team_id)}
         values |= {"keys": await desk.teams.keys_of_project(person.tenant("key.read") or Tenant(), project_id)}
         values |= {"may_change": _may_change(person, view)}

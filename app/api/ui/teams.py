@@ -175,8 +175,8 @@ async def show_team(
     listing = read_listing(request)
     found = await desk.teams.get(person.tenant("team.read") or Tenant(), team_id, listing.number)
     values: dict[str, Any] = {"found": found, "listing": listing, "adding": adding, "roles": TEAM_ROLES}
-    values |= {"models": await desk.largest(person, "model", "team", team_id)}
-    values |= {"people": await desk.largest(person, "user", "team", team_id), "may": powers_on(person, found.team)}
+    models, people = await desk.largest_by_each(person, ("model", "user"), "team", team_id)
+    values |= {"models": models, "people": people, "may": powers_on(person, found.team)}
     values |= {"names": await _detail_names(desk.naming, found), "done": request.query_params.get("done")}
     values |= {"last": last_page(found.belongings.members, MEMBERS_A_PAGE), "by_address": may_name_by_address(person)}
     values |= {"settings": await desk.claude_code_settings(person, team_id=team_id), "known": []}
