@@ -90,14 +90,16 @@ class SpendExplorer:
 
     async def explore(self, question: Question, tenant: Tenant) -> Exploration:
         # What does not wait for one another is asked at once: a report is mostly the store's work.
-        (groups, count), chart, before = await asyncio.gather(
-            self.groups(question, tenant),
+        (ranked, count), chart, before = await asyncio.gather(
+            self._ranked(question, tenant),
             self._spend.report(replace(question.ask(), interval=question.span.interval), tenant),
             self._total_before(question, tenant),
         )
         labels = _labels(question)
         whole = _by_label(chart, labels)
-        series = await self._series(question, groups, whole, labels, tenant)
+        (groups, count), series = await asyncio.gather(
+            self._compared(question, ranked, count, tenant), self._series(question, ranked, whole, labels, tenant)
+        )
         return Exploration(total_of(chart), before, groups, count, labels, series)
 
     async def _total_before(self, question: Question, tenant: Tenant) -> Amounts | None:
@@ -107,13 +109,25 @@ class SpendExplorer:
 
     async def groups(self, question: Question, tenant: Tenant) -> tuple[list[Group], int]:
         """One page of the groups, and how many there are; the last page where there are fewer."""
+        ranked, count = await self._ranked(question, tenant)
+        return await self._compared(question, ranked, count, tenant)
+
+    async def _ranked(self, question: Question, tenant: Tenant) -> tuple[Found | None, int]:
+        """Without those before; None where groups are days."""
         if question.group_by is None:
-            return await self._days(question, tenant)
+            return None, 0
         ask = question.ask(group_by=(question.group_by,))
         ranking = Ranking(MEASURES[question.sort], question.descending, question.skip, question.most)
         found, count = await self._spend.ranked(ask, ranking, tenant)
         if not count and question.skip:
             found, count = await self._spend.ranked(ask, replace(ranking, skip=0), tenant)
+        return found, count
+
+    async def _compared(
+        self, question: Question, found: Found | None, count: int, tenant: Tenant
+    ) -> tuple[list[Group], int]:
+        if found is None or question.group_by is None:
+            return await self._days(question, tenant)
         before: dict[str, Amounts] = {}
         compares = question.compares and question.group_by not in OF_SESSIONS
         if compares and found.cells:
@@ -161,7 +175,7 @@ class SpendExplorer:
     async def _series(
         self,
         question: Question,
-        groups: Sequence[Group],
+        ranked: Found | None,
         whole: Sequence[NanoUSD],
         labels: Sequence[str],
         tenant: Tenant,
@@ -169,8 +183,9 @@ class SpendExplorer:
         stack = question.stack
         if stack is None:
             return [Series(None, "", whole)]
-        if stack == question.group_by and question.sort == "cost" and question.descending and not question.skip:
-            largest = [group.id for group in groups[:MOST_SERIES]]
+        by_cost = question.sort == "cost" and question.descending and not question.skip
+        if stack == question.group_by and by_cost and ranked is not None:
+            largest = [cell.group[0] for cell in ranked.cells[:MOST_SERIES]]
         else:
             ranking = Ranking(most=MOST_SERIES)
             found, _ = await self._spend.ranked(question.ask(group_by=(stack,)), ranking, tenant)

@@ -1,5 +1,6 @@
 """The pages of teams: the list, one team with all that belongs to it, a new one, and what changes one."""
 
+import asyncio
 from typing import Any
 
 from litestar import Controller, Request, Response, get, post
@@ -173,9 +174,11 @@ async def show_team(
     """The team's id, and the form of a new member."""
     team_id, adding = shown
     listing = read_listing(request)
-    found = await desk.teams.get(person.tenant("team.read") or Tenant(), team_id, listing.number)
+    found, (models, people) = await asyncio.gather(
+        desk.teams.get(person.tenant("team.read") or Tenant(), team_id, listing.number),
+        desk.largest_by_each(person, ("model", "user"), "team", team_id),
+    )
     values: dict[str, Any] = {"found": found, "listing": listing, "adding": adding, "roles": TEAM_ROLES}
-    models, people = await desk.largest_by_each(person, ("model", "user"), "team", team_id)
     values |= {"models": models, "people": people, "may": powers_on(person, found.team)}
     values |= {"names": await _detail_names(desk.naming, found), "done": request.query_params.get("done")}
     values |= {"last": last_page(found.belongings.members, MEMBERS_A_PAGE), "by_address": may_name_by_address(person)}
