@@ -1,9 +1,11 @@
 """What pages show of teams: a page of them in one line each, and one with its members, keys and projects."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.key_reading import KeyView, views
 from app.admin.memberships import MembershipView, membership_views
@@ -25,6 +27,7 @@ MOST_SHOWN = 10
 """Keys and projects of one team; the rest are in the lists of their own."""
 MEMBERS_A_PAGE = 50
 MOST_CHOICES = 500
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,6 @@ class TeamReading:
             team = await rows.find_team(connection, tenant, team_id)
             if team is None:
                 raise _unknown()
-            stand = await standings(connection, "team", {(team_id,): team.budget_id}, at)
             budget_id = team.member_budget_id
             offset = (member_page - 1) * MEMBERS_A_PAGE
             members, member_count = await list_members(connection, team_id, MEMBERS_A_PAGE, offset)
@@ -90,17 +92,29 @@ class TeamReading:
             keys, key_count = await list_keys(connection, tenant, KeyFilter(team_id=team_id), newest, at)
             projects, project_count = await list_projects(connection, tenant, team_id, MOST_SHOWN, 0)
             above = None if team.organization_id is None else await find_organization(connection, team.organization_id)
-            return TeamDetail(
-                team,
-                stand[(team_id,)],
-                None if budget_id is None else await find_budget(connection, budget_id),
-                Belongings(member_count, key_count),
-                await membership_views(connection, members, {team_id: budget_id}),
-                await views(connection, keys, at),
-                await project_views(connection, projects),
-                project_count,
-                above is not None and above.blocked,
-            )
+            of_members = None if budget_id is None else await find_budget(connection, budget_id)
+        # What each has spent is the store's work, and none waits for another.
+        stand, member_views, key_views, views_of_projects = await asyncio.gather(
+            self._read(lambda connection: standings(connection, "team", {(team_id,): team.budget_id}, at)),
+            self._read(lambda connection: membership_views(connection, members, {team_id: budget_id})),
+            self._read(lambda connection: views(connection, keys, at)),
+            self._read(lambda connection: project_views(connection, projects)),
+        )
+        return TeamDetail(
+            team,
+            stand[(team_id,)],
+            of_members,
+            Belongings(member_count, key_count),
+            member_views,
+            key_views,
+            views_of_projects,
+            project_count,
+            above is not None and above.blocked,
+        )
+
+    async def _read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with transaction(self._engine) as connection:
+            return await work(connection)
 
     async def keys_of_project(self, tenant: Tenant, project_id: str) -> Sequence[KeyView]:
         """The newest."""
