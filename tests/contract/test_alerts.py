@@ -44,6 +44,7 @@ async def test_two_processes_tell_of_a_budget_and_of_an_empty_account_once(
         try:
             await call_until_told(process, admin, upstream)
             await wait_until(lambda: len(sink.received) >= 3, 40)
+            await until_noted(admin)
             await asyncio.to_thread(process.kill)
             await asyncio.to_thread(process.start)
         finally:
@@ -59,6 +60,15 @@ async def test_two_processes_tell_of_a_budget_and_of_an_empty_account_once(
     by_budget = next(text for text in others if "ci" in text)
     assert "0.94 of 1.00 USD per hour spent; resets on" in by_budget
     assert "To change the budget: POST /key/update with key" in by_budget
+
+
+async def until_noted(admin: Admin) -> None:
+    """A delivery that was not yet noted is made again after a kill, as it should be."""
+    for _ in range(100):
+        if not (await admin.client.get("/alert/events", params={"state": "pending"})).json()["events"]:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("a delivery is still pending")
 
 
 async def call_until_told(process: GatewayProcess, admin: Admin, upstream: RecordingUpstream) -> None:
