@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import redis
-from hypothesis import settings
 
 from app.embedded import EmbeddedServers
 from app.embedded.places import find_server_account, may_enter
@@ -28,11 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that need servers come first, so that the short ones fill what is left of a worker's time at the end."""
     items.sort(key=lambda item: item.get_closest_marker("services") is None)
-
-
-# Properties that say nothing of how often are tried sixty times; HYPOTHESIS_EXAMPLES has a night more.
-settings.register_profile("suite", max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")))
-settings.load_profile("suite")
 
 
 @dataclass(frozen=True, slots=True)
