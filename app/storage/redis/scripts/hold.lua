@@ -17,7 +17,7 @@
 --
 -- Amounts are integers below 2^53, which a double holds exactly and "%.17g" prints without an exponent. They are
 -- negated as 0 - x: Redis 7.0 prints the double -0 as "-0", and then refuses it as no integer. Microseconds have 16
--- digits, which ".." would round: they are passed on as the text they came as, amounts are written with "%.0f".
+-- digits, which ".." would round: they go to redis.call as they came, and amounts into text with "%d" or "%.0f".
 
 -- The bytes # and %.
 local TOKENS, SLOT = 35, 37
