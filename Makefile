@@ -34,8 +34,10 @@ install-test: $(VENV)/.installed-test ## the same with the test tools
 run: install ## start Keyhouse on embedded Postgres and Valkey
 	$(BIN)/keyhouse serve $(ARGS)
 
+# Bytecode is kept, whatever the environment says: without it each worker rewrites every assertion, and each gateway
+# compiles itself, at every run.
 test: install-test ## the whole suite on its own embedded servers and ports
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-browser: install-test ## the pages in Chromium: every page, each person's jobs; skipped without one
 	$(BIN)/python -m pytest -m browser tests/browser

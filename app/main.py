@@ -26,6 +26,7 @@ from app.admin.live_catalog import CHANNEL, LiveCatalog
 from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
 from app.admin.managed_settings import ManagedSettings
 from app.admin.passwords import Passwords
+from app.admin.processes import Processes
 from app.admin.retention import ReceiptRetention
 from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
 from app.api.document import DocumentPlugin
@@ -84,6 +85,7 @@ from app.providers.upstream import HttpUpstream, Upstreams
 from app.providers.vertex import VertexUpstream
 from app.settings import Settings
 from app.settings.alerting import alert_addresses, alert_channels, alert_kinds, smtp_of
+from app.settings.fingerprints import fingerprints_of
 from app.settings.model_bodies import read_model
 from app.settings.page_rules import page_rules_of
 from app.settings.process_rules import customer_defaults_of, overload_rules_of, platform_of, retention_of
@@ -103,6 +105,7 @@ from app.storage.redis.counters import Counters
 from app.storage.redis.health_board import RedisHealthBoard
 from app.storage.redis.idempotent_calls import RedisIdempotentCalls
 from app.storage.redis.ledger import RedisLedger
+from app.storage.redis.process_board import RedisProcessBoard
 from app.storage.redis.refusal_board import RedisRefusalBoard
 from app.storage.redis.routing_board import RedisRoutingBoard
 from app.storage.redis.stored_answers import RedisAnswers
@@ -158,6 +161,7 @@ class House:
         announcements = Announcements(self.redis, CHANNEL)
         self.catalog = LiveCatalog(settings, book, self.engine, announcements, cipher_of(settings), read_model)
         self.notices = (*settings.notices, *self.catalog.notices)
+        self.processes = Processes(RedisProcessBoard(self.redis), VERSION, fingerprints_of(settings))
         self.egress = Egress(settings.allowed_upstreams)
         self.http_upstream = HttpUpstream(egress=self.egress)
         self.sender = Sender(self.http_upstream, smtp_of(settings))
@@ -211,7 +215,7 @@ class House:
         alerting = self._alerting(settings)
         if self.health_checks is not None:
             self.health_checks.on_failure = alerting.ejections.note_check
-        duties = (alerting, retention, sign_in, news, self.refusals, optional)
+        duties = (alerting, retention, sign_in, news, self.refusals, self.processes, optional)
         pace = Pace(settings.lease_s, settings.alert_check_s, settings.health_check_interval_s)
         caches = (self.principals, self.catalog, self.price_keeper)
         self.worker = Worker(self.books, self.settlement, caches, self.metrics, duties, pace)
@@ -259,10 +263,9 @@ class House:
         self.gateway.on_refusal = alarms.note
         self.router.standings.on_change = ejections.note
         cipher = self.catalog.cipher
-        turns = Turns(self.redis)
         delivery = AlertDelivery(self.engine, self.sender, addresses, cipher)
         retention = AlertRetention(self.engine, settings.alerts_retention_days)
-        return Alerting(turns, watch, alarms, ejections, delivery, retention)
+        return Alerting(Turns(self.redis), watch, alarms, ejections, delivery, retention)
 
     async def open(self) -> None:
         for notice in self.notices:
@@ -381,7 +384,7 @@ def create_app(settings: Settings) -> ASGIApp:
             house.engine,
             house.principals,
             master_key.reveal(),
-            Shared(house.catalog, house.price_keeper, house.books),
+            Shared(house.catalog, house.price_keeper, house.books, house.processes),
             house.egress,
             AdminRules(alert_channels(settings), house.retention, settings.claude_code_sign_in),
         ),

@@ -2,11 +2,12 @@
 
 They renew holds and calls that are made once, drain receipts, sweep orphans, make partitions, watch keys and models,
 compare the sums of reports with their receipts, drop receipts after their time, end sign-ins that have lapsed, tell
-other processes how deployments do, note what keys were refused for, and look for what people are to be told, and tell
-them.
+other processes that they run and how deployments do, note what keys were refused for, and look for what people are to
+be told, and tell them.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from app.admin.deployment_alarms import DeploymentAlarms
 from app.admin.device_sign_in import DeviceSignIn
 from app.admin.live_catalog import REREAD_S, LiveCatalog
 from app.admin.live_prices import PriceKeeper
+from app.admin.processes import TOLD_EVERY_S, Processes
 from app.admin.retention import ReceiptRetention
 from app.base import clock
 from app.base.errors import StorageUnavailable
@@ -87,14 +89,15 @@ class Worker:
         settlement: Settlement,
         caches: tuple[Principals, LiveCatalog, PriceKeeper],
         metrics: Metrics,
-        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn, RoutingNews, LastRefusals, Optional],
+        duties: tuple[Alerting, ReceiptRetention, DeviceSignIn, RoutingNews, LastRefusals, Processes, Optional],
         pace: Pace,
     ) -> None:
         self._books = books
         self._settlement = settlement
         self._principals, self._catalog, self._prices = caches
         self._metrics = metrics
-        self._alerting, self._retention, self._sign_in, self._routing, self._last_refusals, optional = duties
+        self._alerting, self._retention, self._sign_in, self._routing = duties[:4]
+        self._last_refusals, self._processes, optional = duties[4:]
         self._idempotency, self._health_checks = optional
         self._pace = pace
         self._tasks: list[asyncio.Task[None]] = []
@@ -113,6 +116,7 @@ class Worker:
             "refusals": _forever("refusals", self._note_refusals, _DELIVER_EVERY_S),
             "last refusals": _forever("last refusals", self._last_refusals.write, _WRITE_REFUSALS_EVERY_S),
             "routing": _forever("routing", self._routing.exchange, _TELL_EVERY_S),
+            "processes": _forever("processes", self._processes.tell, TOLD_EVERY_S),
             "deliver": _forever("deliver", self._alerting.delivery.start_due, _DELIVER_EVERY_S),
             "watch": _forever("watch", self._principals.watch, 1.0),
             "watch models": _forever("watch models", self._catalog.watch, 1.0),
@@ -128,6 +132,8 @@ class Worker:
 
     async def stop(self) -> None:
         await end_tasks(self._tasks)
+        with contextlib.suppress(StorageUnavailable):  # then it is forgotten a little later
+            await self._processes.leave()
         await self._alerting.delivery.close()
 
     async def drain_all(self) -> None:

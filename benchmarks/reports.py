@@ -36,6 +36,7 @@ DRAINED = 10_000
 
 ASKS = {
     "teams and days, UTC": Ask(interval="day", group_by=("team",)),
+    "cost centres and days, UTC": Ask(interval="day", group_by=("cost_center",)),
     "teams and days, Europe/Berlin": Ask(interval="day", group_by=("team",), timezone="Europe/Berlin"),
     "teams and days, Asia/Kolkata": Ask(interval="day", group_by=("team",), timezone="Asia/Kolkata"),
     "teams and days, America/Los_Angeles": Ask(interval="day", group_by=("team",), timezone="America/Los_Angeles"),

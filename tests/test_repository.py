@@ -189,3 +189,9 @@ def test_the_fleet_has_no_secret_of_its_own() -> None:
         "postgres": "service_healthy",
         "valkey": "service_healthy",
     }
+
+
+def test_migrations_are_one_chain() -> None:
+    """Two that were written at the same time are found before a database has met them."""
+    revisions = sorted(path.name.partition("_")[0] for path in (ROOT / "migrations" / "versions").glob("[0-9]*.py"))
+    assert revisions == [f"{number:04d}" for number in range(1, len(revisions) + 1)]

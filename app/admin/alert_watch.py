@@ -35,6 +35,7 @@ from app.storage.postgres import alert_sources as sources
 from app.storage.postgres.alert_destinations import list_destinations
 from app.storage.postgres.alert_outbox import Route, last_told, list_told, write_alerts
 from app.storage.postgres.alert_sources import Ids, WatchedBudget, WatchedKind
+from app.storage.postgres.budget_standings import BudgetStanding, drop_standings, percent_of, put_standings
 from app.storage.postgres.engine import transaction
 
 # A call may last an hour, and is booked with the time of its beginning.
@@ -58,8 +59,8 @@ class _Seen:
         since = _floor(at - _LOOKS_BACK, QUARTER_S)
         self._before = before
         self._since: datetime = since if before is None else max(since, before._since)
-        self._takes_all = before is None or not before._took_all_at <= at < before._took_all_at + _TAKES_ALL_EVERY
-        self._took_all_at: datetime = at if before is None or self._takes_all else before._took_all_at
+        self.takes_all = before is None or not before._took_all_at <= at < before._took_all_at + _TAKES_ALL_EVERY
+        self._took_all_at: datetime = at if before is None or self.takes_all else before._took_all_at
         self._sums: dict[tuple[WatchedKind, Ids], int] = {}
 
     async def find_spenders(self, connection: AsyncConnection, kind: WatchedKind) -> list[Ids] | None:
@@ -69,7 +70,7 @@ class _Seen:
         self._sums |= {(kind, ids): later for ids, _, later in found}
         if before is None:
             return None
-        return [ids for ids, spent, _ in found if self._takes_all or before._sums.get((kind, ids)) != spent]
+        return [ids for ids, spent, _ in found if self.takes_all or before._sums.get((kind, ids)) != spent]
 
     def forget_before(self) -> "_Seen":
         self._before = None
@@ -106,6 +107,8 @@ class AlertWatch:
                 for first in range(0, len(watched), _AT_ONCE):
                     found += await _of_budgets(connection, kind, watched[first : first + _AT_ONCE], at)
             found += await _of_budgets(connection, "platform", self._platform, at)
+            if seen.takes_all:
+                await drop_standings(connection, at)
             for unusual in ("key", "team"):
                 found += await _of_velocity(connection, unusual, at)
             found += await _of_prices(connection, at - (_FIRST_LOOKS_BACK if self._seen is None else _LOOKS_BACK), at)
@@ -136,6 +139,8 @@ async def _of_budgets(
     connection: AsyncConnection, kind: WatchedKind, watched: Sequence[WatchedBudget], at: datetime
 ) -> list[Alert]:
     standing = await budget_facts(connection, kind, watched, at)
+    if kind != "platform":
+        await put_standings(connection, [_standing(one, facts) for one, facts in standing])
     told = await list_told(connection, {facts.subject for _, facts in standing})
     found: list[Alert] = []
     for _, facts in standing:
@@ -148,6 +153,16 @@ async def _of_budgets(
         if (alert := _forecast(facts, habits.get(one.ids, _NO_HABIT) if own else _NO_HABIT, at)) is not None:
             found.append(alert)
     return found
+
+
+def _standing(one: WatchedBudget, budget: BudgetFacts) -> BudgetStanding:
+    """For the page of budgets, which shows the nearest to their limits."""
+    line = budget.limit_nanousd if budget.limit_nanousd is not None else budget.soft_limit_nanousd or 0
+    team_id = one.ids[0] if one.kind == "member" else ""
+    percent = percent_of(budget.spent_nanousd, line)
+    return BudgetStanding(
+        one.kind, team_id, one.ids[-1], one.budget.budget_id, one.budget.part, percent, budget.window.end
+    )
 
 
 def _lines(budget: BudgetFacts, told: Sequence[Told]) -> Iterator[Alert]:

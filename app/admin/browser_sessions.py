@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
@@ -13,11 +15,13 @@ from app.admin.digests import digest_of
 from app.base.clock import now
 from app.base.errors import NotFound
 from app.base.ids import new_id
+from app.identity.issuer import LONGEST_HINT
 from app.storage.postgres import people as rows
 from app.storage.postgres.engine import reading, transaction
 from app.storage.postgres.people import SessionLife, StoredSession
 
 Method = Literal["password", "sso", "invitation", "admin key"]
+PASSWORD_METHODS: frozenset[Method] = frozenset({"password", "invitation"})
 IDLE = timedelta(hours=12)
 """A session ends when it was not used for so long."""
 LONGEST_SESSION = timedelta(days=30)
@@ -26,6 +30,7 @@ LONGEST_SSO_SESSION = timedelta(hours=24)
 _TOUCH_EVERY = timedelta(minutes=1)
 _LONGEST_BROWSER = 300
 _TOKEN_BYTES = 32
+_NONCE_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,22 @@ class Visit:
     browser: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AtIssuer:
+    """What the issuer said when it signed somebody in: its session there, where it has a name, and the ID token."""
+
+    session: str | None
+    id_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a session was opened; with the ID token that opened it, where there was one."""
+
+    method: str
+    id_token: str | None
+
+
 class BrowserSessions:
     """``pepper`` keys the digests of the cookies."""
 
@@ -43,7 +64,14 @@ class BrowserSessions:
         self._engine = engine
         self._pepper = pepper
 
-    async def open(self, connection: AsyncConnection, user_id: str, visit: Visit, method: Method) -> str:
+    async def open(
+        self,
+        connection: AsyncConnection,
+        user_id: str,
+        visit: Visit,
+        method: Method,
+        at_issuer: AtIssuer | None = None,
+    ) -> str:
         """The token of a new session, in the transaction of the caller."""
         at = now()
         await rows.delete_ended_sessions(connection, _life())
@@ -58,6 +86,8 @@ class BrowserSessions:
             "browser": None if visit.browser is None else visit.browser[:_LONGEST_BROWSER],
             "method": method,
         }
+        if at_issuer is not None:
+            values |= {"issuer_session": at_issuer.session, "sealed_id_token": self._seal(token, at_issuer.id_token)}
         await rows.insert_session(connection, values)
         return token
 
@@ -73,6 +103,12 @@ class BrowserSessions:
         """Those that hold, the one used last first."""
         async with reading(self._engine) as connection:
             return await rows.list_sessions(connection, user_id, _life())
+
+    async def find_origin(self, token: str) -> Origin | None:
+        """By its cookie; None where there is no such session."""
+        async with reading(self._engine) as connection:
+            found = await rows.find_origin(connection, self._digest(token))
+        return None if found is None else Origin(found[0], self._unseal(token, found[1]))
 
     async def end(self, token: str) -> None:
         """By its cookie."""
@@ -92,6 +128,24 @@ class BrowserSessions:
             ended = await rows.delete_sessions_of(connection, user_id)
             change = Change("user.sign_out_everywhere", "user", user_id, {"sessions": ended}, None)
             await record_change(connection, actor, change)
+
+    def _seal(self, token: str, id_token: str) -> bytes | None:
+        """Its key comes of the cookie, which is not kept: what is read out of the table names nobody."""
+        if len(id_token) > LONGEST_HINT:
+            return None
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._box(token).encrypt(nonce, id_token.encode(), None)
+
+    def _unseal(self, token: str, sealed: bytes | None) -> str | None:
+        if sealed is None:
+            return None
+        try:
+            return self._box(token).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None).decode()
+        except InvalidTag:
+            return None
+
+    def _box(self, token: str) -> AESGCM:
+        return AESGCM(digest_of(self._pepper, "id token", token))
 
     def _digest(self, token: str) -> bytes:
         return digest_of(self._pepper, "session", token)

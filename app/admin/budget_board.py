@@ -1,9 +1,9 @@
-"""All budgets that are set anywhere, with what is spent and held on them now, the nearest to its limit first."""
+"""The budgets that somebody reaches, with what is spent and held on them now, the nearest to its limit first."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
@@ -17,6 +17,7 @@ from app.domain.alert_words import Owner
 from app.domain.alerts import forecast
 from app.domain.budgets import Budget, BudgetWindow, counter_name, limit_at, window_at
 from app.domain.report_periods import QUARTER_S, ceiling
+from app.domain.roles import Tenant
 from app.domain.tenancy import PLATFORM, owners_in, scope_of_model
 from app.storage.postgres.access_group_budgets import list_counted
 from app.storage.postgres.alert_sources import OWNER_COLUMNS, WATCHED_KINDS, WatchedBudget, WatchedKind, list_budgeted
@@ -28,8 +29,8 @@ BoardKind = Literal["platform", "organization", "team", "project", "member", "us
 BOARD_KINDS: tuple[BoardKind, ...] = get_args(BoardKind)
 BoardState = Literal["reached", "near", "ahead", "unused"]
 BOARD_STATES: tuple[BoardState, ...] = get_args(BoardState)
-MOST_OF_KIND = 1_000
-"""Owners of one kind that are looked at; a search narrows them before."""
+MOST_OF_KIND = 500
+"""Owners of one kind that are looked at, the nearest to their limits; a search narrows them before."""
 NEAR_PERCENT = 80
 _EVEN = (1,) * 7
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -39,17 +40,16 @@ _FEW = 50
 
 @dataclass(frozen=True, slots=True)
 class BoardLine:
-    """One budget in its present window. ``held_nanousd`` is for calls that run; ``forecast_nanousd`` is what the window
-    will have cost at its end at the pace so far, None where it is too early to say, or there is no end."""
+    """One budget in the window in which ``at`` is. ``held_nanousd`` is for calls that run."""
 
     kind: BoardKind
     of: WatchedBudget
     window: BudgetWindow
+    at: datetime
     limit_nanousd: NanoUSD | None
     soft_limit_nanousd: NanoUSD | None
     spent_nanousd: NanoUSD
     held_nanousd: NanoUSD
-    forecast_nanousd: NanoUSD | None
     is_counted: bool
 
     @property
@@ -76,12 +76,19 @@ class BoardLine:
         return used * 1_000 // line if line else 1_000
 
     @property
+    def forecast_nanousd(self) -> NanoUSD | None:
+        """What the window will have cost at its end at the pace so far; None where it is too early to say, or there is
+        no end."""
+        return forecast(self.spent_nanousd, self.window, self.at, _EVEN)
+
+    @property
     def state(self) -> BoardState | None:
         if self.thousandths >= 1_000:
             return "reached"
         if self.thousandths >= NEAR_PERCENT * 10:
             return "near"
-        if self.forecast_nanousd is not None and self.forecast_nanousd > self.line_nanousd:
+        expected = self.forecast_nanousd
+        if expected is not None and expected > self.line_nanousd:
             return "ahead"
         return None if self.spent_nanousd + self.held_nanousd else "unused"
 
@@ -105,11 +112,12 @@ class BudgetBoard:
         self._platform = platform
 
     async def page(
-        self, kind: BoardKind | None, state: BoardState | None, search: str, number: int, size: int
+        self, tenant: Tenant, kind: BoardKind | None, state: BoardState | None, search: str, number: int, size: int
     ) -> Board:
         at = now()
         async with reading(self._engine) as connection:
-            watched, cut = await self._watched(connection, kind, search)
+            unused = state == "unused"
+            watched, cut = await self._watched(connection, tenant, kind, search, at, unused=unused)
             lines = await _placed(connection, await self._counted(watched, at), at)
             if state is not None:
                 lines = [line for line in lines if line.state == state]
@@ -134,28 +142,43 @@ class BudgetBoard:
         ]
 
     async def _watched(
-        self, connection: AsyncConnection, kind: BoardKind | None, search: str
+        self,
+        connection: AsyncConnection,
+        tenant: Tenant,
+        kind: BoardKind | None,
+        search: str,
+        at: datetime,
+        *,
+        unused: bool,
     ) -> tuple[list[tuple[BoardKind, WatchedBudget]], bool]:
+        wanted = [one for one in kinds_within(tenant) if kind in (None, one)]
         found: list[tuple[BoardKind, WatchedBudget]] = []
         cut = False
-        wanted = search.lower()
-        if kind in (None, "platform") and wanted in "the platform":
+        if "platform" in wanted and search.lower() in "the platform":
             everybody = Owner(PLATFORM, "the platform")
             found += [("platform", _of_platform((), everybody, one)) for one in self._platform]
-        if kind in (None, "group"):
+        if "group" in wanted:
             for one in await list_counted(connection):
                 name = one.model or ""
-                if wanted in name.lower():
+                if search.lower() in name.lower():
                     owner = Owner(scope_of_model(PLATFORM, name), f'access group "{name}"')
-                    found.append(
-                        ("group", WatchedBudget("platform", (name,), owner, one, refuses=True, soft_limit_nanousd=None))
-                    )
+                    found.append(("group", _of_platform((name,), owner, one)))
         for known in WATCHED_KINDS:
-            if kind in (None, known):
-                some, more = await list_budgeted(connection, known, search, MOST_OF_KIND)
+            if known in wanted:
+                most = MOST_OF_KIND
+                some, more = await list_budgeted(connection, tenant, known, search, most, at, farthest=unused)
                 found += [(known, one) for one in some]
                 cut = cut or more
         return found, cut
+
+
+def kinds_within(tenant: Tenant) -> Sequence[BoardKind]:
+    """The levels of which a tenant may have budgets: those that belong to none are for who reaches everything."""
+    if tenant.everything:
+        return BOARD_KINDS
+    found: list[BoardKind] = ["organization"] if tenant.organization_ids else []
+    found += ["team", "project"] if tenant.team_ids else []
+    return [*found, "member", "user", "key"]
 
 
 def _key(one: WatchedBudget) -> str:
@@ -183,12 +206,7 @@ async def _placed(connection: AsyncConnection, lines: Sequence[BoardLine], at: d
     for (kind, start), some in sorted(alike.items(), key=lambda one: -len(one[1]))[:_MOST_QUERIES]:
         found = await rough_spend(connection, OWNER_COLUMNS[kind], [line.of.ids for line in some], start)
         spent |= {line.key: found.get(line.of.ids, 0) for line in some}
-    return [
-        _line(line.kind, line.of, line.window, (spent[line.key], 0), at, is_counted=False)
-        if line.key in spent
-        else line
-        for line in lines
-    ]
+    return [replace(line, spent_nanousd=spent[line.key]) if line.key in spent else line for line in lines]
 
 
 async def _booked(
@@ -207,29 +225,22 @@ async def _booked(
         for one, facts in await budget_facts(connection, kind, some, at):
             spent[_key(one)] = facts.spent_nanousd
     return [
-        _line(line.kind, line.of, line.window, (spent[line.key], 0), at) if line.key in spent else line
-        for line in lines
+        replace(line, spent_nanousd=spent[line.key], is_counted=True) if line.key in spent else line for line in lines
     ]
 
 
 def _line(
-    kind: BoardKind,
-    one: WatchedBudget,
-    window: BudgetWindow,
-    counter: tuple[int, int] | None,
-    at: datetime,
-    *,
-    is_counted: bool = True,
+    kind: BoardKind, one: WatchedBudget, window: BudgetWindow, counter: tuple[int, int] | None, at: datetime
 ) -> BoardLine:
     spent, held = counter or (0, 0)
     return BoardLine(
         kind=kind,
         of=one,
         window=window,
+        at=at,
         limit_nanousd=limit_at(one.budget, at) if one.refuses else None,
         soft_limit_nanousd=one.soft_limit_nanousd,
         spent_nanousd=spent,
         held_nanousd=held,
-        forecast_nanousd=forecast(spent, window, at, _EVEN),
-        is_counted=is_counted and counter is not None,
+        is_counted=counter is not None,
     )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
+from app.admin.attempts import Attempts, place_of
 from app.admin.key_terms import KeyTerms
 from app.admin.keys import IssuedKey, Keys
 from app.admin.sign_in_people import Choices, Person, choose_team, hold_person, list_choices
@@ -62,17 +63,13 @@ class DeviceSignIn:
         self._principals = principals
         self._keys = keys
         self._pepper = principals.pepper
+        self._begun = Attempts(engine, _BEGUN_PER_MINUTE, timedelta(minutes=1), "sign-ins begun")
 
     async def begin(self, client_name: str, client_address: str) -> Begun:
         """A program asks. Raises RateLimited for an address that asks again and again."""
         at, device_code = now(), domain.mint_device_code()
+        await self._begun.count((f"device begun:{place_of(client_address)}",), client_address)
         async with transaction(self._engine) as connection:
-            begun = await rows.count_authorizations(connection, client_address, at - timedelta(minutes=1))
-            if begun >= _BEGUN_PER_MINUTE:
-                raise RateLimited(
-                    f"{begun} sign-ins were begun from {client_address} within a minute; wait a minute",
-                    retry_after_s=60,
-                )
             for _ in range(_TRIES):
                 user_code = domain.mint_user_code()
                 values = {

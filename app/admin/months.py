@@ -1,12 +1,13 @@
 """The months of the books: what each came to, whether it is closed, and what a month costs whom."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
 from app.admin.closing import Closed, Closing, span_of
-from app.admin.spend import Ask, Found, Spend
+from app.admin.spend import BRIEF, Ask, Found, Spend
 from app.base.clock import now
 from app.base.errors import NotFound
 from app.base.money import NanoUSD
@@ -14,6 +15,8 @@ from app.domain.roles import Tenant
 from app.storage.postgres.reports import Amounts, Dimension
 
 MonthState = Literal["running", "open", "closed"]
+Payer = Literal["cost_center", "organization"]
+"""Whom a month is charged to."""
 ADJUSTMENT = "adjustment"
 
 
@@ -64,8 +67,12 @@ class Months:
 
     async def all(self) -> list[Month]:
         """The latest first, from the first month with spend to the one that runs. For those who see all the books."""
+        closed = {one.month: one for one in await self._closing.closes()}
+        # A closed month is what it was when it was closed: only those after it are added up.
+        first_open = span_of(max(closed))[1].date() if closed else None
+        ask = Ask(first_open, interval="month", group_by=("kind",), measures=BRIEF)
+        found, later = await asyncio.gather(self._spend.report(ask), self._closing.booked_later())
         by_month: dict[date, tuple[Amounts, Amounts]] = {}
-        found = await self._spend.report(Ask(interval="month", group_by=("kind",)))
         for cell in found.cells:
             first = date.fromisoformat(found.label(cell)).replace(day=1)
             usage, corrections = by_month.get(first, (Amounts(), Amounts()))
@@ -74,34 +81,29 @@ class Months:
                 usage if is_correction else usage.plus(cell.amounts),
                 corrections.plus(cell.amounts) if is_correction else corrections,
             )
-        closed = {one.month: one for one in await self._closing.closes()}
-        later = await self._closing.booked_later()
         running = now().date().replace(day=1)
         months = []
         for first in _months(min([*by_month, *closed, running]), running):
-            usage, corrections = by_month.get(first, (Amounts(), Amounts()))
-            count, cost = later.get(first, (0, 0))
-            month = closed.get(first)
-            months.append(
-                Month(
-                    first,
-                    "closed" if month is not None else "running" if first == running else "open",
-                    usage.requests + corrections.requests,
-                    usage.cost_nanousd + corrections.cost_nanousd,
-                    corrections.cost_nanousd,
-                    month,
-                    count,
-                    cost,
-                )
-            )
+            came_later = later.get(first, (0, 0))
+            if first in closed:
+                one = closed[first]
+                amounts = (one.requests, one.cost_nanousd, one.adjustments_nanousd)
+                months.append(Month(first, "closed", *amounts, one, *came_later))
+            else:
+                usage, corrections = by_month.get(first, (Amounts(), Amounts()))
+                both = usage.plus(corrections)
+                amounts = (both.requests, both.cost_nanousd, corrections.cost_nanousd)
+                months.append(Month(first, "running" if first == running else "open", *amounts, None, *came_later))
         return months[::-1]
 
-    async def one(self, first: date) -> Month:
-        """Raises NotFound for a month that is none of the books."""
-        month = next((month for month in await self.all() if month.first == first), None)
+    async def one(self, first: date) -> tuple[Month, list[Month]]:
+        """A month, and those before it that are open, the oldest first. Raises NotFound for one that is none of the
+        books."""
+        months = await self.all()
+        month = next((month for month in months if month.first == first), None)
         if month is None:
             raise NotFound(f"There is no spend in {first:%B %Y}.")
-        return month
+        return month, [one for one in reversed(months) if one.state == "open" and one.first < first]
 
     async def choices(self) -> list[tuple[date, MonthState]]:
         """The months that there are, the latest first, with nothing of what was spent: for everybody."""
@@ -115,10 +117,17 @@ class Months:
         ]
         return states[::-1]
 
-    async def charges(self, first: date, below: Dimension | None, tenant: Tenant) -> list[Charge]:
-        """A month by organization, in them by team, in them by ``below`` where it is set."""
-        group_by: tuple[Dimension, ...] = ("organization", "team", *([below] if below is not None else []), "kind")
-        return _charges(await self._spend.report(Ask(first, last_day(first), group_by=group_by), tenant))
+    async def uncharged(self, first: date) -> NanoUSD:
+        """What no cost centre pays of a month, where others pay the rest. For those who see all the books."""
+        found = await self._spend.report(Ask(first, last_day(first), group_by=("cost_center",), measures=BRIEF))
+        by_center = {cell.group[0]: cell.amounts.cost_nanousd for cell in found.cells}
+        return by_center.pop("", 0) if len(by_center) > 1 else 0
+
+    async def charges(self, first: date, by: Payer, below: Dimension | None, tenant: Tenant) -> list[Charge]:
+        """A month by payer, in them by team, in them by ``below`` where it is set."""
+        group_by: tuple[Dimension, ...] = (by, "team", *([below] if below is not None else []), "kind")
+        ask = Ask(first, last_day(first), group_by=group_by, measures=BRIEF)
+        return _charges(await self._spend.report(ask, tenant))
 
 
 def last_day(month: date) -> date:

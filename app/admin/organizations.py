@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
 from app.admin.budget_terms import BudgetTerms, Life, write_budget
+from app.admin.cost_centers import keep_cost_center
 from app.admin.key_removal import remove_keys_of
 from app.admin.standings import Standing, snapshot, standings
 from app.admin.teams import TeamView, remove_team, team_views
@@ -58,7 +59,8 @@ class Organizations:
         async with transaction(self._engine) as connection:
             await _check_alias(connection, organization_id, terms.columns.get("organization_alias"))
             written = await write_budget(connection, terms.budget, None, actor)
-            values = {**terms.columns, "organization_id": organization_id, "budget_id": written.budget_id}
+            values = await keep_cost_center(connection, "organization", organization_id, terms.columns)
+            values |= {"organization_id": organization_id, "budget_id": written.budget_id}
             values |= {"created_by": actor.name, "updated_by": actor.name}
             try:
                 await rows.insert_organization(connection, values)
@@ -79,7 +81,8 @@ class Organizations:
             await _check_alias(connection, organization_id, terms.columns.get("organization_alias"))
             present = None if before.budget_id is None else await find_budget(connection, before.budget_id)
             written = await write_budget(connection, terms.budget, present, actor, life=Life(before.created_at))
-            values = {**terms.columns, "budget_id": written.budget_id, "updated_at": now(), "updated_by": actor.name}
+            values = await keep_cost_center(connection, "organization", organization_id, terms.columns)
+            values |= {"budget_id": written.budget_id, "updated_at": now(), "updated_by": actor.name}
             await rows.update_organization(connection, organization_id, values)
             await delete_own_budgets(connection, [written.spare_id])
             view = await _record(connection, actor, "organization.update", organization_id, earlier)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from app.admin.alerts import Alerts
-from app.admin.spend import Ask, Found, Spend
+from app.admin.spend import BRIEF, Ask, Found, Spend
 from app.base.clock import now
 from app.base.money import NanoUSD
 from app.domain.alerts import AlertEvent
@@ -38,8 +38,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Days and months are of UTC. ``forecast_nanousd`` is of the whole month, None where it is too early to say.
-    ``last_month`` has the same days of the month before; ``models_by_day`` the cost of each model in each of ``days``.
+    """Amounts have requests, failures and costs alone. Days and months are of UTC.
+
+    ``forecast_nanousd`` is of the whole month, None where it is too early to say. ``last_month`` has the same days of
+    the month before; ``models_by_day`` the cost of each model in each of ``days``.
     """
 
     at: datetime
@@ -80,7 +82,7 @@ class Overviews:
         first = min(before.first, days[0])
         # One report for the days, the month and its models: each would read the same rows.
         found, owners = await asyncio.gather(
-            self._spend.report(Ask(first, today, interval="day", group_by=("model",)), tenant),
+            self._spend.report(Ask(first, today, interval="day", group_by=("model",), measures=BRIEF), tenant),
             self._largest("team", month_start, today, tenant),
         )
         of_models = {(date.fromisoformat(found.label(cell)), cell.group[0]): cell.amounts for cell in found.cells}
@@ -111,7 +113,7 @@ class Overviews:
         )
 
     async def _largest(self, dimension: Dimension, first: date, last: date, tenant: Tenant) -> list[Share]:
-        return shares_of(await self._spend.report(Ask(first, last, group_by=(dimension,)), tenant))
+        return shares_of(await self._spend.report(Ask(first, last, group_by=(dimension,), measures=BRIEF), tenant))
 
     async def _recent_alerts(self, tenant: Tenant | None, at: datetime) -> list[AlertEvent]:
         if tenant is None:

@@ -1,12 +1,13 @@
 """What one person has spent in a span of days: three reports, however much there is to see."""
 
+import asyncio
 import zoneinfo
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.admin.overview import Share
-from app.admin.spend import Ask, Found, Spend
+from app.admin.spend import BRIEF, Ask, Found, Spend
 from app.admin.spend_explorer import MOST_SERIES, Series, total_of
 from app.base.money import NanoUSD
 from app.domain.report_periods import list_periods
@@ -33,10 +34,11 @@ class OwnSpend:
 async def own_spend(spend: Spend, user_id: str, span: Span, tenant: Tenant) -> OwnSpend:
     only: Mapping[Dimension, Sequence[str]] = {"user": [user_id]}
     ask = Ask(span.first, span.last, interval=span.interval, group_by=("model",), only=only)
-    by_model = await spend.report(ask, tenant)
     earlier = span.before()
-    before = await spend.report(Ask(earlier.first, earlier.last, only=only), tenant)
-    by_owner = await spend.report(Ask(span.first, span.last, group_by=("project", "key"), only=only), tenant)
+    asked_before = Ask(earlier.first, earlier.last, only=only, measures=BRIEF)
+    of_owners = Ask(span.first, span.last, group_by=("project", "key"), only=only, measures=BRIEF)
+    asked = (ask, asked_before, of_owners)
+    by_model, before, by_owner = await asyncio.gather(*(spend.report(one, tenant) for one in asked))
     periods = list_periods(span.first, span.last, zoneinfo.ZoneInfo("UTC"), span.interval)
     labels = [period.label for period in periods]
     models = _shares(by_model, "model")

@@ -7,13 +7,14 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.actor import Actor
-from app.admin.attempts import Attempts
+from app.admin.attempts import Attempts, place_of
 from app.admin.browser_sessions import Visit
 from app.admin.digests import digest_of
-from app.admin.people import People, may_be_email
+from app.admin.people import People
 from app.admin.post import Post
 from app.base.errors import GatewayError
 from app.base.logs import get_logger
+from app.domain.email_addresses import may_be_email
 from app.storage.postgres.engine import reading
 from app.storage.postgres.people import find_password
 from app.storage.postgres.users import find_user_by_email
@@ -42,7 +43,7 @@ class PasswordReset:
     async def ask(self, email: str, visit: Visit) -> None:
         """Raises RateLimited. What follows happens afterwards, so that the time it takes tells nothing either."""
         account = digest_of(self._pepper, "account", email.lower()).hex()
-        await self._attempts.count((f"reset:{account}", f"reset of address:{visit.address}"), visit.address)
+        await self._attempts.count((f"reset:{account}", f"reset of address:{place_of(visit.address)}"), visit.address)
         task = asyncio.create_task(self._send(email, visit))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

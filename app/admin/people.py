@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.attempts import Attempts, forgive_account
-from app.admin.browser_sessions import BrowserSessions, Method, Visit
+from app.admin.attempts import Attempts, forgive_account, place_of
+from app.admin.browser_sessions import PASSWORD_METHODS, BrowserSessions, Method, Visit
 from app.admin.digests import digest_of
 from app.admin.memberships import hold_address
 from app.admin.passwords import Passwords, check_new_password
@@ -19,6 +19,7 @@ from app.base.clock import now
 from app.base.errors import Forbidden, NotFound, Unauthenticated, Unprocessable
 from app.base.ids import new_id
 from app.base.logs import get_logger
+from app.domain.email_addresses import LONGEST_EMAIL, may_be_email
 from app.domain.roles import Standing, Tenant, roles_that_may, tenant_of
 from app.storage.postgres import people as rows
 from app.storage.postgres.engine import reading, transaction
@@ -30,7 +31,6 @@ from app.storage.postgres.users import find_user, find_user_by_email, insert_use
 MOST_ATTEMPTS = 10
 """Of one account, and of one network address, in a quarter of an hour."""
 INVITATION_LIFE = timedelta(days=7)
-LONGEST_EMAIL = 254
 _TOKEN_BYTES = 32
 
 
@@ -53,6 +53,14 @@ class Person:
         """Whose rows this person reaches with an action of ``app.domain.roles``; None for nothing."""
         return tenant_of(self.standing, action)
 
+    def may(self, action: str) -> bool:
+        """On any rows at all."""
+        return self.tenant(action) is not None
+
+    def reach(self, action: str) -> Tenant:
+        """As ``tenant``, for a service that shows nobody's rows to who may not: a tenant of nothing."""
+        return self.tenant(action) or Tenant()
+
     def actor(self, action: str) -> Actor:
         """For the services, as whoever makes the change. Raises Forbidden."""
         tenant = self.tenant(action)
@@ -73,7 +81,8 @@ class WaysIn:
 
 
 class People:
-    """``master_key`` is the admin key, which makes an owner. ``takes_passwords`` False: people sign in elsewhere."""
+    """``master_key`` is the admin key, which makes an owner. ``takes_passwords`` False: people sign in elsewhere, and
+    sessions that a password has opened hold no more."""
 
     def __init__(
         self, engine: AsyncEngine, pepper: bytes, master_key: str, passwords: Passwords, *, takes_passwords: bool = True
@@ -96,7 +105,7 @@ class People:
         """Who holds this session, seen now; None where it has ended, or was never."""
         async with reading(self._engine) as connection:
             found = await self.sessions.find(connection, token)
-            if found is None:
+            if found is None or (found.method in PASSWORD_METHODS and not self.takes_passwords):
                 return None
             standing = await find_standing(connection, None, found.user_id)
         return Person(found.user_id, found.user_email, found.user_alias, standing, found.session_id, address)
@@ -115,7 +124,7 @@ class People:
             stored = None if user is None else await rows.find_password(connection, user.user_id)
         if not await self._passwords.matches(stored, password) or user is None or user.blocked:
             self._log.warning("sign-in refused", client_address=visit.address)
-            raise Unauthenticated("this e-mail address and this password do not belong together")
+            raise Unauthenticated("this e-mail address and this password do not belong together; type both once more")
         async with transaction(self._engine) as connection:
             await forgive_account(connection, account, _of_address(visit.address))
             token = await self.sessions.open(connection, user.user_id, visit, "password")
@@ -226,7 +235,10 @@ class People:
         passwords are not taken."""
         if not self.takes_passwords:
             raise Forbidden("nobody has a password here: sign in with single sign-on")
-        check_new_password(password, await self.find_invited(token))
+        email = await self.find_invited(token)
+        if email is None:  # before a hash is computed: anybody can make up a token
+            raise NotFound("this invitation was used, or has expired; ask for another")
+        check_new_password(password, email)
         hashed = await self._passwords.hash(password)
         async with transaction(self._engine) as connection:
             user_id = await rows.find_invited(connection, self._digest("invitation", token), now(), lock=True)
@@ -241,6 +253,10 @@ class People:
         """What a form must carry when it comes with this cookie: another site can send the one, and not know the
         other."""
         return self._digest("form", cookie).hex()
+
+    def sign_out_state(self, cookie: str) -> str:
+        """What the identity provider must give back to a browser with this cookie that it has signed out."""
+        return self._digest("sign-out", cookie).hex()
 
     async def _count_attempt(self, account: str, visit: Visit) -> str:
         """What stands for the account. Raises RateLimited."""
@@ -270,10 +286,5 @@ def check_email(email: str) -> None:
         raise Unprocessable(f'"{email[:LONGEST_EMAIL]}" is no address such as "ada@example.com"', param="email")
 
 
-def may_be_email(email: str) -> bool:
-    local, _, host = email.rpartition("@")
-    return bool(local and host) and len(email) <= LONGEST_EMAIL and email.isprintable() and " " not in email
-
-
 def _of_address(address: str) -> str:
-    return f"address:{address}"
+    return f"address:{place_of(address)}"

@@ -52,8 +52,12 @@ class PriceAdmin:
 
     async def create(self, terms: PriceTerms, actor: Actor) -> StoredPrice:
         """An admin's own price. Raises Unprocessable: a taken instant, an unknown organization, a price too few."""
+        return await self._insert(terms, self.sheet_of(terms), actor, "price.new")
+
+    def sheet_of(self, terms: PriceTerms) -> PriceSheet:
+        """What ``create`` would set, without discount and margin; nothing is written. Raises Unprocessable."""
         assert terms.written is not None
-        return await self._insert(terms, self._sheet(terms, terms.written), actor, "price.new")
+        return self._sheet(terms, terms.written)
 
     async def withdraw(self, terms: PriceTerms, actor: Actor) -> StoredPrice:
         """From then on there is no own price: the next one in the order holds. Raises Unprocessable."""

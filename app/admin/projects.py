@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
 from app.admin.budget_terms import BudgetTerms, BudgetWords, Life, check_below_parent, write_budget
+from app.admin.cost_centers import check_may_charge, keep_cost_center
 from app.admin.narrowing import CurrentCatalog, check_narrower
 from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
@@ -53,9 +54,11 @@ class Projects:
         project_id = terms.columns.get("project_id") or new_id("proj")
         async with transaction(self._engine) as connection:
             team = await _team_of(connection, terms.columns["team_id"], actor)
+            check_may_charge(terms.columns, None, team.team_id, actor)
             await _check_alias(connection, project_id, team.team_id, terms.columns.get("project_alias"))
             written = await write_budget(connection, terms.budget, None, actor)
-            values = {**terms.columns, "project_id": project_id, "budget_id": written.budget_id}
+            values = await keep_cost_center(connection, "project", project_id, terms.columns)
+            values |= {"project_id": project_id, "budget_id": written.budget_id}
             values |= {"created_by": actor.name, "updated_by": actor.name}
             self._check_narrower(values, team)
             await _check_budget(connection, values["budget_id"], team)
@@ -75,6 +78,7 @@ class Projects:
             before = await _get(connection, actor.tenant, project_id, lock=True)
             earlier = await _snapshot(connection, before)
             team = await _team_of(connection, terms.columns.get("team_id", before.team_id), actor)
+            check_may_charge(terms.columns, before.cost_center, team.team_id, actor)
             if team.team_id != before.team_id:
                 await _check_empty(connection, project_id, "team_id", "it cannot go to another team")
                 await forget_owner(connection, "project_id", project_id)
@@ -83,7 +87,8 @@ class Projects:
             )
             present = None if before.budget_id is None else await find_budget(connection, before.budget_id)
             written = await write_budget(connection, terms.budget, present, actor, life=Life(before.created_at))
-            values = {**terms.columns, "budget_id": written.budget_id, "updated_at": now(), "updated_by": actor.name}
+            values = await keep_cost_center(connection, "project", project_id, terms.columns)
+            values |= {"budget_id": written.budget_id, "updated_at": now(), "updated_by": actor.name}
             moves = team.team_id != before.team_id
             self._check_narrower(snapshot(before) | values if moves else values, team)
             if moves or terms.budget.is_set:

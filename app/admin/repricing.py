@@ -26,7 +26,7 @@ from app.domain.spend import Receipt
 from app.domain.usage import Usage
 from app.storage.books import Books, hold_book, insert_receipts
 from app.storage.postgres.engine import transaction
-from app.storage.postgres.repricing import Page, adjusted_so_far, cost_of_row, list_priced
+from app.storage.postgres.repricing import Page, adjusted_so_far, cost_of_row, list_priced, usage_of_row
 
 _PAGE = 1_000
 
@@ -80,7 +80,7 @@ class Repricing:
                 sheet = self._sheet(row)
                 told.receipts += 1
                 told.skipped += sheet is None
-                usage = _usage(row)
+                usage = usage_of_row(row)
                 counted = sheet is not None and usage != Usage(service=row.service_tier)
                 after = cost_of(usage, sheet) if sheet is not None and counted else before
                 told.before_nanousd += before.total
@@ -137,23 +137,6 @@ class Repricing:
 
 def _all(catalog: LiveCatalog) -> Iterator[Deployment]:
     return (deployment for model in catalog.current().models for deployment in model.deployments)
-
-
-def _usage(row: Row[Any]) -> Usage:
-    return Usage(
-        input=row.input_tokens,
-        cache_read=row.cache_read_tokens,
-        cache_write_5m=row.cache_write_5m_tokens,
-        cache_write_1h=row.cache_write_1h_tokens,
-        output=row.output_tokens,
-        reasoning=row.reasoning_tokens,
-        audio_input=row.audio_input_tokens,
-        audio_output=row.audio_output_tokens,
-        images=row.images,
-        web_searches=row.web_searches,
-        file_searches=row.file_searches,
-        service=row.service_tier,
-    )
 
 
 def _adjustment(row: Row[Any], sheet: PriceSheet, cost: Cost, at: datetime) -> Receipt:

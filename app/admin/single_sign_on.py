@@ -3,6 +3,7 @@
 Who comes is known by issuer and subject, at the first time by a verified address.
 """
 
+import asyncio
 import base64
 import secrets
 from collections.abc import Mapping
@@ -11,14 +12,14 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.attempts import Attempts
-from app.admin.browser_sessions import BrowserSessions, Visit
+from app.admin.attempts import Attempts, place_of
+from app.admin.browser_sessions import AtIssuer, BrowserSessions, Visit
 from app.admin.digests import digest_of
 from app.admin.group_membership import give_by_groups, hold_places
 from app.admin.memberships import hold_address
 from app.admin.standings import snapshot
 from app.base.clock import now
-from app.base.errors import Forbidden, Unauthenticated
+from app.base.errors import Forbidden, Unauthenticated, UpstreamError
 from app.base.ids import new_id
 from app.base.logs import get_logger
 from app.domain.group_mapping import map_groups
@@ -35,8 +36,16 @@ ACTOR = "single sign-on"
 _MOST_ATTEMPTS = 20
 """From one network address, in a quarter of an hour, that the issuer does not vouch for."""
 _TICKET_BYTES = 32
+_LEAVES_WITHIN_S = 3.0
 _LONGEST_ALIAS = 200
-_LONGEST_EMAIL = 254
+
+
+class NotLetIn(Forbidden):
+    """Somebody whom the issuer knows, by this ID token, and who may not come in here."""
+
+    def __init__(self, message: str, id_token: str) -> None:
+        super().__init__(message)
+        self.id_token = id_token
 
 
 class SingleSignOn:
@@ -71,10 +80,10 @@ class SingleSignOn:
     async def finish(self, ticket: str, answer: Mapping[str, str], redirect_uri: str, visit: Visit) -> tuple[str, str]:
         """The token of a session, and which page was wanted. ``answer`` is the issuer's, by the browser.
 
-        Raises Unauthenticated for what cannot be trusted, Forbidden for who may not come in, UpstreamUnreachable, and
+        Raises Unauthenticated for what cannot be trusted, NotLetIn for who may not come in, UpstreamUnreachable, and
         RateLimited after too many answers that nobody vouched for.
         """
-        attempt, wanted = self._attempt(ticket, redirect_uri), _wanted(ticket)
+        attempt, wanted = self._attempt(ticket, redirect_uri), wanted_page(ticket)
         if wanted is None or not same(attempt.state, answer.get("state", "")):
             raise Unauthenticated(
                 "this sign-in was begun in another browser, or more than ten minutes ago; begin again"
@@ -86,7 +95,7 @@ class SingleSignOn:
         if (issuer := answer.get("iss")) is not None and issuer != self._rules.issuer.issuer:  # RFC 9207
             raise Unauthenticated(f"this answer is not from {self.name}, but from another issuer; begin again")
         # Each answer has us ask the issuer: nobody makes us do that without end.
-        subject = f"single sign-on of address:{visit.address}"
+        subject = f"single sign-on of address:{place_of(visit.address)}"
         await self._attempts.count((subject,), visit.address)
         identity = await self._issuer.redeem(answer["code"], attempt)
         await self._attempts.forgive(subject)
@@ -95,10 +104,18 @@ class SingleSignOn:
             token, told = await self._let_in(identity, visit)
         except Forbidden as error:
             self._log.warning("single sign-on refused", subject=identity.subject, reason=error.message)
-            raise
+            raise NotLetIn(error.message, identity.token) from error
         for scope in told:
             await self._principals.announce(scope)
         return token, wanted
+
+    async def sign_out_address(self, id_token: str | None, back: str, state: str) -> str | None:
+        """Where the issuer signs somebody out whose session this token opened; None where it cannot, or is silent."""
+        try:
+            async with asyncio.timeout(_LEAVES_WITHIN_S):
+                return await self._issuer.sign_out_address(id_token, back, state)
+        except (UpstreamError, TimeoutError):
+            return None
 
     def _attempt(self, ticket: str, redirect_uri: str) -> Attempt:
         state, nonce, seed = (
@@ -134,7 +151,8 @@ class SingleSignOn:
             values = {"issuer": identity.issuer, "subject": identity.subject, "user_id": user.user_id}
             await rows.write_identity(connection, values | {"email": identity.email, "seen_at": now()})
             told = await give_by_groups(connection, user, mapped, actor)
-            token = await self._sessions.open(connection, user.user_id, visit, "sso")
+            at_issuer = AtIssuer(identity.session, identity.token)
+            token = await self._sessions.open(connection, user.user_id, visit, "sso", at_issuer)
             after = {"issuer": identity.issuer, "subject": identity.subject}
             change = Change("user.sign_in", "user", user.user_id, None, after)
             await record_change(connection, Actor(user.user_id, visit.address), change)
@@ -151,7 +169,7 @@ class SingleSignOn:
         if known is not None and (user := await hold_user(connection, known.user_id)) is not None:
             return user, None
         email = identity.email
-        if email is None or len(email) > _LONGEST_EMAIL:
+        if email is None:
             raise Forbidden(
                 f"{self.name} did not confirm your e-mail address, so it cannot be told who you are here; "
                 "confirm it there, or ask an admin"
@@ -186,8 +204,9 @@ class SingleSignOn:
         return made, Change("user.new", "user", made.user_id, None, snapshot(made))
 
 
-def _wanted(ticket: str) -> str | None:
-    """The page that was asked for; None for what is no ticket, or too old to be one."""
+def wanted_page(ticket: str) -> str | None:
+    """The page that was asked for when this sign-in began, as the browser says; None for what is no ticket, or too old
+    to be one."""
     try:
         _, begun_at, page = ticket.split(".")
         age_s = now().timestamp() - int(begun_at)

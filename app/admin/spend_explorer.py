@@ -13,7 +13,7 @@ from app.base.money import NanoUSD
 from app.domain.report_periods import list_periods
 from app.domain.report_spans import Span
 from app.domain.roles import Tenant
-from app.storage.postgres.reports import NAMED, OF_SESSIONS, Amounts, Dimension, Ranking
+from app.storage.postgres.reports import NAMED, OF_SESSIONS, OTHERS, Amounts, Dimension, Ranking
 
 MOST_SERIES = 7
 """Groups with a colour of their own in a chart; the others are one."""
@@ -28,6 +28,7 @@ MEASURES: Mapping[str, tuple[str, ...]] = {
     "out": ("output_tokens", "audio_output_tokens"),
 }  # fmt: skip
 """What groups can be ordered by."""
+_COST = ("cost_nanousd",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One line. ``id`` is empty for none, a date where groups are days; ``before`` None where nothing is compared."""
+    """One line. ``id`` is empty for none, a date where groups are days; ``before_nanousd`` None where nothing is
+    compared."""
 
     id: str
     name: str
     amounts: Amounts
-    before: Amounts | None
+    before_nanousd: NanoUSD | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,20 @@ class Exploration:
     """``count`` is how many groups there are, of which ``groups`` are a page. ``labels`` are of the chart's periods."""
 
     total: Amounts
-    total_before: Amounts | None
+    total_before_nanousd: NanoUSD | None
     groups: Sequence[Group]
     count: int
     labels: Sequence[str]
     series: Sequence[Series]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Id, name and amounts of each line; ``count`` lines on all pages add up to ``total``."""
+
+    lines: Sequence[tuple[str, str, Amounts]]
+    count: int
+    total: Amounts
 
 
 class SpendExplorer:
@@ -90,61 +101,89 @@ class SpendExplorer:
 
     async def explore(self, question: Question, tenant: Tenant) -> Exploration:
         # What does not wait for one another is asked at once: a report is mostly the store's work.
-        (ranked, count), chart, before = await asyncio.gather(
-            self._ranked(question, tenant),
-            self._spend.report(replace(question.ask(), interval=question.span.interval), tenant),
-            self._total_before(question, tenant),
+        page, total, largest = await asyncio.gather(
+            self._page(question, tenant), self._total(question, tenant), self._largest(question, tenant)
         )
+        if largest is None:
+            largest = [line[0] for line in page.lines[:MOST_SERIES]]
         labels = _labels(question)
-        whole = _by_label(chart, labels)
-        (groups, count), series = await asyncio.gather(
-            self._compared(question, ranked, count, tenant), self._series(question, ranked, whole, labels, tenant)
+        (groups, before), series = await asyncio.gather(
+            self._compared(question, page, tenant), self._series(question, largest, labels, tenant)
         )
-        return Exploration(total_of(chart), before, groups, count, labels, series)
-
-    async def _total_before(self, question: Question, tenant: Tenant) -> Amounts | None:
-        if not question.compares:
-            return None
-        return total_of(await self._spend.report(question.ask(question.span.before()), tenant))
+        return Exploration(total or page.total, before, groups, page.count, labels, series)
 
     async def groups(self, question: Question, tenant: Tenant) -> tuple[list[Group], int]:
         """One page of the groups, and how many there are; the last page where there are fewer."""
-        ranked, count = await self._ranked(question, tenant)
-        return await self._compared(question, ranked, count, tenant)
+        page = await self._page(question, tenant)
+        groups, _ = await self._compared(question, page, tenant)
+        return groups, page.count
 
-    async def _ranked(self, question: Question, tenant: Tenant) -> tuple[Found | None, int]:
-        """Without those before; None where groups are days."""
+    async def _page(self, question: Question, tenant: Tenant) -> _Page:
+        """The first, where there are fewer."""
         if question.group_by is None:
-            return None, 0
+            return await self._days(question, tenant)
         ask = question.ask(group_by=(question.group_by,))
         ranking = Ranking(MEASURES[question.sort], question.descending, question.skip, question.most)
-        found, count = await self._spend.ranked(ask, ranking, tenant)
+        found, count, total = await self._spend.ranked(ask, ranking, tenant)
         if not count and question.skip:
-            found, count = await self._spend.ranked(ask, replace(ranking, skip=0), tenant)
-        return found, count
+            found, count, total = await self._spend.ranked(ask, replace(ranking, skip=0), tenant)
+        named = [(cell.group[0], cell.amounts) for cell in found.cells]
+        lines = [(one, found.names.get((question.group_by, one), one), amounts) for one, amounts in named]
+        return _Page(lines, count, total)
 
-    async def _compared(
-        self, question: Question, found: Found | None, count: int, tenant: Tenant
-    ) -> tuple[list[Group], int]:
-        if found is None or question.group_by is None:
-            return await self._days(question, tenant)
-        before: dict[str, Amounts] = {}
+    async def _days(self, question: Question, tenant: Tenant) -> _Page:
+        """Days without spend are left out, as in reports."""
+        by_day = await self._spend.report(replace(question.ask(), interval="day"), tenant)
+        lines = [(by_day.label(cell), by_day.label(cell), cell.amounts) for cell in by_day.cells]
+        lines.sort(key=lambda line: line[0], reverse=question.descending)
+        if question.sort in MEASURES:
+            lines.sort(key=lambda line: amount_of(line[2], question.sort), reverse=question.descending)
+        skip = question.skip if question.skip < len(lines) else 0
+        return _Page(lines[skip : skip + question.most], len(lines), total_of(by_day))
+
+    async def _total(self, question: Question, tenant: Tenant) -> Amounts | None:
+        """None where the groups add up to it: a call counts under each of its tags."""
+        if question.group_by != "tag":
+            return None
+        return total_of(await self._spend.report(question.ask(), tenant))
+
+    async def _largest(self, question: Question, tenant: Tenant) -> Sequence[str] | None:
+        """What has a colour of its own; None where the first lines of the page are that."""
+        by_cost = question.sort == "cost" and question.descending and not question.skip
+        if question.stack is None or (question.stack == question.group_by and by_cost):
+            return None if question.stack else ()
+        ask = replace(question.ask(group_by=(question.stack,)), measures=_COST)
+        found, _, _ = await self._spend.ranked(ask, Ranking(most=MOST_SERIES), tenant)
+        return [cell.group[0] for cell in found.cells]
+
+    async def _compared(self, question: Question, page: _Page, tenant: Tenant) -> tuple[list[Group], NanoUSD | None]:
+        """The lines beside what they cost before, and what all cost then."""
+        before: Mapping[str, NanoUSD] = {}
+        total = None
+        if question.compares:
+            before, total = await self._before(question, [line[0] for line in page.lines], tenant)
         compares = question.compares and question.group_by not in OF_SESSIONS
-        if compares and found.cells:
-            ids = [cell.group[0] for cell in found.cells]
-            earlier = question.ask(question.span.before(), (question.group_by,))
-            earlier = replace(earlier, only={**question.only, question.group_by: ids})
-            before = {cell.group[0]: cell.amounts for cell in (await self._spend.report(earlier, tenant)).cells}
-        groups = [
-            Group(
-                cell.group[0],
-                found.names.get((question.group_by, cell.group[0]), cell.group[0]),
-                cell.amounts,
-                before.get(cell.group[0], Amounts()) if compares else None,
-            )
-            for cell in found.cells
-        ]
-        return groups, count
+        return [Group(*line, before.get(line[0], 0) if compares else None) for line in page.lines], total
+
+    async def _before(
+        self, question: Question, ids: Sequence[str], tenant: Tenant
+    ) -> tuple[Mapping[str, NanoUSD], NanoUSD]:
+        group_by = question.group_by
+        ask = replace(question.ask(question.span.before()), measures=_COST)
+        if group_by is None:
+            by_day = await self._spend.report(replace(ask, interval="day"), tenant)
+            costs = {by_day.label(cell): cell.amounts.cost_nanousd for cell in by_day.cells}
+            return _aligned(question, costs), sum(costs.values())
+        by_group = replace(ask, group_by=(group_by,))
+        if group_by == "tag":
+            named = replace(by_group, only={**question.only, group_by: ids})
+            found, whole = await asyncio.gather(self._spend.report(named, tenant), self._spend.report(ask, tenant))
+        elif group_by in OF_SESSIONS:  # none of them goes on for so long
+            found = whole = await self._spend.report(ask, tenant)
+        else:
+            found = whole = await self._spend.report(replace(by_group, apart={group_by: ids}), tenant)
+        of_groups = {cell.group[0]: cell.amounts.cost_nanousd for cell in found.cells if cell.group}
+        return of_groups, total_of(whole).cost_nanousd
 
     async def names_of(self, question: Question, tenant: Tenant) -> Mapping[tuple[Dimension, str], str]:
         """What people call those that the question is only about: as far as the tenant reaches them."""
@@ -154,54 +193,23 @@ class SpendExplorer:
         found = await self._spend.report(replace(question.ask(group_by=named), most=100), tenant)
         return found.names
 
-    async def _days(self, question: Question, tenant: Tenant) -> tuple[list[Group], int]:
-        """Days without spend are left out, as in reports."""
-        by_day = await self._spend.report(replace(question.ask(), interval="day"), tenant)
-        of_days = {by_day.label(cell): cell.amounts for cell in by_day.cells}
-        earlier: dict[str, Amounts] = {}
-        if question.compares:
-            before = await self._spend.report(replace(question.ask(question.span.before()), interval="day"), tenant)
-            earlier = _aligned(question, {before.label(cell): cell.amounts for cell in before.cells})
-        groups = [
-            Group(day, day, amounts, earlier.get(day, Amounts()) if question.compares else None)
-            for day, amounts in of_days.items()
-        ]
-        groups.sort(key=lambda group: group.id, reverse=question.descending)
-        if question.sort in MEASURES:
-            groups.sort(key=lambda group: amount_of(group.amounts, question.sort), reverse=question.descending)
-        skip = question.skip if question.skip < len(groups) else 0
-        return groups[skip : skip + question.most], len(groups)
-
     async def _series(
-        self,
-        question: Question,
-        ranked: Found | None,
-        whole: Sequence[NanoUSD],
-        labels: Sequence[str],
-        tenant: Tenant,
+        self, question: Question, largest: Sequence[str], labels: Sequence[str], tenant: Tenant
     ) -> list[Series]:
         stack = question.stack
+        ask = replace(question.ask(), interval=question.span.interval, measures=_COST)
         if stack is None:
-            return [Series(None, "", whole)]
-        by_cost = question.sort == "cost" and question.descending and not question.skip
-        if stack == question.group_by and by_cost and ranked is not None:
-            largest = [cell.group[0] for cell in ranked.cells[:MOST_SERIES]]
-        else:
-            ranking = Ranking(most=MOST_SERIES)
-            found, _ = await self._spend.ranked(question.ask(group_by=(stack,)), ranking, tenant)
-            largest = [cell.group[0] for cell in found.cells]
-        ask = replace(question.ask(group_by=(stack,)), interval=question.span.interval)
-        by_group = await self._spend.report(replace(ask, only={**question.only, stack: largest}), tenant)
-        series = []
-        for one in largest:
-            costs = _by_label(by_group, labels, one)
-            series.append(Series(one, by_group.names.get((stack, one), one), costs))
+            return [Series(None, "", _by_label(await self._spend.report(ask, tenant), labels))]
+        by_stack = replace(ask, group_by=(stack,))
         # A call counts under each of its tags, so that what is left of the whole would be too little.
-        if stack != "tag":
-            rest = [cost - sum(each.costs_nanousd[place] for each in series) for place, cost in enumerate(whole)]
-            if any(rest):
-                series.append(Series(None, "", rest))
-        return series
+        if stack == "tag":
+            by_stack = replace(by_stack, only={**question.only, stack: largest})
+        else:
+            by_stack = replace(by_stack, apart={stack: largest})
+        found = await self._spend.report(by_stack, tenant)
+        series = [Series(one, found.names.get((stack, one), one), _by_label(found, labels, one)) for one in largest]
+        rest = _by_label(found, labels, OTHERS)
+        return [*series, Series(None, "", rest)] if any(rest) else series
 
 
 def total_of(found: Found) -> Amounts:
@@ -231,10 +239,10 @@ def _by_label(found: Found, labels: Sequence[str], group: str | None = None) -> 
     return [costs[label] for label in labels]
 
 
-def _aligned(question: Question, before: Mapping[str, Amounts]) -> dict[str, Amounts]:
+def _aligned(question: Question, before: Mapping[str, NanoUSD]) -> dict[str, NanoUSD]:
     """What each day is compared with: the day at the same place of the days before."""
     zone = zoneinfo.ZoneInfo(question.timezone)
     span, earlier = question.span, question.span.before()
     days = [period.label for period in list_periods(span.first, span.last, zone, "day")]
     days_before = [period.label for period in list_periods(earlier.first, earlier.last, zone, "day")]
-    return {day: before.get(other, Amounts()) for day, other in zip(days, days_before, strict=False)}
+    return {day: before.get(other, 0) for day, other in zip(days, days_before, strict=False)}

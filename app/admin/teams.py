@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
 from app.admin.budget_terms import BudgetTerms, BudgetWords, Life, check_below_parent, write_budget
+from app.admin.cost_centers import keep_cost_center
 from app.admin.key_reading import KeyView, views
 from app.admin.key_removal import remove_keys_of
 from app.admin.memberships import Member, MembershipView, MemberTerms, add_member, membership_views
@@ -73,7 +74,8 @@ class Teams:
         """Raises Unprocessable: a taken id or alias, an unknown organization, a budget above its."""
         team_id = terms.columns.get("team_id") or new_id("team")
         async with transaction(self._engine) as connection:
-            values = {**terms.columns, "team_id": team_id, "created_by": actor.name, "updated_by": actor.name}
+            values = await keep_cost_center(connection, "team", team_id, terms.columns)
+            values |= {"team_id": team_id, "created_by": actor.name, "updated_by": actor.name}
             self._check_step_down(terms, ())
             await self._check_organization(connection, terms)
             await _check_alias(connection, team_id, values.get("organization_id"), values.get("team_alias"))
@@ -111,7 +113,8 @@ class Teams:
         organization_id = terms.columns.get("organization_id", before.organization_id)
         alias = terms.columns.get("team_alias", before.team_alias)
         await _check_alias(connection, team_id, organization_id, alias)
-        values = {**terms.columns, "updated_at": now(), "updated_by": actor.name}
+        values = await keep_cost_center(connection, "team", team_id, terms.columns)
+        values |= {"updated_at": now(), "updated_by": actor.name}
         values |= await self._write_budgets(connection, terms, before, organization_id, actor)
         spare_ids = values.pop("spare_ids")
         await rows.update_team(connection, team_id, values)

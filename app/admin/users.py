@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
 from app.admin.budget_terms import BudgetTerms, Life, write_budget
+from app.admin.cost_centers import keep_cost_center
 from app.admin.key_reading import KeyView, views
 from app.admin.key_removal import remove_keys_of
 from app.admin.key_terms import KeyTerms
@@ -91,7 +92,8 @@ class Users:
             if email is not None:
                 refuse_taken(email, await hold_address(connection, email))
             written = await write_budget(connection, terms.budget, None, actor)
-            values = {**terms.columns, "user_id": user_id, "budget_id": written.budget_id}
+            values = await keep_cost_center(connection, "user", user_id, terms.columns)
+            values |= {"user_id": user_id, "budget_id": written.budget_id}
             values |= {"created_by": actor.name, "updated_by": actor.name}
             values["organization_id"] = next(iter(terms.organizations), None)
             await _check_organizations(connection, terms.organizations)
@@ -119,7 +121,8 @@ class Users:
                 refuse_taken(email, None if holder is not None and holder.user_id == before.user_id else holder)
             present = None if before.budget_id is None else await find_budget(connection, before.budget_id)
             written = await write_budget(connection, terms.budget, present, actor, life=Life(before.created_at))
-            values = {**terms.columns, "budget_id": written.budget_id}
+            values = await keep_cost_center(connection, "user", before.user_id, terms.columns)
+            values |= {"budget_id": written.budget_id}
             values |= {"updated_at": now(), "updated_by": actor.name}
             await rows.update_user(connection, before.user_id, values)
             await delete_own_budgets(connection, [written.spare_id])

@@ -13,6 +13,7 @@ from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.actor import Actor
+from app.admin.attempts import place_of
 from app.api.named_rows import check_named
 from app.base.clock import now
 from app.base.errors import Forbidden, RateLimited, Unauthenticated
@@ -66,20 +67,20 @@ class Caller:
 
 
 class WrongKeys:
-    """How many unknown keys each address has sent in this minute."""
+    """How many unknown keys each address has sent in this minute; of IPv6, each network."""
 
     def __init__(self, most_per_minute: int = WRONG_KEYS_PER_MINUTE) -> None:
         self._most_per_minute = most_per_minute
         self._counts: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def too_many(self, address: str, at: datetime) -> bool:
-        minute, count = self._counts.get(address, (0, 0))
+        minute, count = self._counts.get(place_of(address), (0, 0))
         return count >= self._most_per_minute and minute == int(at.timestamp()) // 60
 
     def note(self, address: str, at: datetime) -> None:
-        this_minute = int(at.timestamp()) // 60
-        minute, count = self._counts.pop(address, (this_minute, 0))
-        self._counts[address] = (this_minute, count + 1 if minute == this_minute else 1)
+        this_minute, place = int(at.timestamp()) // 60, place_of(address)
+        minute, count = self._counts.pop(place, (this_minute, 0))
+        self._counts[place] = (this_minute, count + 1 if minute == this_minute else 1)
         if len(self._counts) > _ADDRESSES_REMEMBERED:
             self._counts.popitem(last=False)
 

@@ -1,6 +1,7 @@
 """``keyhouse serve``, ``migrate`` and ``demo-data``: from nothing to a running gateway."""
 
 import asyncio
+import gc
 import signal
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def serve(demo_data: bool, demo_receipts: int, **options: Any) -> None:  # noqa:
 
     Example: ANTHROPIC_API_KEY=sk-ant-... keyhouse serve --port 4000
     """
+    gc.freeze()  # what is loaded stays, so the collector need not go through it while the rest is built
     settings = load_settings(environment(), {name: value for name, value in options.items() if value is not None})
     configure_logs(settings.log_level, settings.log_format)
     prepared = prepare(settings)

@@ -30,6 +30,7 @@ _FIELDS = {
     "session": "session_id",
     "agent": "agent_id",
     "kind": "kind",
+    "cost_center": "cost_center",
 }
 _AMOUNTS = (
     Column("requests", "requests"),
@@ -71,6 +72,7 @@ class _Page(msgspec.Struct):
 @click.option("--model", help="Only these, as they were served.")
 @click.option("--provider", help="Only these.")
 @click.option("--project", help="Only these, of keys or as calls named them.")
+@click.option("--cost-center", "cost_center", help="Only what is charged to these.")
 def report(style: str, as_json: bool, **words: Any) -> None:  # noqa: ANN401, FBT001  click gives them
     """What was spent, by whom and on what, with every digit.
 

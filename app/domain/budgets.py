@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -101,6 +102,7 @@ def limit_at(budget: Budget, at: datetime) -> NanoUSD:
     return budget.limit_nanousd + budget.increase_nanousd
 
 
+@lru_cache(maxsize=1_000)
 def parse_duration(text: str) -> Duration:
     """Raises ValueError with the allowed forms for anything else (``30 days``, ``0d``, ``-1``)."""
     match = _DURATION.fullmatch(text)

@@ -148,11 +148,12 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/device/info", "device.approve"),
     Rule("POST", "/device/*", "device.approve"),
     Rule("GET", "/health", "settings.read"),
+    Rule("GET", "/health/processes", "settings.read"),
     Rule("GET", "/audit", "audit.read"),
     Rule("GET", "/audit/*", "audit.read"),
 )
 PUBLIC_PATHS = (
-    "/", "/api/hello", "/protocol", "/health", "/health/*", "/metrics", "/docs", "/docs/*",
+    "/", "/api/hello", "/protocol", "/health", "/health/live*", "/health/readiness", "/metrics", "/docs", "/docs/*",
     "/.well-known/oauth-authorization-server", "/oauth/*",
 )  # fmt: skip
 """Whoever asks is answered, without a key."""

@@ -1,6 +1,5 @@
 """Finding the server programs in the installed wheels, and putting them where the servers' account may run them."""
 
-import importlib.metadata
 import importlib.util
 import shutil
 from pathlib import Path
@@ -40,7 +39,9 @@ def _runnable(places: Places, wheel: str, package: Path, program: Path) -> Path:
         )
     if places.account is None or may_execute(installed, places.account):
         return installed
-    return _copy(places, f"{wheel}-{importlib.metadata.version(wheel)}", package) / program
+    from importlib.metadata import version  # 20 ms, and as root alone
+
+    return _copy(places, f"{wheel}-{version(wheel)}", package) / program
 
 
 def _copy(places: Places, label: str, package: Path) -> Path:

@@ -1,7 +1,6 @@
 """Small JSON documents of an identity provider: fetched from safe addresses, within bounds of time and size."""
 
 import asyncio
-import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,23 +60,3 @@ class Fetcher:
             return reply.status, bytes(found)
         finally:
             reply.close()
-
-
-def is_safe_address(url: str) -> bool:
-    """https, or http to this machine: codes and tokens go there."""
-    try:
-        parts = urlsplit(url)
-        if parts.username is not None or parts.port == 0 or not url.isprintable() or "#" in url:
-            return False
-    except ValueError:
-        return False
-    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and _is_here(parts.hostname)))
-
-
-def _is_here(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False

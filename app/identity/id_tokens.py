@@ -23,6 +23,10 @@ _REQUIRED = ("exp", "iat", "iss", "aud", "sub")
 Jwk = Mapping[str, Any]
 
 
+class Untrusted(Exception):
+    """A token does not hold; why, in words."""
+
+
 class UnknownKey(Exception):
     """The token is signed with a key that is not among those we know: there may be newer ones."""
 
@@ -50,8 +54,21 @@ def read_keys(document: Mapping[str, Any]) -> list[Jwk]:
 
 def verify(token: str, keys: Sequence[Jwk], expected: Expected) -> dict[str, Any]:
     """The claims. Raises UnknownKey, and Unauthenticated for a token that does not hold."""
+    try:
+        _, claims = decode(token, keys, (expected.issuer, expected.client_id), _REQUIRED)
+        _check_is_meant(claims, expected)
+    except Untrusted as error:
+        raise Unauthenticated(f"this sign-in cannot be trusted, by its token: {error}") from error
+    return claims
+
+
+def decode(
+    token: str, keys: Sequence[Jwk], between: tuple[str, str], required: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims of what an issuer signed for a client: ``between`` these two. Raises UnknownKey, Untrusted."""
     if len(token) > LONGEST_TOKEN:
-        raise _bad("it is too long")
+        raise Untrusted("it is too long")
+    issuer, client_id = between
     try:
         header = jwt.get_unverified_header(token)
         key = _find_key(header, keys)
@@ -59,24 +76,30 @@ def verify(token: str, keys: Sequence[Jwk], expected: Expected) -> dict[str, Any
             token,
             key,
             algorithms=[key.algorithm_name],
-            audience=expected.client_id,
-            issuer=expected.issuer,
+            audience=client_id,
+            issuer=issuer,
             leeway=LEEWAY_S,
-            options={"require": list(_REQUIRED), "enforce_minimum_key_length": True},
+            options={"require": list(required), "enforce_minimum_key_length": True},
         )
     except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
-        raise _bad(f"{error}; if this happens again, the clock of this gateway may be wrong") from error
+        raise Untrusted(f"{_small(error)}; if this happens again, the clock of this gateway may be wrong") from error
     except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise _bad(str(error)) from error
-    _check_is_meant(claims, expected)
-    return claims
+        raise Untrusted(_small(error)) from error
+    return header, claims
+
+
+def read_session(claims: Mapping[str, Any]) -> str | None:
+    """What the issuer calls its own session with this browser (``sid``); None where it does not say."""
+    session = claims.get("sid")
+    is_name = isinstance(session, str) and 0 < len(session) <= LONGEST_SUBJECT and "\0" not in session
+    return session if is_name else None
 
 
 def _find_key(header: Mapping[str, Any], keys: Sequence[Jwk]) -> PyJWK:
     """That which the header names, for the algorithm of the key itself: the header only chooses among these."""
     algorithm, name = header.get("alg"), header.get("kid")
     if algorithm not in ALGORITHMS:
-        raise _bad(f"it is signed by {str(algorithm)[:20]}, which is not taken")
+        raise Untrusted(f"it is signed by {str(algorithm)[:20]}, which is not taken")
     fitting = [key for key in keys if (name is None or key.get("kid") == name) and _is_for(key, algorithm)]
     if not fitting or (name is None and len(fitting) > 1):
         raise UnknownKey
@@ -95,15 +118,16 @@ def _is_for(key: Jwk, algorithm: str) -> bool:
 def _check_is_meant(claims: Mapping[str, Any], expected: Expected) -> None:
     audience, party = claims["aud"], claims.get("azp")
     if party is None and isinstance(audience, list) and len(audience) > 1:
-        raise _bad("it is for several applications and does not say which asked for it")
+        raise Untrusted("it is for several applications and does not say which asked for it")
     if party not in (None, expected.client_id):
-        raise _bad("it is for another application")
+        raise Untrusted("it is for another application")
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not secrets.compare_digest(nonce.encode(), expected.nonce.encode()):
-        raise _bad("it answers another sign-in")
+        raise Untrusted("it answers another sign-in")
     if not claims["sub"] or len(claims["sub"]) > LONGEST_SUBJECT or "\0" in claims["sub"]:
-        raise _bad("it does not say who signs in")
+        raise Untrusted("it does not say who signs in")
 
 
-def _bad(why: str) -> Unauthenticated:
-    return Unauthenticated(f"this sign-in cannot be trusted, by its token: {why[:1].lower()}{why[1:]}")
+def _small(error: Exception) -> str:
+    why = str(error)
+    return f"{why[:1].lower()}{why[1:]}"

@@ -9,16 +9,19 @@ import base64
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 from urllib.parse import quote, urlencode
 
-from app.base.errors import Forbidden, Unauthenticated, UpstreamUnreachable
+from app.base.errors import Forbidden, InvalidRequest, Unauthenticated, UpstreamUnreachable
 from app.base.logs import get_logger
-from app.base.secret import Secret
-from app.identity.fetching import PROVIDER, Fetcher, is_safe_address
-from app.identity.id_tokens import Expected, Jwk, UnknownKey, read_keys, verify
+from app.domain.email_addresses import may_be_email
+from app.identity.fetching import PROVIDER, Fetcher
+from app.identity.id_tokens import Expected, Jwk, UnknownKey, read_keys, read_session, verify
+from app.identity.logout_tokens import Logout, read_logout
+from app.identity.rules import IssuerSettings
+from app.identity.safe_addresses import is_safe_address
 from app.providers.provider import Header, Upstream
 
 _KEPT_S = 3600.0
@@ -26,35 +29,25 @@ _ANEW_AFTER_S = 10.0
 """Keys are not read more often than this, whatever tokens name."""
 _FAILED_FOR_S = 3.0
 _LONGEST_SAID = 200
+LONGEST_HINT = 6_000
+"""Of an ID token that is named at sign-out: a longer one fits no address, with all else that stands in it."""
+_Found = TypeVar("_Found")
+_VERIFIED = ("email_verified", "xms_edov")
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 @dataclass(frozen=True, slots=True)
-class IssuerSettings:
-    """``name`` is how people know it. ``groups_claim`` is a claim, or a path through claims by dots.
-
-    ``trusts_email``: an address counts as verified where the issuer does not say whether it is.
-    """
-
-    issuer: str
-    client_id: str
-    client_secret: Secret | None = None
-    name: str = "single sign-on"
-    scopes: Sequence[str] = ("openid", "profile", "email")
-    groups_claim: str = "groups"
-    trusts_email: bool = False
-    wants_groups: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom the issuer says signs in. ``email`` is None where it is not verified."""
+    """Whom the issuer says signs in. ``email`` is None where it is not verified; ``session`` is what the issuer calls
+    its own session, and ``token`` the ID token that said all this."""
 
     issuer: str
     subject: str
     email: str | None
     name: str | None
     groups: tuple[str, ...]
+    token: str
+    session: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +80,7 @@ class Issuer:
         self._fetcher = Fetcher(http)
         self._kept = _Kept()
         self._discovering = asyncio.Lock()
+        self._reading_keys = asyncio.Lock()
         self._log = get_logger()
 
     async def sign_in_address(self, attempt: Attempt) -> str:
@@ -103,7 +97,7 @@ class Issuer:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query, quote_via=quote)}"
+        return _with_query(endpoint, query)
 
     async def redeem(self, code: str, attempt: Attempt) -> Identity:
         """Raises UpstreamUnreachable, Unauthenticated for what cannot be trusted, Forbidden for what is not enough."""
@@ -115,7 +109,26 @@ class Issuer:
         claims = await self._verify(token, Expected(self.settings.issuer, self.settings.client_id, attempt.nonce))
         if self._is_thin(claims):
             claims = await self._more_claims(document, tokens.get("access_token"), claims)
-        return self._identity(claims)
+        return self._identity(claims, token)
+
+    async def read_logout(self, token: str) -> Logout:
+        """What a logout token says. Raises InvalidRequest, UpstreamUnreachable."""
+        between = (self.settings.issuer, self.settings.client_id)
+        try:
+            return await self._with_keys(lambda keys: read_logout(token, keys, between))
+        except UnknownKey as error:
+            raise InvalidRequest("this logout token is signed with no key of the issuer") from error
+
+    async def sign_out_address(self, id_token: str | None, redirect_uri: str, state: str) -> str | None:
+        """Where the browser is sent to be signed out there too (OpenID Connect RP-Initiated Logout 1.0, 2); None where
+        the issuer has no such place. Raises UpstreamUnreachable."""
+        endpoint = (await self._discover()).get("end_session_endpoint")
+        if not self._is_safe_endpoint(endpoint):
+            return None
+        query = {"client_id": self.settings.client_id, "post_logout_redirect_uri": redirect_uri, "state": state}
+        if id_token is not None and len(id_token) <= LONGEST_HINT:  # many do not lead back without it, or ask once more
+            query["id_token_hint"] = id_token
+        return _with_query(endpoint, query)
 
     async def _discover(self) -> Mapping[str, Any]:
         """Kept for an hour. One visitor asks, the others wait; a failure is theirs too, for a moment."""
@@ -178,21 +191,27 @@ class Issuer:
         raise Unauthenticated(f"{settings.name} did not finish this sign-in ({said}); begin again")
 
     async def _verify(self, token: str, expected: Expected) -> dict[str, Any]:
-        kept = self._kept
-        if time.monotonic() - kept.keys_at_s > _KEPT_S:
-            await self._read_keys()
         try:
-            return verify(token, kept.keys, expected)
-        except UnknownKey:
-            pass
-        if time.monotonic() - kept.keys_at_s > _ANEW_AFTER_S:
-            await self._read_keys()
-        try:
-            return verify(token, kept.keys, expected)
+            return await self._with_keys(lambda keys: verify(token, keys, expected))
         except UnknownKey as error:
             raise Unauthenticated(
                 f"this sign-in cannot be trusted: its token is signed with no key of {self.settings.name}; begin again"
             ) from error
+
+    async def _with_keys(self, read: Callable[[Sequence[Jwk]], _Found]) -> _Found:
+        """Raises UnknownKey where newer keys do not help either."""
+        await self._renew_keys(_KEPT_S)
+        try:
+            return read(self._kept.keys)
+        except UnknownKey:
+            await self._renew_keys(_ANEW_AFTER_S)
+            return read(self._kept.keys)
+
+    async def _renew_keys(self, oldest_s: float) -> None:
+        """One asks, the others wait: anybody can send a token that names a new key."""
+        async with self._reading_keys:
+            if time.monotonic() - self._kept.keys_at_s > oldest_s:
+                await self._read_keys()
 
     async def _read_keys(self) -> None:
         document = await self._discover()
@@ -217,10 +236,10 @@ class Issuer:
             return claims
         bearer = (b"authorization", b"Bearer " + access_token.encode())
         status, further = await self._fetcher.get(endpoint, bearer)
-        # Core 5.3.2: of another subject it must not be used. What the signed token says comes first.
-        return further | claims if status == 200 and further.get("sub") == claims["sub"] else claims
+        # Core 5.3.2: of another subject it must not be used.
+        return join_claims(claims, further) if status == 200 and further.get("sub") == claims["sub"] else claims
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+    def _identity(self, claims: Mapping[str, Any], token: str) -> Identity:
         settings = self.settings
         groups = _claim(claims, settings.groups_claim)
         overflows = settings.groups_claim in (claims.get("_claim_names") or ())
@@ -230,7 +249,7 @@ class Issuer:
                 "send only the groups that are assigned to this application"
             )
         email = claims.get("email")
-        is_email = isinstance(email, str) and email.isprintable() and self._is_verified(claims)
+        is_email = isinstance(email, str) and may_be_email(email) and self._is_verified(claims)
         name = claims.get("name")
         return Identity(
             settings.issuer,
@@ -238,13 +257,28 @@ class Issuer:
             email if is_email else None,
             name if isinstance(name, str) and name.isprintable() else None,
             _texts(groups),
+            token,
+            read_session(claims),
         )
 
     def _is_verified(self, claims: Mapping[str, Any]) -> bool:
-        for name in ("email_verified", "xms_edov"):
+        for name in _VERIFIED:
             if (said := claims.get(name)) is not None:
                 return said is True or said in ("true", "1", 1)
         return self.settings.trusts_email
+
+
+def _with_query(endpoint: str, query: Mapping[str, str]) -> str:
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query, quote_via=quote)}"
+
+
+def join_claims(signed: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """What the signed token says comes first. Where both name an address, but not the same one, whether the second is
+    verified says nothing of the first."""
+    email, other = signed.get("email"), further.get("email")
+    is_of_another = email is not None and str(email).lower() != str(other).lower()
+    left_out = _VERIFIED if is_of_another else ()
+    return {name: value for name, value in further.items() if name not in left_out} | dict(signed)
 
 
 def make_verifier(seed: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Where a message can go, with what is secret about it; and how it is kept as one text."""
+"""Where a message can go, what carries mail, with what is secret about it; and how a place is kept as one text."""
 
 from dataclasses import dataclass
 
@@ -27,6 +27,18 @@ class SlackAddress:
 @dataclass(frozen=True, slots=True)
 class MailAddress:
     recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Smtp:
+    """``tls`` begins with STARTTLS, or at once on port 465; without it the password is not sent encrypted."""
+
+    host: str
+    port: int
+    sender: str
+    username: str | None = None
+    password: Secret | None = None
+    tls: bool = True
 
 
 Address = WebhookAddress | SlackAddress | MailAddress

@@ -6,15 +6,13 @@ import smtplib
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 
 from app.base.errors import UpstreamError, UpstreamTimeout
-from app.base.secret import Secret
 from app.domain.alerts import AlertEvent
 from app.domain.catalog import Timeouts
-from app.notify.addresses import Address, MailAddress, SlackAddress, WebhookAddress
+from app.notify.addresses import Address, MailAddress, SlackAddress, Smtp, WebhookAddress
 from app.notify.letters import Letter, render_letter
 from app.notify.messages import Header, render_mail, render_slack, render_webhook
 from app.providers.provider import Upstream, UpstreamReply, UpstreamRequest
@@ -28,18 +26,6 @@ _SMTPS_PORT = 465
 _MOST_SHOWN = 200
 _GONE = 410
 _LONGEST_PAUSE_S = 3_600
-
-
-@dataclass(frozen=True, slots=True)
-class Smtp:
-    """``tls`` begins with STARTTLS, or at once on port 465; without it the password is not sent encrypted."""
-
-    host: str
-    port: int
-    sender: str
-    username: str | None = None
-    password: Secret | None = None
-    tls: bool = True
 
 
 class Undelivered(Exception):

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.domain.alerts import ALERT_KINDS, DESTINATION_KINDS, DestinationKind
-from app.notify.addresses import Address, MailAddress, SlackAddress, WebhookAddress
-from app.notify.sender import Smtp
+from app.notify.addresses import Address, MailAddress, SlackAddress, Smtp, WebhookAddress
 from app.settings.settings import Settings
 from app.settings.yaml_reading import Problems
 

@@ -6,9 +6,8 @@ from urllib.parse import unquote, urlsplit
 
 from app.domain.group_mapping import ORGANIZATION_ROLES, TEAM_ROLES, GroupRule, GroupRules
 from app.domain.roles import USER_ROLES
-from app.identity.fetching import is_safe_address
-from app.identity.issuer import IssuerSettings
-from app.identity.rules import SingleSignOnRules
+from app.identity.rules import IssuerSettings, SingleSignOnRules
+from app.identity.safe_addresses import is_safe_address
 from app.settings.settings import Settings
 from app.settings.yaml_reading import Problems
 

@@ -17,8 +17,8 @@ from app.admin.alert_delivery import AlertDelivery, Patience
 from app.base.clock import now
 from app.base.secret import Secret
 from app.domain.alerts import Alert
-from app.notify.addresses import Address, MailAddress, SlackAddress, WebhookAddress
-from app.notify.sender import Sender, Smtp
+from app.notify.addresses import Address, MailAddress, SlackAddress, Smtp, WebhookAddress
+from app.notify.sender import Sender
 from app.providers.upstream import HttpUpstream
 from app.storage.postgres import tables
 from app.storage.postgres.alert_outbox import Route, write_alerts

@@ -16,10 +16,12 @@ from app.base.money import NANO_PER_USD
 from app.domain.alert_words import BillingRefusal
 from app.domain.alerts import Alert
 from app.domain.budgets import Duration
+from app.domain.roles import EVERYTHING
 from app.domain.tenancy import budget_of_setting, scope_of_model, scope_of_pool
 from app.storage.postgres import tables
 from app.storage.postgres.aggregates import rebuild_day
 from app.storage.postgres.alert_outbox import Route, drop_events
+from app.storage.postgres.alert_sources import list_budgeted
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.tables.reports import spend_scopes
@@ -376,3 +378,29 @@ async def test_a_look_reads_those_who_spent_since_the_last_one_and_now_and_then_
     assert minutes == [[], [], [("budget.threshold_reached", 90)]]
     await book.spend(key, DOLLAR, NOON + timedelta(minutes=11))
     assert told(await watch.look(NOON + timedelta(minutes=12))) == [("budget.threshold_reached", 100)]
+
+
+async def test_of_many_budgets_those_are_found_that_were_nearest_to_their_limits(book: Book) -> None:
+    watch, month = AlertWatch(book.engine), {}
+    for name, dollars in (("low", 1), ("high", 9), ("none", 0), ("middle", 5)):
+        month[name] = await book.budget(10 * DOLLAR)
+        key = await book.key(budget_id=month[name], key_alias=name)
+        if dollars:
+            await book.spend(key, dollars * DOLLAR)
+    a_day = await book.key(budget_id=await book.budget(10 * DOLLAR, "1d"), key_alias="a day's")
+    await book.spend(a_day, 7 * DOLLAR)
+    await watch.look(NOON)
+
+    async def found(most: int, at: datetime = NOON, *, farthest: bool = False, search: str = "") -> list[str]:
+        async with book.engine.connect() as connection:
+            some, more = await list_budgeted(connection, EVERYTHING, "key", search, most, at, farthest=farthest)
+            assert more == (not search and most < 5)
+            return [one.owner.title.split('"')[1] for one in some]
+
+    assert await found(3) == ["high", "a day's", "middle"]
+    assert await found(1, search="low") == ["low"]
+    assert await found(2, farthest=True) == ["none", "low"]
+    assert await found(2, NOON + timedelta(days=1)) == ["high", "middle"]
+    await book.change_limit(month["high"], 900 * DOLLAR)
+    await AlertWatch(book.engine).look(NOON + timedelta(days=1))
+    assert await found(3, NOON + timedelta(days=1)) == ["middle", "low", "high"]

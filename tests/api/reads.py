@@ -44,6 +44,7 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
         "/end_user/info": {"end_user_id": world.named("customer")},
         "/end_user/list": {"page_size": "1"},
         "/device/info": {"user_code": world.codes[1]},
+        "/health/processes": {},
         "/key/aliases": {},
         "/key/info": {"key": world.key},
         "/key/list": {"return_full_object": "true", "size": "1"},

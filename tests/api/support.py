@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.admin.live_catalog import CHANNEL, LiveCatalog
 from app.admin.live_prices import PRICE_CHANNEL, PriceKeeper
 from app.admin.passwords import Passwords
+from app.admin.processes import Processes
 from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
 from app.api.errors import error_handler
 from app.api.sign_in.oauth import OAuthRoutes
@@ -56,6 +57,7 @@ from app.storage.redis.announcements import Announcements
 from app.storage.redis.client import script_runner
 from app.storage.redis.counters import Counters
 from app.storage.redis.ledger import RedisLedger
+from app.storage.redis.process_board import RedisProcessBoard
 from app.storage.redis.refusal_board import RedisRefusalBoard
 
 MASTER_KEY = "sk-master-of-the-tests-1234567890"
@@ -176,6 +178,8 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
     books = Books(engine, ledger)
     keeper = PriceKeeper(LivePrices(), engine, Announcements(redis, PRICE_CHANNEL))
     await keeper.refresh()
+    processes = Processes(RedisProcessBoard(redis, kept_s=3600), "1.2.3", {"secret": "0", "lease_s": "1"})
+    await processes.tell()
     refusals = LastRefusals(RedisRefusalBoard(redis))
     pages = make_pages(engine, principals, MASTER_KEY, Passwords(QUICK))
     metrics = Metrics(CollectorRegistry())
@@ -192,7 +196,12 @@ async def admin_door_of(database_url: str, redis_url: str) -> AsyncIterator[Door
             page_routes(pages, engine, principals, catalog.current, refusals, machine),
         ],
         dependencies=admin_dependencies(
-            engine, principals, MASTER_KEY, Shared(catalog, keeper, books), egress, AdminRules(programs_sign_in=True)
+            engine,
+            principals,
+            MASTER_KEY,
+            Shared(catalog, keeper, books, processes),
+            egress,
+            AdminRules(programs_sign_in=True),
         ),
         exception_handlers={Exception: error_handler(all_codecs(), page_error_handler(pages))},
         logging_config=None,

@@ -23,7 +23,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 def bare_app() -> Litestar:
     """The admin and finance routes on nothing."""
     nothing: Any = type("Nothing", (), {"pepper": b"none", "current": None, "cipher": None})()
-    shared = Shared(nothing, nothing, nothing)
+    shared = Shared(nothing, nothing, nothing, nothing)
     return Litestar(
         route_handlers=admin_routes(),
         dependencies=admin_dependencies(nothing, nothing, "sk-nothing", shared, nothing),
@@ -370,6 +370,11 @@ async def test_the_projects_of_a_tenant_are_served_and_those_of_others_do_not_ex
     shared = await world.call(role, "POST", "/project/update", {}, {**own, "budget_id": "bud_of_somebody"})
     moved = await world.call(role, "POST", "/project/update", {}, {**own, "team_id": world.theirs.team_id})
     assert (shared.status, moved.status) == (403, 404)
+    charged = await world.call(role, "POST", "/project/update", {}, {**own, "cost_center": "4711"})
+    assert charged.status == (200 if role == "org_admin" else 403)
+    said_again = {**own, "cost_center": charged.fields.get("cost_center")}
+    assert (await world.call(role, "POST", "/project/update", {}, said_again)).status == 200
+    assert charged.status == 200 or (charged.error["param"], "org_admin" in charged.text) == ("cost_center", True)
     listed = await world.call(role, "GET", "/project/list", {}, None)
     assert own["project_id"] in listed.text
     assert world.theirs.team_id not in listed.text

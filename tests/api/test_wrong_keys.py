@@ -46,4 +46,8 @@ def test_addresses_are_counted_apart_and_each_minute_anew() -> None:
         wrong.note("203.0.113.1", at)
     assert wrong.too_many("203.0.113.1", at)
     assert not wrong.too_many("203.0.113.2", at)
+    for number in range(WRONG_KEYS_PER_MINUTE):
+        wrong.note(f"2001:db8::{number:x}", at)
+    assert wrong.too_many("2001:db8::ffff", at), "whoever has one of a network has them all"
+    assert not wrong.too_many("2001:db8:0:1::1", at)
     assert not wrong.too_many("203.0.113.1", at.fromtimestamp(at.timestamp() + 2, at.tzinfo))

@@ -18,9 +18,12 @@ NO_PAGES = (
     "/ui/static/{version:str}/{name:str}",
     "/ui/spend/download",
     "/ui/connect/check",
+    "/ui/views/menu",
     "/ui/playground/receipt",
     "/ui/sso",
     "/ui/sso/callback",
+    "/ui/sign-out",
+    "/ui/signed-out",
     "/ui/forgot",
 )
 """Files, parts of pages, what only leads to an issuer of identities and back, and what needs a mail server."""
@@ -42,6 +45,7 @@ EXAMPLES: Mapping[str, str] = {
     "/ui/my-spend/session": "/ui/my-spend/session?id=SESSION",
     "/ui/organizations/{organization:str}": "/ui/organizations/org_halden",
     "/ui/organizations/{organization:str}/edit": "/ui/organizations/org_halden/edit",
+    "/ui/organizations/{organization:str}/prices": "/ui/organizations/org_halden/prices",
     "/ui/organizations/{organization:str}/members/{user:str}": f"{_LABS}/members/user_ines_moreau",
     "/ui/people/{user:str}": "/ui/people/user_jonas_weber",
     "/ui/people/{user:str}/edit": "/ui/people/user_jonas_weber/edit",
@@ -77,6 +81,7 @@ HOSTILE_EXAMPLES: Mapping[str, str] = {
     "/ui/organizations": "/ui/organizations?q=svg",
     "/ui/organizations/{organization:str}": "/ui/organizations/org_hostile",
     "/ui/organizations/{organization:str}/edit": "/ui/organizations/org_hostile/edit",
+    "/ui/organizations/{organization:str}/prices": "/ui/organizations/org_hostile/prices",
     "/ui/my-spend/session": "/ui/my-spend/session?id=HOSTILENAME",
     "/ui/people": "/ui/people?q=svg",
     "/ui/people/{user:str}": "/ui/people/user_hostile",

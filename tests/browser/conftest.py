@@ -16,6 +16,7 @@ from tests.browser.addresses import latest_of
 from tests.browser.hostile import plant
 from tests.browser.watching import WIDE, Size, Watched, watch
 from tests.fakes.gateway_process import MASTER_KEY, GatewayProcess
+from tests.fakes.identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider, identity_provider_beside
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, StorageState
@@ -40,10 +41,27 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture(scope="session")
-def gateway(browser: "Browser", make_home: Callable[[], Path]) -> Iterator[GatewayProcess]:
+def provider(browser: "Browser") -> Iterator[IdentityProvider]:
+    """By which people sign in who have no password."""
+    with identity_provider_beside() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gateway(browser: "Browser", provider: IdentityProvider, make_home: Callable[[], Path]) -> Iterator[GatewayProcess]:
     """As a visitor starts it. After ``browser``, so that nothing is started where it is missing."""
     folder = make_home()
-    settings = {"KEYHOUSE_CLAUDE_CODE_SIGN_IN": "true"}
+    settings = {
+        "KEYHOUSE_CLAUDE_CODE_SIGN_IN": "true",
+        "KEYHOUSE_OIDC_ISSUER": provider.url,
+        "KEYHOUSE_OIDC_CLIENT_ID": CLIENT_ID,
+        "KEYHOUSE_OIDC_CLIENT_SECRET": CLIENT_SECRET,
+        "KEYHOUSE_OIDC_NAME": "Example ID",
+        "KEYHOUSE_OIDC_AUTO_CREATE": "true",
+        "KEYHOUSE_OIDC_EMAIL_DOMAINS": "halden.example",
+        "KEYHOUSE_OIDC_ROLES": "makers=internal_user,accountants=auditor",
+        "KEYHOUSE_OIDC_TEAMS": "payments-leads=team_payments:admin",
+    }
     process = GatewayProcess(folder / "home", settings, "--demo-data", "--demo-receipts", str(RECEIPTS))
     process.start()
     yield process
@@ -97,7 +115,7 @@ def open_as(browser: "Browser", gateway: GatewayProcess, sessions: "Mapping[str,
     test; of nobody for None."""
     opened: list[tuple[BrowserContext, Watched]] = []
 
-    def open_page(title: str | None, size: Size = WIDE) -> Watched:
+    def open_page(title: str | None, size: Size = WIDE, *others: str) -> Watched:
         state = None if title is None else sessions[title]
         context = browser.new_context(
             base_url=gateway.base_url,
@@ -106,7 +124,7 @@ def open_as(browser: "Browser", gateway: GatewayProcess, sessions: "Mapping[str,
             permissions=["clipboard-read", "clipboard-write"],
             reduced_motion="reduce",
         )
-        watched = watch(context.new_page(), gateway.base_url)
+        watched = watch(context.new_page(), gateway.base_url, *others)
         opened.append((context, watched))
         return watched
 
@@ -128,7 +146,7 @@ def found(
     page = context.new_page()
     page.goto("/ui/people")
     page.get_by_label("E-mail address", exact=True).fill("nora.new@halden.example")
-    page.get_by_role("button", name="Make the invitation").click()
+    page.get_by_role("button", name="Invite", exact=True).click()
     link = page.locator("#link").inner_text()
     context.close()
     _, session_id = latest_of(admin, "key_ada_lindqvist_laptop")

@@ -11,6 +11,7 @@ from app.api.ui.segments import segment
 
 MARK = "<img src=x onerror=alert(1)>"
 NAME = f"\"'>{MARK}<svg onload=alert(2)>{{{{7+7}}}}"
+CENTER = "\"'><svg onload=alert(4)>{{7+7}}"
 EMAIL = "<svg/onload=alert(3)>@halden.example"  # addresses hold no blanks
 
 
@@ -37,7 +38,8 @@ def plant(admin: httpx.Client) -> Mapping[str, str]:
         team_alias=NAME,
         organization_id="org_hostile",
         max_budget=50,
-        metadata={"note": NAME, "cost_center": NAME},
+        metadata={"note": NAME},
+        cost_center=CENTER,
     )
     project = post("/project/new", team_id="team_hostile", project_alias=NAME, description=NAME)
     user = {"user_id": "user_hostile", "user_email": EMAIL, "user_alias": NAME}

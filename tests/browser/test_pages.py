@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.addresses import EXAMPLES, HOSTILE_EXAMPLES, SIGNED_OUT, address_of, filled_in, page_paths
 from tests.browser.hostile import EMAIL, MARK
-from tests.browser.watching import NARROW, WIDE, Watched
+from tests.browser.watching import MIDDLE, NARROW, WIDE, Watched
 
 PATHS = page_paths()
 NAMED = ("label", "select-name", "button-name", "link-name")
@@ -31,10 +31,12 @@ def test_a_page_has_no_serious_fault_in_light_and_dark_and_fits_a_small_screen(
     faults = watched.accessibility_faults()
     watched.page.emulate_media(color_scheme="dark")
     faults += [f"dark: {fault}" for fault in watched.accessibility_faults("color-contrast")]
-    for size in (NARROW, WIDE):
+    for size in (NARROW, MIDDLE, WIDE):
         watched.page.set_viewport_size(size)
         if watched.overflow_px() > 0:
             faults.append(f"{watched.overflow_px()} px wider than {size['width']}")
+        if watched.cut_px() > 0:
+            faults.append(f"a card cuts off {watched.cut_px()} px at {size['width']}")
         if size is NARROW:
             faults += [f"on a phone: {fault}" for fault in watched.accessibility_faults(*NAMED)]
     assert faults + watched.faults == []

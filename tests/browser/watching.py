@@ -18,12 +18,15 @@ class Size(TypedDict):
 
 
 WIDE, NARROW = Size(width=1440, height=900), Size(width=390, height=844)
+MIDDLE = Size(width=1024, height=768)
 
 
 @dataclass
 class Watched:
     page: "Page"
     base_url: str
+    others: tuple[str, ...] = ()
+    """Hosts that this page may lead to."""
     faults: list[str] = field(default_factory=list)
 
     def go(self, path: str) -> None:
@@ -65,16 +68,23 @@ class Watched:
         script = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         return int(self.page.evaluate(script))
 
+    def cut_px(self) -> int:
+        """How much of a card's content lies beyond its edge, where one has to scroll for it."""
+        script = (
+            "Math.max(0, ...[...document.querySelectorAll('.card')].map((one) => one.scrollWidth - one.clientWidth))"
+        )
+        return int(self.page.evaluate(script))
 
-def watch(page: "Page", base_url: str) -> Watched:
-    watched = Watched(page, base_url)
+
+def watch(page: "Page", base_url: str, *others: str) -> Watched:
+    watched = Watched(page, base_url, others)
 
     def heard(message: "ConsoleMessage") -> None:
         if message.type in ("error", "warning"):
             watched.faults.append(f"{page.url}: console: {message.text}")
 
     def asked(request: "Request") -> None:
-        if not request.url.startswith((base_url, "data:", "blob:")):
+        if not request.url.startswith((base_url, "data:", "blob:", *others)):
             watched.faults.append(f"{page.url}: asks another host: {request.url}")
 
     def opened(dialog: "Dialog") -> None:

@@ -22,7 +22,7 @@ EVERY_CLAUDE = """
 """Claude Code asks for names of its own when no model is set, and for a small one besides."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway(
     upstream: RecordingUpstream, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:

@@ -46,7 +46,7 @@ EVERY_HOST = """
 """Deployments of hosts that speak other protocols than the two of CONFIG, all of them the recording upstream."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def upstream() -> AsyncIterator[RecordingUpstream]:
     async with RecordingUpstream() as running:
         yield running
@@ -59,7 +59,7 @@ def _fresh_upstream(upstream: RecordingUpstream) -> None:
     upstream.default = Script()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway(
     upstream: RecordingUpstream, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:

@@ -41,7 +41,6 @@ class GatewayProcess:
             "KEYHOUSE_HOME": str(home),
             "KEYHOUSE_MASTER_KEY": MASTER_KEY,
             "KEYHOUSE_SECRET": "pepper-of-the-tests",
-            "PYTHONDONTWRITEBYTECODE": "1",
             **environment,
         }
         self._arguments = arguments

@@ -1,14 +1,17 @@
-"""An identity provider on loopback: real HTTP, real keys, and tokens as wrong as a test wants them."""
+"""An identity provider on loopback: real HTTP, real keys, tokens as wrong as a test wants them, and pages that ask
+whoever sits before a browser."""
 
 import asyncio
 import base64
 import hashlib
 import json
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
+from html import escape
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -18,6 +21,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 CLIENT_ID = "keyhouse-at-the-issuer"
 CLIENT_SECRET = "secret: with/signs"
 Answer = tuple[int, Any]
+
+
+class Page(str):
+    """The body of an answer that a browser shows."""
+
+
+class LedTo(str):
+    """Where an answer leads the browser."""
 
 
 @cache
@@ -43,10 +54,13 @@ class IdentityProvider:
     sign: Callable[[dict[str, Any], str], str] | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    signs_out: bool = True
+    signed_out: list[str] = field(default_factory=list)
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def reset(self) -> None:
         self.claims, self.userinfo, self.keys, self.sign, self.answers = {}, {}, ["first"], None, {}
+        self.signs_out = True
         self.change_claims = lambda claims: None
         self.requests.clear()
 
@@ -60,7 +74,8 @@ class IdentityProvider:
         self._codes[code] = query
         return f"{urlsplit(query['redirect_uri']).path}?code={code}&state={query['state']}"
 
-    def _answer(self, path: str, headers: dict[str, str], body: str) -> Answer:
+    def _answer(self, target: str, headers: dict[str, str], body: str) -> Answer:
+        path = urlsplit(target).path
         self.requests.append(path)
         if path in self.answers:
             return self.answers[path]
@@ -72,6 +87,7 @@ class IdentityProvider:
                     "token_endpoint": f"{self.url}/token",
                     "jwks_uri": f"{self.url}/keys",
                     "userinfo_endpoint": f"{self.url}/userinfo",
+                    **({"end_session_endpoint": f"{self.url}/sign-out?tenant=one"} if self.signs_out else {}),
                 }
             case "/keys":
                 return 200, {"keys": [{"kty": "oct", "k": "c2VjcmV0"}, *map(public_jwk, self.keys)]}
@@ -79,8 +95,36 @@ class IdentityProvider:
                 return (200, self.userinfo) if headers.get("authorization") == "Bearer access" else (401, {})
             case "/token":
                 return self._redeem(headers, {name: values[0] for name, values in parse_qs(body).items()})
+            case "/authorize":
+                return self._ask_for_consent(target, body)
+            case "/sign-out":
+                return self._ask_for_the_end(target, body)
             case _:
                 return 404, {}
+
+    def _ask_for_consent(self, target: str, body: str) -> Answer:
+        query = dict(parse_qsl(urlsplit(target).query))
+        match body:
+            case "":
+                name = escape(self.claims["name"])
+                return 200, _form(target, f"Sign in to Keyhouse as {name}?", {"yes": "Continue", "no": "Not now"})
+            case "decision=yes":
+                back = urlsplit(query["redirect_uri"])
+                return 303, LedTo(f"{back.scheme}://{back.netloc}{self.authorize(target)}")
+            case _:
+                denied = f"?state={query['state']}&error=access_denied&error_description=You+said+no."
+                return 303, LedTo(query["redirect_uri"] + denied)
+
+    def _ask_for_the_end(self, target: str, body: str) -> Answer:
+        query = dict(parse_qsl(urlsplit(target).query))
+        signed = jwt.decode(
+            query["id_token_hint"], signing_key(self.keys[0]).public_key(), algorithms=["RS256"], audience=CLIENT_ID
+        )
+        assert query["client_id"] == CLIENT_ID
+        if body == "":
+            return 200, _form(target, "Sign out of everything?", {"yes": "Sign out"})
+        self.signed_out.append(signed["sub"])
+        return 303, LedTo(f"{query['post_logout_redirect_uri']}?state={query['state']}")
 
     def _redeem(self, headers: dict[str, str], form: dict[str, str]) -> Answer:
         pair = base64.b64encode(b"keyhouse-at-the-issuer:secret%3A%20with%2Fsigns").decode()
@@ -107,14 +151,27 @@ class IdentityProvider:
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                status, answer = self._answer(urlsplit(line.decode().split()[1]).path, headers, body.decode())
-                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                head = (
-                    f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
-                )
-                writer.write(head.encode() + content)
+                status, answer = self._answer(line.decode().split()[1], headers, body.decode())
+                writer.write(_rendered(status, answer))
                 await writer.drain()
         writer.close()
+
+
+def _rendered(status: int, answer: object) -> bytes:
+    led_to = f"location: {answer}\r\n" if isinstance(answer, LedTo) else ""
+    kind = "text/html; charset=utf-8" if isinstance(answer, Page) else "application/json"
+    is_text = isinstance(answer, Page | LedTo)
+    content = answer if isinstance(answer, bytes) else str(answer).encode() if is_text else json.dumps(answer).encode()
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{led_to}content-length: {len(content)}\r\n\r\n"
+    return head.encode() + content
+
+
+def _form(target: str, question: str, choices: dict[str, str]) -> Page:
+    buttons = "".join(f'<button name="decision" value="{value}">{words}</button>' for value, words in choices.items())
+    return Page(
+        f'<!doctype html><html lang="en"><title>Example ID</title><link rel="icon" href="data:,"><h1>{question}</h1>'
+        f'<form method="post" action="{escape(target)}">{buttons}</form></html>'
+    )
 
 
 def signed(claims: dict[str, Any], name: str, kid: str | None = None) -> str:
@@ -130,3 +187,20 @@ async def identity_provider() -> AsyncIterator[IdentityProvider]:
         yield provider
     finally:
         server.close()
+
+
+@contextmanager
+def identity_provider_beside() -> Iterator[IdentityProvider]:
+    """In a thread of its own, for tests that wait for a browser."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    running = identity_provider()
+    provider = asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(timeout=10)
+    try:
+        yield provider
+    finally:
+        asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(timeout=10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()

@@ -108,7 +108,7 @@ def environment_of(upstream: RecordingUpstream) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def upstream() -> AsyncIterator[RecordingUpstream]:
     async with RecordingUpstream() as running:
         yield running
@@ -126,7 +126,7 @@ def stores(database_url: str, redis_url: str) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway(
     upstream: RecordingUpstream, stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
@@ -140,7 +140,7 @@ def gateway(
     process.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def second_gateway(
     gateway: GatewayProcess,  # it has made the schema
     upstream: RecordingUpstream,
@@ -158,33 +158,33 @@ async def second_gateway(
     process.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def admin(gateway: GatewayProcess) -> AsyncIterator[Admin]:
     admin = Admin(gateway.base_url)
     yield admin
     await admin.client.aclose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def key(admin: Admin) -> str:
     """A virtual key without limits."""
     return await admin.generate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def owners_key(admin: Admin) -> str:
     """A virtual key of the person whose token claude_code_native uses."""
     return await admin.generate(user_id=OWNER)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def http(gateway: GatewayProcess) -> AsyncIterator[httpx.AsyncClient]:
     """A client without any credential."""
     async with httpx.AsyncClient(base_url=gateway.base_url, timeout=30, trust_env=False) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def anthropic_client(gateway: GatewayProcess, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
     http = anthropic.DefaultAsyncHttpxClient(trust_env=False)
     async with anthropic.AsyncAnthropic(
@@ -193,7 +193,7 @@ async def anthropic_client(gateway: GatewayProcess, key: str) -> AsyncIterator[a
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def openai_client(gateway: GatewayProcess, key: str) -> AsyncIterator[openai.AsyncOpenAI]:
     http = openai.DefaultAsyncHttpxClient(trust_env=False)
     async with openai.AsyncOpenAI(

@@ -36,7 +36,7 @@ OLDER = "claude_code_native/claude-3-5-sonnet-20240620"
 JPEG = "/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP//////////////////////2Q=="
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def owner(gateway: GatewayProcess, owners_key: str) -> AsyncIterator[openai.AsyncOpenAI]:
     """OpenAI's client with a key of the token's owner, on the address that the page writes: without /v1."""
     http = openai.DefaultAsyncHttpxClient(trust_env=False)

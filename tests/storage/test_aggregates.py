@@ -21,8 +21,7 @@ from app.storage.books import Books, hold_book
 from app.storage.postgres.aggregates import ALL_TABLES, Comparison, compare_day, days_with_spend, rebuild_day
 from app.storage.postgres.closing import digest_of
 from app.storage.postgres.engine import create_engine
-from app.storage.postgres.migrate import upgrade
-from app.storage.postgres.tables.reports import HOUR_S, SPEND, SPEND_BY_TAG
+from app.storage.postgres.tables.reports import HOUR_S, SPEND, SPEND_BY_TAG, spend_owner_days
 from tests.conftest import RunningServers, fresh_database
 from tests.storage.ledger_support import make_receipt
 
@@ -32,10 +31,9 @@ NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
+async def engine(servers: RunningServers, migrated: str) -> AsyncIterator[AsyncEngine]:
     """On a database of its own: the sums are of everything there is."""
-    with fresh_database(servers) as url:
-        await upgrade(url)
+    with fresh_database(servers, migrated) as url:
         opened = create_engine(url)
         yield opened
         await opened.dispose()
@@ -123,6 +121,8 @@ async def test_what_was_changed_behind_our_back_is_found_and_written_anew(books:
     for damage in (
         "UPDATE spend_hours SET cost_nanousd = cost_nanousd + 1",
         "DELETE FROM spend_tag_quarters",
+        "DELETE FROM spend_owner_days WHERE level = 'tag'",
+        "UPDATE spend_owner_days SET owner_id = 'key_other' WHERE level = 'key'",
         "UPDATE receipts SET output_tokens = output_tokens + 1",
     ):
         async with engine.begin() as connection:
@@ -167,7 +167,7 @@ async def test_nothing_is_booked_while_sums_are_written_anew(books: Books, engin
 async def test_an_upgrade_fills_the_sums_from_the_receipts_there_are(books: Books, engine: AsyncEngine) -> None:
     batch = [at(minute, minute, tags=("a",) * (minute % 3), session_id="s") for minute in range(0, 900, 11)]
     await books.book_directly(batch)
-    names = [table.name for table in ALL_TABLES]
+    names = [table.name for table in (*ALL_TABLES, spend_owner_days)]
     async with engine.begin() as connection:
         by_drain = {name: await _rows(connection, name) for name in names}
         await connection.run_sync(_fill_anew)
@@ -188,6 +188,7 @@ def _fill_anew(connection: Connection) -> None:
         "0008_what_calls_were_for.py",
         "0022_projects.py",
         "0024_what_own_logins_paid.py",
+        "0035_numbers_before_names.py",
     )
     migrations = [_migration(name) for name in files]
     with Operations.context(MigrationContext.configure(connection)):

@@ -2,8 +2,9 @@
 
 import zoneinfo
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, get_args
 
 import pytest
@@ -20,12 +21,24 @@ from app.domain.roles import EVERYTHING
 from app.domain.spend import Receipt, ReceiptKind
 from app.storage.books import Books
 from app.storage.postgres.aggregates import ALL_TABLES, compare_day, rebuild_day
+from app.storage.postgres.cost_centers import OWNERS, Charged, set_cost_center
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.owner_spend import spend_of_owners
-from app.storage.postgres.reports import Amounts, Cell, Dimension, Report, find_extent, list_cells, total_spend
+from app.storage.postgres.reports import (
+    OTHERS,
+    Amounts,
+    Cell,
+    Dimension,
+    Ranking,
+    Report,
+    find_extent,
+    list_cells,
+    rank_cells,
+    total_spend,
+)
 from app.storage.postgres.tables.closing import spend_closes
-from app.storage.postgres.tables.reports import MEASURES
+from app.storage.postgres.tables.reports import MEASURES, spend_owner_days
 from tests.conftest import RunningServers, fresh_database
 from tests.storage.ledger_support import make_receipt
 
@@ -75,9 +88,9 @@ async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
 
 async def book(engine: AsyncEngine, batch: Sequence[Receipt]) -> None:
     """Into empty books; in two halves that overlap, so that a part is said twice."""
-    tables = ", ".join(table.name for table in ALL_TABLES)
+    tables = ", ".join(table.name for table in (*ALL_TABLES, spend_owner_days))
     async with engine.begin() as connection:
-        await connection.execute(text(f"TRUNCATE receipts, spend_closes, spend_close_names, {tables}"))
+        await connection.execute(text(f"TRUNCATE receipts, spend_closes, spend_close_names, cost_centers, {tables}"))
     books = Books(engine, NO_LEDGER)
     middle = len(batch) // 2
     await books.book_directly(batch[: middle + 1])
@@ -89,23 +102,31 @@ async def cells(engine: AsyncEngine, report: Report) -> list[Cell]:
         return await list_cells(connection, EVERYTHING, report)
 
 
-def expected(batch: Sequence[Receipt], group_by: Sequence[Dimension], periods: Sequence[Period]) -> Counter[Any]:
-    """Cost by period and group."""
+def expected(
+    batch: Sequence[Receipt],
+    group_by: Sequence[Dimension],
+    periods: Sequence[Period],
+    centers: Mapping[str, str] = MappingProxyType({}),
+) -> Counter[Any]:
+    """Cost by period and group; ``centers`` are the cost centres by request."""
     found: Counter[Any] = Counter()
     for receipt in batch:
         (period,) = [place for place, one in enumerate(periods) if one.start <= receipt.started_at < one.end]
         for tag in (set(receipt.tags) or {""}) if "tag" in group_by else {""}:
-            found[period, tuple(_value(receipt, dimension, tag) for dimension in group_by)] += receipt.cost.total
+            found[period, tuple(_value(receipt, dimension, tag, centers) for dimension in group_by)] += (
+                receipt.cost.total
+            )
     return found
 
 
-def _value(receipt: Receipt, dimension: Dimension, tag: str) -> str:
+def _value(receipt: Receipt, dimension: Dimension, tag: str, centers: Mapping[str, str]) -> str:
     value = {
         "organization": receipt.organization_id, "team": receipt.team_id, "user": receipt.user_id,
         "key": receipt.key_id, "customer": receipt.customer_id, "tag": tag, "model": receipt.model_served,
         "model_asked": receipt.model_asked, "provider": receipt.provider, "project": receipt.project,
         "request_class": receipt.request_class, "session": receipt.session_id, "agent": receipt.agent_id,
         "kind": receipt.kind, "project_id": receipt.project_id,
+        "cost_center": centers.get(receipt.request_id),
     }[dimension]  # fmt: skip
     return value or ""
 
@@ -127,10 +148,25 @@ async def test_every_report_in_every_zone_adds_up_to_the_receipts(
     assert {(cell.period, cell.group): cell.amounts.cost_nanousd for cell in found} == expected(
         batch, group_by, periods
     )
-    if "tag" not in group_by:
-        total = Amounts()
+    total = Amounts()
+    for cell in found:
+        total = total.plus(cell.amounts)
+    async with engine.begin() as connection:
+        ranked = await rank_cells(connection, EVERYTHING, report, Ranking(most=3))
+    assert (len(ranked.cells), ranked.count, ranked.total) == (min(3, len(found)), len(found), total)
+    if group_by and found:
+        first = found[0].group[0]
+        of_others: Counter[Any] = Counter()
         for cell in found:
-            total = total.plus(cell.amounts)
+            kept = cell.group[0] if cell.group[0] == first else OTHERS
+            of_others[cell.period, (kept, *cell.group[1:])] += cell.amounts.cost_nanousd
+        narrow = await cells(
+            engine, Report(periods, tuple(group_by), apart={group_by[0]: [first]}, measures=("cost_nanousd",))
+        )
+        assert {(cell.period, cell.group): cell.amounts for cell in narrow} == {
+            place: Amounts(cost_nanousd=cost) for place, cost in of_others.items() if cost
+        }
+    if "tag" not in group_by:
         assert total.cost_nanousd == sum(receipt.cost.total for receipt in batch)
         assert total.total_tokens == sum(receipt.usage.total_tokens for receipt in batch)
         requests = [receipt for receipt in batch if receipt.kind == "usage"]
@@ -198,6 +234,65 @@ async def test_what_comes_after_a_close_moves_no_closed_report_and_is_lost_in_no
     own = [one.cost.total for one in everything if one.key_id == "k" and one.started_at >= start]
     assert spent["k",].window_nanousd == sum(own)
     assert await cells(engine, by_kind) == found
+
+
+Assigned = tuple[Charged, str, str]
+assignments = st.lists(
+    st.tuples(st.sampled_from(tuple(OWNERS)), st.sampled_from(("a", "b")), st.sampled_from(("", "4711", "R&D EMEA"))),
+    max_size=6,
+)
+
+
+def charged_to(receipt: Receipt, assigned: Sequence[Assigned]) -> str:
+    """The latest of the nearest owner that has one."""
+    held: dict[tuple[str, str | None], str] = {(kind, owner): center for kind, owner, center in assigned}
+    return next(filter(None, (held.get((kind, getattr(receipt, OWNERS[kind])), "") for kind in OWNERS)), "")
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batch=st.lists(receipts(), min_size=1, max_size=20),
+    before=assignments,
+    after=assignments,
+    zone=st.sampled_from(ZONES),
+    interval=st.sampled_from(get_args(Interval)),
+    further=st.lists(st.sampled_from(DIMENSIONS), unique=True, max_size=2),
+)
+async def test_cost_centres_add_up_to_the_whole_and_no_later_change_moves_a_closed_month(
+    engine: AsyncEngine,
+    batch: list[Receipt],
+    before: list[Assigned],
+    after: list[Assigned],
+    zone: str,
+    interval: Interval,
+    further: list[Dimension],
+) -> None:
+    await book(engine, batch)
+    group_by: tuple[Dimension, ...] = tuple(dict.fromkeys(("cost_center", *further)))
+    march = list_periods(date(2026, 3, 1), date(2026, 3, 31), zoneinfo.ZoneInfo("UTC"), "day")
+    periods = list_periods(FIRST - timedelta(days=2), LAST + timedelta(days=2), zoneinfo.ZoneInfo(zone), interval)
+    april = datetime(2026, 4, 1, tzinfo=UTC)
+    async with engine.begin() as connection:
+        for one in before:
+            await set_cost_center(connection, *one)
+    closed = await cells(engine, Report(march, group_by))
+    async with engine.begin() as connection:
+        row = {"month": date(2026, 3, 1), "until": april, "requests": 0, "cost_nanousd": 0, "adjustments_nanousd": 0}
+        await connection.execute(insert(spend_closes).values(**row, digest="", closed_by="test"))
+        for one in after:
+            await set_cost_center(connection, *one)
+    assert await cells(engine, Report(march, group_by)) == closed
+    found = await cells(engine, Report(periods, group_by))
+    centers = {
+        one.request_id: charged_to(one, before if one.started_at < april else [*before, *after]) for one in batch
+    }
+    assert {(cell.period, cell.group): cell.amounts.cost_nanousd for cell in found} == expected(
+        batch, group_by, periods, centers
+    )
+    of_one = [cell for cell in found if cell.group[0] == "4711"]
+    assert await cells(engine, Report(periods, group_by, only={"cost_center": ["4711"]})) == of_one
+    others = await cells(engine, Report(periods, group_by, but_not={"cost_center": ["4711"]}))
+    assert others == [cell for cell in found if cell not in of_one]
 
 
 async def test_pages_of_a_report_follow_on_one_another(engine: AsyncEngine) -> None:

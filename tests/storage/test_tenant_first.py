@@ -11,7 +11,6 @@ EXEMPT = {
     "activity.add_readings": "writes, for the key that calls",
     "alert_sources.active_hours": "the watch for alerts looks at everybody; who hears of it is decided after",
     "alert_sources.expiring_keys": "likewise",
-    "alert_sources.list_budgeted": "the board of budgets is for those who reach everything",
     "alert_sources.list_spenders": "likewise",
     "alert_sources.list_watched": "likewise",
     "alert_sources.name_owners": "likewise",

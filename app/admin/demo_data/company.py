@@ -14,7 +14,7 @@ class Team:
     name: str
     alias: str
     organization_id: str
-    cost_centre: str
+    cost_center: str
     projects: tuple[str, ...]
 
     @property
@@ -29,8 +29,12 @@ TEAMS = (
     Team("support", "Customer Support", "org_halden", "CC-5300", ("help-desk",)),
     Team("data", "Data & Search", "org_halden", "CC-4400", ("catalogue-search", "churn-model")),
     Team("research", "Research", "org_halden_labs", "CC-7010", ("arm-planner",)),
-    Team("robotics", "Robotics", "org_halden_labs", "CC-7020", ("gripper-firmware",)),
+    Team("robotics", "Robotics", "org_halden_labs", "", ("gripper-firmware",)),
 )
+
+
+COST_CENTERS_OF_PROJECTS = {"arm-planner": "CC-9001 Programmes", "churn-model": "CC-5300"}
+"""What is charged elsewhere than its team. That Robotics has none is for finance to find."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 import hmac
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Table
 
 from app.admin.demo_data.company import (
+    COST_CENTERS_OF_PROJECTS,
     CUSTOMERS,
     ORGANIZATIONS,
     OWNER,
@@ -24,6 +25,7 @@ from app.domain.keys import digest_key, mint_key
 from app.providers.price_book import PriceBook
 from app.storage.postgres import tables
 from app.storage.postgres.audit import AuditEntry
+from app.storage.postgres.cost_centers import BEGINNING, Charged
 from app.storage.postgres.credentials import CredentialCipher, sealed_values
 
 _HIDDEN = frozenset({"digest", "ciphertext", "nonce", "encryption_key_id", "password_hash"})
@@ -74,13 +76,15 @@ def company_rows(
         _budget(rows, team.team_id, at)
         values = {
             "team_id": team.team_id, "team_alias": team.alias, "organization_id": team.organization_id,
-            "metadata": {"cost_center": team.cost_centre}, "budget_id": f"budget_{team.team_id}",
+            "budget_id": f"budget_{team.team_id}",
         }  # fmt: skip
         rows.add(tables.teams, values, at, ("team.new", "team", team.team_id))
+        _charge(rows, "team", team.team_id, team.cost_center)
         for project in team.projects:
             project_id = f"project_{project.replace('-', '_')}"
             values = {"project_id": project_id, "project_alias": project, "team_id": team.team_id}
             rows.add(tables.projects, values, at + minute, ("project.new", "project", project_id))
+            _charge(rows, "project", project_id, COST_CENTERS_OF_PROJECTS.get(project, ""))
         at += 7 * minute
     for human in people:
         _person(rows, human, at, password_hash)
@@ -180,6 +184,16 @@ def _key(rows: Rows, key: DemoKey, at: datetime, pepper: bytes) -> None:
         "blocked": key.blocked, "expires_at": ends,
     }  # fmt: skip
     rows.add(tables.keys, values, at, ("key.generate", "key", key.key_id))
+
+
+def _charge(rows: Rows, kind: Charged, owner_id: str, cost_center: str) -> None:
+    """As part of what made the owner, which the audit tells last."""
+    if not cost_center:
+        return
+    made = rows.audit[-1]
+    rows.audit[-1] = replace(made, after={**(made.after or {}), "cost_center": cost_center})
+    values = {"owner_kind": kind, "owner_id": owner_id, "since": BEGINNING, "cost_center": cost_center}
+    rows.add(tables.cost_centers, values, BEGINNING, None)
 
 
 def _budget(rows: Rows, owner_id: str, at: datetime) -> str:

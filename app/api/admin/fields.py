@@ -15,6 +15,7 @@ from app.domain.caching import parse_wish
 from app.domain.step_down import parse_step_down
 
 LONGEST_TEXT = 256
+LONGEST_COST_CENTER = 64
 MOST_ENTRIES = 1_000
 MOST_METADATA_BYTES = 65_536
 DEEPEST_METADATA = 32
@@ -86,6 +87,20 @@ def read_text(name: str, raw: bytes) -> str:
     """1 to ``LONGEST_TEXT`` characters without NUL."""
     text = _decode(name, raw, str, "a text")
     _check_text(name, text)
+    return text
+
+
+def read_cost_center(name: str, raw: bytes) -> str:
+    """1 to ``LONGEST_COST_CENTER`` characters that can be seen, and no comma, which parts several in a filter."""
+    text = _decode(name, raw, str, 'a text such as "4711", or null for none').strip()
+    if not 0 < len(text) <= LONGEST_COST_CENTER:
+        raise Unprocessable(
+            f'"{name}" is {_short(raw)}; give 1 to {LONGEST_COST_CENTER} characters, or null for none', param=name
+        )
+    for sign in text:
+        if sign == "," or not sign.isprintable():
+            what = "a comma" if sign == "," else f"the character U+{ord(sign):04X}, which cannot be seen"
+            raise Unprocessable(f'"{name}" is {_short(raw)}; it holds {what}: leave it out', param=name)
     return text
 
 

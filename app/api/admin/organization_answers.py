@@ -21,6 +21,7 @@ def render_organization(view: OrganizationView) -> dict[str, Any]:
         "models": organization.models,
         "blocked": organization.blocked,
         "metadata": organization.metadata,
+        "cost_center": organization.cost_center,
         "model_spend": {},
         "litellm_budget_table": None if budget is None else {**budget, **limits},
         "object_permission": None,

@@ -28,6 +28,7 @@ _COLUMNS: Readers = {
     "models": ("models", fields.read_text_list, []),
     "blocked": ("blocked", fields.read_flag, UNSET),
     "metadata": ("metadata", fields.read_metadata, {}),
+    "cost_center": ("cost_center", fields.read_cost_center, ""),
     **LIMITS,
 }
 _NEW: Readers = {"project_id": ("project_id", fields.read_text, UNSET), **_COLUMNS}
@@ -127,6 +128,7 @@ def _render(view: ProjectView) -> dict[str, Any]:
         "models": project.models,
         "blocked": project.blocked,
         "metadata": project.metadata,
+        "cost_center": project.cost_center,
         "model_spend": {},
         "object_permission": None,
         "object_permission_id": None,

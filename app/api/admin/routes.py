@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
@@ -32,6 +31,7 @@ from app.admin.organizations import Organizations
 from app.admin.price_import import PriceImport
 from app.admin.price_view import PriceView
 from app.admin.prices import PriceAdmin
+from app.admin.processes import Processes
 from app.admin.productivity import Productivity
 from app.admin.projects import Projects
 from app.admin.repricing import Repricing
@@ -59,12 +59,14 @@ from app.api.admin.models import ModelAdminRoutes
 from app.api.admin.organizations import OrganizationMemberRoutes, OrganizationRoutes
 from app.api.admin.price_import import PriceImportRoutes
 from app.api.admin.prices import PriceRoutes, PriceTermRoutes
+from app.api.admin.processes import ProcessRoutes
 from app.api.admin.projects import ProjectRoutes
 from app.api.admin.resealing import ResealingRoutes
 from app.api.admin.tags import TagRoutes
 from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
 from app.api.admin.users import UserRoutes
 from app.api.finance.routes import finance_routes
+from app.api.plain_litestar import Given
 from app.api.security import Access
 from app.api.sign_in.desk import SignInDesk
 from app.domain.alerts import DestinationKind
@@ -83,6 +85,7 @@ class Shared:
     catalog: LiveCatalog
     prices: PriceKeeper
     books: Books
+    processes: Processes
 
 
 def admin_routes() -> list[ControllerRouterHandler]:
@@ -117,6 +120,7 @@ def admin_routes() -> list[ControllerRouterHandler]:
         PriceImportRoutes,
         AuditRoutes,
         ImportRoutes,
+        ProcessRoutes,
     ]
 
 
@@ -143,45 +147,42 @@ def admin_dependencies(
     keys = Keys(engine, principals, pepper, catalog.current)
     groups = AccessGroups(engine, catalog)
     return {
-        "audit_trail": _provide(AuditTrail(engine)),
-        "alerts": _provide(Alerts(engine, catalog.cipher, egress, rules.channels)),
-        "access": _provide(Access(engine, principals, master_key)),
-        "keys": _provide(keys),
-        "key_reading": _provide(KeyReading(engine, pepper)),
-        "own_usage": _provide(OwnUsage(SpendingReader(engine))),
-        "teams": _provide(Teams(engine, principals, catalog.current)),
-        "projects": _provide(Projects(engine, principals, catalog.current)),
-        "users": _provide(Users(engine, principals, keys)),
-        "organizations": _provide(Organizations(engine, principals)),
-        "organization_members": _provide(OrganizationMembers(engine, principals)),
-        "shared_budgets": _provide(SharedBudgets(engine, principals)),
-        "customers": _provide(Customers(engine, principals)),
-        "tags": _provide(Tags(engine, principals)),
-        "access_groups": _provide(groups),
-        "access_group_budgets": _provide(AccessGroupBudgets(engine, catalog, groups)),
-        "assigned_groups": _provide(AssignedGroups(engine, principals, catalog)),
-        "credentials": _provide(Credentials(engine, catalog, egress)),
-        "resealing": _provide(Resealing(engine, catalog.cipher)),
-        "models": _provide(Models(engine, catalog, egress)),
-        "team_members": _provide(TeamMembers(engine, principals)),
-        "spend": _provide(Spend(engine)),
-        "sessions": _provide(Sessions(engine)),
-        "productivity": _provide(Productivity(engine)),
-        "aggregates": _provide(Aggregates(engine)),
-        "exports": _provide(Exports(engine)),
-        "receipt_retention": _provide(ReceiptRetention(engine, rules.retention)),
-        "price_admin": _provide(PriceAdmin(engine, price_keeper, catalog)),
-        "repricing": _provide(Repricing(engine, shared.books, catalog, price_keeper)),
-        "price_import": _provide(PriceImport(engine, price_keeper, catalog)),
-        "price_view": _provide(PriceView(catalog, price_keeper)),
-        "closing": _provide(Closing(engine)),
-        "managed_settings": _provide(ManagedSettings(engine)),
-        "sign_in_desk": _provide(
+        "audit_trail": Given(AuditTrail(engine)),
+        "alerts": Given(Alerts(engine, catalog.cipher, egress, rules.channels)),
+        "access": Given(Access(engine, principals, master_key)),
+        "keys": Given(keys),
+        "key_reading": Given(KeyReading(engine, pepper)),
+        "own_usage": Given(OwnUsage(SpendingReader(engine))),
+        "teams": Given(Teams(engine, principals, catalog.current)),
+        "projects": Given(Projects(engine, principals, catalog.current)),
+        "users": Given(Users(engine, principals, keys)),
+        "organizations": Given(Organizations(engine, principals)),
+        "organization_members": Given(OrganizationMembers(engine, principals)),
+        "shared_budgets": Given(SharedBudgets(engine, principals)),
+        "customers": Given(Customers(engine, principals)),
+        "tags": Given(Tags(engine, principals)),
+        "access_groups": Given(groups),
+        "access_group_budgets": Given(AccessGroupBudgets(engine, catalog, groups)),
+        "assigned_groups": Given(AssignedGroups(engine, principals, catalog)),
+        "credentials": Given(Credentials(engine, catalog, egress)),
+        "resealing": Given(Resealing(engine, catalog.cipher)),
+        "models": Given(Models(engine, catalog, egress)),
+        "team_members": Given(TeamMembers(engine, principals)),
+        "spend": Given(Spend(engine)),
+        "sessions": Given(Sessions(engine)),
+        "productivity": Given(Productivity(engine)),
+        "aggregates": Given(Aggregates(engine)),
+        "exports": Given(Exports(engine)),
+        "receipt_retention": Given(ReceiptRetention(engine, rules.retention)),
+        "price_admin": Given(PriceAdmin(engine, price_keeper, catalog)),
+        "repricing": Given(Repricing(engine, shared.books, catalog, price_keeper)),
+        "price_import": Given(PriceImport(engine, price_keeper, catalog)),
+        "price_view": Given(PriceView(catalog, price_keeper)),
+        "processes": Given(shared.processes),
+        "closing": Given(Closing(engine)),
+        "managed_settings": Given(ManagedSettings(engine)),
+        "sign_in_desk": Given(
             SignInDesk(engine, DeviceSignIn(engine, principals, keys), is_open=rules.programs_sign_in)
         ),
-        "litellm_take_over": _provide(LiteLLMTakeOver(engine, principals)),
+        "litellm_take_over": Given(LiteLLMTakeOver(engine, principals)),
     }
-
-
-def _provide(thing: Any) -> Provide:  # noqa: ANN401  each of its own type
-    return Provide(lambda: thing, sync_to_thread=False)

@@ -32,6 +32,7 @@ def render_team(view: TeamView) -> dict[str, Any]:
         "members": [],
         "members_with_roles": [render_member(member) for member in view.members],
         "metadata": team.metadata,
+        "cost_center": team.cost_center,
         "models": team.models,
         "blocked": team.blocked,
         **render_limits(team),

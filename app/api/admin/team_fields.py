@@ -23,6 +23,7 @@ _COLUMNS: Readers = {
     "models": ("models", fields.read_texts, ()),
     "blocked": ("blocked", fields.read_flag, UNSET),
     "metadata": ("metadata", fields.read_owner_metadata, {}),
+    "cost_center": ("cost_center", fields.read_cost_center, ""),
     **LIMITS,
 }
 _MEMBER_BUDGET: Readers = {

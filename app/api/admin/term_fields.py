@@ -11,10 +11,10 @@ from app.api.admin.budget_fields import BUDGET
 from app.api.admin.fields import Body, Readers, is_null, read_terms
 from app.api.admin.queries import Query, read_number
 from app.base.errors import Unprocessable
+from app.domain.email_addresses import LONGEST_EMAIL
 
 LARGEST_PAGE = 1_000
 LAST_PAGE = 1_000_000
-LONGEST_EMAIL = 254
 
 
 def read_budget(body: Body, readers: Readers = BUDGET) -> BudgetTerms:

@@ -29,6 +29,7 @@ def render_user(view: UserView) -> dict[str, Any]:
         "teams": [membership.team_id for membership in view.teams],
         "models": user.models,
         "metadata": user.metadata,
+        "cost_center": user.cost_center,
         "blocked": user.blocked,
         **render_limits(user),
         "allowed_cache_controls": [],

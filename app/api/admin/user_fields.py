@@ -32,6 +32,7 @@ _COLUMNS: Readers = {
     "models": ("models", fields.read_texts, ()),
     "blocked": ("blocked", fields.read_flag, UNSET),
     "metadata": ("metadata", fields.read_metadata, {}),
+    "cost_center": ("cost_center", fields.read_cost_center, ""),
     **LIMITS,
 }
 # Of the key that is made with a new user.

@@ -19,14 +19,15 @@ from app.storage.postgres.reports import Amounts, Cell, Dimension
 
 GROUP_BY: tuple[Dimension, ...] = (
     "organization", "team", "user", "key", "customer", "project", "model", "provider", "kind",
+    "cost_center",
 )  # fmt: skip
 COLUMNS = (
     "BilledCost", "BillingAccountId", "BillingAccountName", "BillingAccountType", "BillingCurrency", "BillingPeriodEnd",
     "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd",
     "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ContractedCost", "EffectiveCost", "InvoiceIssuerName",
     "ListCost", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "ServiceCategory", "ServiceName",
-    "ServiceSubcategory", "SubAccountId", "SubAccountName", "SubAccountType", "Tags", "x_CustomerId", "x_CustomerName",
-    "x_KeyId", "x_KeyName", "x_Meter", "x_Requests", "x_UserId", "x_UserName",
+    "ServiceSubcategory", "SubAccountId", "SubAccountName", "SubAccountType", "Tags", "x_CostCenter", "x_CustomerId",
+    "x_CustomerName", "x_KeyId", "x_KeyName", "x_Meter", "x_Requests", "x_UserId", "x_UserName",
 )  # fmt: skip
 
 
@@ -81,6 +82,7 @@ def _shared(found: Found, cell: Cell, period: Period, zone: zoneinfo.ZoneInfo) -
         "SubAccountName": name("team") or of["team"] or None,
         "SubAccountType": "Team" if of["team"] else None,
         "Tags": msgspec.json.encode({"project": of["project"]}).decode() if of["project"] else "{}",
+        "x_CostCenter": of["cost_center"] or None,
         "x_CustomerId": of["customer"] or None,
         "x_CustomerName": name("customer"),
         "x_KeyId": of["key"],

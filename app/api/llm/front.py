@@ -24,6 +24,12 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handle = self._handlers.get(scope["path"]) if scope["type"] == "http" else None
         if handle is None:
-            await self._app(scope, receive, send)
+            await self._app(_as_get(scope), receive, send)
         else:
             await handle(scope=scope, receive=receive, send=send)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """A HEAD of a page, by those who look whether it is there, is a GET whose body the server leaves away."""
+    is_head = scope["type"] == "http" and scope.get("method") == "HEAD"
+    return {**scope, "method": "GET"} if is_head and f"{scope['path']}/".startswith("/ui/") else scope

@@ -5,7 +5,7 @@ from datetime import timedelta
 from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.admin.attempts import Attempts
+from app.admin.attempts import Attempts, place_of
 from app.admin.device_sign_in import DeviceSignIn
 from app.api.security import WrongKeys
 from app.base.clock import now
@@ -42,7 +42,7 @@ class SignInDesk:
         sign_in = self.sign_in
         if parse_user_code(user_code) is None:
             return await sign_in.find_waiting(user_code)
-        subject = f"device code:{address}"
+        subject = f"device code:{place_of(address)}"
         await self._wrong_codes.count((subject,), address)
         found = await sign_in.find_waiting(user_code)
         await self._wrong_codes.forgive(subject)

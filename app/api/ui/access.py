@@ -6,13 +6,15 @@ A handler of ``/ui`` asks for ``pages: NamedDependency[Pages]`` and answers with
   leads to the sign-in page and from there back to this page.
 - ``person = await pages.require_page(request, "key.read")``: the same, for one who may do this action of
   ``app.domain.roles.ACTIONS``. Raises Forbidden too, which is shown as a page.
-- ``person.tenant("key.read")`` is whose rows a service may show, ``person.actor("key.change")`` who makes a change:
+- ``person.may("key.change")`` says whether to offer it, ``person.reach("key.read")`` is whose rows to show, if any;
+  ``person.tenant("key.read")`` is whose rows a service may show, ``person.actor("key.change")`` who makes a change:
   both are what the admin API passes on for a key of the same person. ``person.user_id`` is the user's id.
 - ``form = await pages.read_form(request)``: the fields of a POST, after their CSRF token was checked. Raises Forbidden
   without one. Every POST begins with it. ``form.text("name")`` is stripped, and empty where there is none.
 - ``pages.show(request, "name.html", person, field=…)`` renders a template of ``templates/``. A template that extends
   ``layout.html`` has the sidebar for a person, and ``plain.html`` is a card in the middle for anybody. A form of a
   template holds ``{{ form_token() }}``.
+- ``pages.show_form(request, "name.html", person, error, field=…)``: the same with the status of what was refused.
 - ``pages.go("/ui/keys")`` leads on after a POST.
 
 Errors (``app.base.errors``) may be raised anywhere and become pages; a form that is to be shown again with what was
@@ -22,29 +24,30 @@ typed catches CallerError itself.
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, quote
 
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from app.admin.browser_sessions import LONGEST_SESSION, Visit
+from app.admin.issuer_logout import IssuerLogout
 from app.admin.password_reset import PasswordReset
 from app.admin.people import People, Person
 from app.admin.post import Post
 from app.admin.single_sign_on import SingleSignOn
+from app.api.ui.cookies import SESSION, VISIT, Cookies
 from app.api.ui.rendering import Templates, page_response
 from app.base.errors import Forbidden, GatewayError, InvalidRequest, TooLarge
 
-SESSION_COOKIE = "keyhouse_session"
-VISIT_COOKIE = "keyhouse_visit"
-"""Of who has not signed in: only that a form comes from the page that was shown to this browser."""
 HOME = "/ui"
 SIGN_IN = "/ui/sign-in"
 FORM_FIELD = "form_token"
 _MOST_FORM_BYTES = 64 * 1024
 _MOST_FIELDS = 500
 _LONGEST_NEXT = 1_000
+_KEPT_SIGNS = "/?#[]@!$&'()*+,;=:%-._~"
+"""What an address is made of (RFC 3986); all else is written by its bytes."""
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -78,11 +81,19 @@ class Form:
         return [value.strip() for field, value in self._fields if field == name and value.strip()]
 
 
+class Refused(Protocol):
+    """Why a form was not taken."""
+
+    @property
+    def status(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What pages reach beyond this gateway, where it is set up; ``public_url`` is how people reach us."""
 
     single_sign_on: SingleSignOn | None = None
+    issuer_logout: IssuerLogout | None = None
     post: Post | None = None
     password_reset: PasswordReset | None = None
     public_url: str | None = None
@@ -94,8 +105,10 @@ class Pages:
     def __init__(self, people: People, templates: Templates, outside: Outside) -> None:
         self.people = people
         self.single_sign_on = outside.single_sign_on
+        self.issuer_logout = outside.issuer_logout
         self.post = outside.post
         self.password_reset = outside.password_reset
+        self.cookies = Cookies(outside.public_url)
         self._templates = templates
         self._public_url = outside.public_url
 
@@ -112,7 +125,7 @@ class Pages:
 
     async def find_person(self, request: AnyRequest) -> Person | None:
         """None for who has not signed in."""
-        token = request.cookies.get(SESSION_COOKIE)
+        token = self.cookies.read(request, SESSION)
         return None if not token else await self.people.find_person(token, visit_of(request).address)
 
     async def read_form(
@@ -132,7 +145,7 @@ class Pages:
         if any("\0" in value for _, value in fields):
             raise InvalidRequest("the form holds a character that cannot be kept: NUL")
         form = Form(fields)
-        cookie = _form_cookie(request)
+        cookie = self._form_cookie(request)
         if cookie is None or not secrets.compare_digest(
             self.people.form_token(cookie).encode(), form.raw(FORM_FIELD).encode()
         ):
@@ -148,13 +161,26 @@ class Pages:
         status: int = 200,
         **values: Any,  # noqa: ANN401  whatever the template needs
     ) -> Response[bytes]:
-        cookie = _form_cookie(request)
+        cookie = self._form_cookie(request)
         cookies: list[Cookie] = []
         if cookie is None:
             cookie = secrets.token_urlsafe(32)
-            cookies.append(_cookie(request, VISIT_COOKIE, cookie))
-        values |= {"person": person, "token": self.people.form_token(cookie), "path": request.scope["path"]}
+            cookies.append(self.cookies.write(request, VISIT, cookie))
+        path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+        values |= {"person": person, "token": self.people.form_token(cookie), "path": path}
+        values |= {"here": f"{path}?{query}" if query else path}
         return page_response(self._templates.render(template, values), status=status, cookies=cookies)
+
+    def show_form(
+        self,
+        request: AnyRequest,
+        template: str,
+        person: Person | None,
+        refusal: Refused | None,
+        **values: Any,  # noqa: ANN401  whatever the template needs
+    ) -> Response[bytes]:
+        """With the status of the refusal, where the form was sent and not taken."""
+        return self.show(request, template, person, status=refusal.status if refusal else 200, **values)
 
     def address(self, request: AnyRequest, path: str) -> str:
         """Of a page, for who is elsewhere: below the public address, else below that by which we were called."""
@@ -167,14 +193,17 @@ class Pages:
     def go_signed_in(self, request: AnyRequest, token: str, path: str) -> Response[bytes]:
         """With the cookie of a session that was just opened."""
         cookies = [
-            _cookie(request, SESSION_COOKIE, token, int(LONGEST_SESSION.total_seconds())),
-            _cookie(request, VISIT_COOKIE, "", 0),
+            self.cookies.write(request, SESSION, token, int(LONGEST_SESSION.total_seconds())),
+            self.cookies.write(request, VISIT, "", 0),
         ]
         return page_response(b"", status=303, headers={"location": path}, cookies=cookies)
 
     def go_signed_out(self, request: AnyRequest, path: str = SIGN_IN) -> Response[bytes]:
-        cookies = [_cookie(request, SESSION_COOKIE, "", 0)]
+        cookies = [self.cookies.write(request, SESSION, "", 0)]
         return page_response(b"", status=303, headers={"location": path}, cookies=cookies)
+
+    def _form_cookie(self, request: AnyRequest) -> str | None:
+        return self.cookies.read(request, SESSION) or self.cookies.read(request, VISIT)
 
 
 def visit_of(request: AnyRequest) -> Visit:
@@ -187,17 +216,17 @@ def sign_in_address(request: AnyRequest) -> str:
     if request.method != "GET":
         return SIGN_IN
     query = request.scope["query_string"].decode("latin-1")
-    wanted = request.scope["path"] + (f"?{query}" if query else "")
+    path = quote(request.scope["raw_path"].decode("latin-1"), safe=_KEPT_SIGNS)  # a name in it may hold a slash
+    wanted = path + (f"?{query}" if query else "")
     return SIGN_IN if wanted == HOME else f"{SIGN_IN}?next={quote(wanted, safe='')}"
 
 
 def safe_next(wanted: str) -> str:
-    """Where to go after sign-in: a page of ours, whatever the address says."""
+    """Where to go after sign-in: a page of ours, whatever the address says, as it may stand in a header."""
     if len(wanted) > _LONGEST_NEXT or not wanted.isprintable() or "\\" in wanted:
         return HOME
-    parts = urlsplit(wanted)
-    inside = parts.path == HOME or parts.path.startswith(HOME + "/")
-    return wanted if inside and not parts.scheme and not parts.netloc else HOME
+    page = wanted.partition("?")[0].partition("#")[0]
+    return quote(wanted, safe=_KEPT_SIGNS) if page == HOME or page.startswith(HOME + "/") else HOME
 
 
 async def _read_body(request: AnyRequest, most_bytes: int) -> bytes:
@@ -207,14 +236,3 @@ async def _read_body(request: AnyRequest, most_bytes: int) -> bytes:
         if len(found) > most_bytes:
             raise TooLarge(f"the form is larger than {most_bytes // 1024} KiB")
     return bytes(found)
-
-
-def _form_cookie(request: AnyRequest) -> str | None:
-    return request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE) or None
-
-
-def _cookie(request: AnyRequest, name: str, value: str, max_age_s: int | None = None) -> Cookie:
-    return Cookie(
-        name, value=value, path="/ui", max_age=max_age_s, httponly=True, samesite="lax",
-        secure=request.url.scheme == "https",
-    )  # fmt: skip

@@ -70,13 +70,6 @@ class AccountPages(Controller):
         await sign_in_desk.programs.end(person.user_id, sign_in_id, _actor(person))
         return pages.go(f"{PAGE}?done=program")
 
-    @post("/ui/sign-out-everywhere", status_code=200)
-    async def sign_out_everywhere(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
-        person = await pages.signed_in_person(request)
-        await pages.read_form(request)
-        await pages.people.sessions.end_all(person.user_id, _actor(person))
-        return pages.go_signed_out(request)
-
 
 def _actor(person: Person) -> Actor:
     """For what everybody may do with what is the person's own."""
@@ -99,4 +92,4 @@ async def _show(
         "programs": await desk.programs.list_of(person.user_id),
         "programs_sign_in": desk.is_open,
     }
-    return pages.show(request, "account.html", person, status=error.status if error else 200, **values)
+    return pages.show_form(request, "account.html", person, error, **values)

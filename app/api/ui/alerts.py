@@ -1,5 +1,6 @@
 """The pages of alerts: where they go, what has happened, a test, and another try at what was given up."""
 
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -11,10 +12,10 @@ from app.admin.naming import Naming
 from app.admin.people import Person
 from app.api.admin.alerts import read_destination
 from app.api.ui.access import Form, Pages
-from app.api.ui.lists import last_page, read_listing
-from app.base.errors import CallerError, Forbidden
+from app.api.ui.alert_words import address_of, level_of, words_of
+from app.api.ui.lists import page_of, read_listing
+from app.base.errors import CallerError, Forbidden, NotFound
 from app.domain.alerts import ALERT_KINDS, DestinationKind
-from app.domain.roles import Tenant
 from app.storage.postgres.alert_outbox import EventFilter
 
 AnyRequest = Request[Any, Any, Any]
@@ -45,15 +46,16 @@ class AlertPages(Controller):
         self, request: AnyRequest, pages: NamedDependency[Pages], alerts: NamedDependency[Alerts]
     ) -> Response[bytes]:
         person = await pages.require_page(request, "alert.read")
-        tenant = person.tenant("alert.read") or Tenant()
+        tenant = person.reach("alert.read")
         listing = read_listing(request, filters={"kind": ALERT_KINDS, "state": _STATES})
         wanted = EventFilter(listing.chosen("kind") or None, None, listing.chosen("state") or None, sent=True)
         found, total = await alerts.events(tenant, wanted, listing.number, _PAGE)
         destinations = await alerts.list_destinations(tenant, None)
-        values: dict[str, Any] = {"views": found, "total": total, "last": last_page(total, _PAGE), "listing": listing}
+        values: dict[str, Any] = {"views": found, **page_of(listing, total, _PAGE)}
         values |= {"destinations": destinations, "names": {one.destination_id: one.name for one in destinations}}
         values |= {"kinds": KIND_WORDS, "states": _STATES, "channels": CHANNELS, "configured": CONFIGURED_BY}
-        values |= {"may_change": _may_change(person), "done": request.query_params.get("done")}
+        values |= {"may_change": person.may("alert.change"), "done": request.query_params.get("done")}
+        values |= {"level_of": level_of, "words_of": words_of, "address_of": partial(address_of, person=person)}
         return pages.show(request, "alerts.html", person, **values)
 
     @get("/ui/alerts/new")
@@ -102,9 +104,11 @@ class AlertPages(Controller):
             case "retry":
                 await alerts.retry(one, actor)
                 return pages.go("/ui/alerts?done=retry")
-            case _:
+            case "delete":
                 await alerts.delete(one, actor)
                 return pages.go("/ui/alerts?done=deleted")
+            case _:
+                raise NotFound("There is no such thing to do with an alert.")
 
 
 async def _show_form(  # noqa: PLR0913  what was typed is shown again
@@ -116,11 +120,11 @@ async def _show_form(  # noqa: PLR0913  what was typed is shown again
     chosen: frozenset[str] = frozenset(),
     error: CallerError | None = None,
 ) -> Response[bytes]:
-    tenant = person.tenant("alert.change") or Tenant()
+    tenant = person.reach("alert.change")
     values: dict[str, Any] = {"typed": typed, "chosen": chosen, "error": error, "channels": CHANNELS}
     values |= {"kinds": {kind: words for kind, words in KIND_WORDS.items() if kind != "test"}}
     values |= {"teams": await naming.teams_for(person.standing, tenant), "everything": tenant.everything}
-    return pages.show(request, "alert_form.html", person, status=error.status if error else 200, **values)
+    return pages.show_form(request, "alert_form.html", person, error, **values)
 
 
 def _body(form: Form) -> dict[str, bytes]:
@@ -135,7 +139,3 @@ def _body(form: Form) -> dict[str, bytes]:
     if form.texts("events"):
         fields["events"] = form.texts("events")
     return {name: msgspec.json.encode(value) for name, value in fields.items()}
-
-
-def _may_change(person: Person) -> bool:
-    return person.tenant("alert.change") is not None

@@ -1,6 +1,6 @@
 """The pages of the audit: who changed what, one change with its before and after, and whether the chain holds."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from typing import Any
 
 from litestar import Controller, Request, Response, get
@@ -13,7 +13,7 @@ from app.admin.naming import Naming
 from app.admin.users import Users
 from app.api.ui.access import Pages
 from app.api.ui.differences import differences
-from app.api.ui.lists import last_page, read_listing, read_text
+from app.api.ui.lists import page_of, read_listing, read_text
 from app.storage.postgres.audit import AuditFilter, StoredEntry
 from app.storage.postgres.users import UserFilter
 
@@ -55,7 +55,7 @@ class AuditPages(Controller):
             object_id=listing.search or None,
         )
         found, total = await audit_trail.list(wanted, listing.number, _PAGE)
-        values: dict[str, Any] = {"found": found, "total": total, "last": last_page(total, _PAGE), "listing": listing}
+        values: dict[str, Any] = {"found": found, **page_of(listing, total, _PAGE)}
         values |= {"names": await _names(naming, found), "objects": OBJECTS, "master": MASTER_ACTOR, "verdict": None}
         values["most_checked"] = MOST_CHECKED
         if read_text(request, "verify") == "1":
@@ -104,6 +104,7 @@ async def _names(naming: Naming, found: list[StoredEntry]) -> dict[str, str]:
 def _day(text: str) -> datetime | None:
     """The beginning of a day of UTC; what is none narrows nothing."""
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
+        found = date.fromisoformat(text)
     except ValueError:
         return None
+    return datetime.combine(found, time(), UTC) if MINYEAR < found.year < MAXYEAR else None

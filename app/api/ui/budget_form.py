@@ -11,6 +11,7 @@ from app.api.admin.budgets import read_shared_terms
 from app.api.admin.tags import read_tag
 from app.api.ui.access import Form
 from app.api.ui.rendering import exact_usd
+from app.api.ui.typed_numbers import EXAMPLES, WHOLE_EXAMPLES, plain_number
 from app.base.errors import Unprocessable
 from app.storage.postgres.budgets import StoredBudget
 
@@ -35,8 +36,9 @@ def read_shared(form: Form) -> SharedBudgetTerms:
 
 def read_tag_form(form: Form) -> tuple[str, TagTerms]:
     """Raises Unprocessable."""
-    words = {name: msgspec.json.encode(form.text(name) or None) for name in ("name", "description")}
-    return read_tag(_body(form) | words)
+    name = form.raw("name") if form.text("known") else form.text("name")
+    words = {"name": name or None, "description": form.text("description") or None}
+    return read_tag(_body(form) | {one: msgspec.json.encode(value) for one, value in words.items()})
 
 
 def typed_shared(budget: StoredBudget) -> dict[str, str]:
@@ -65,14 +67,13 @@ def _body(form: Form) -> dict[str, bytes]:
 
 
 def _number(name: str, words: str, typed: str) -> bytes:
-    digits = typed.removeprefix("$").replace(",", "").replace(" ", "")
-    if not digits:
+    if not typed:
         return b"null"
-    plain = digits.isascii() and digits.replace(".", "", 1).isdigit() and not digits.startswith(".")
-    if not plain or len(digits) > _LONGEST_NUMBER:
-        raise Unprocessable(f'{words} is "{typed[:50]}"; give a number such as 25', param=name)
-    whole, _, part = digits.partition(".")
-    return f"{whole.lstrip('0') or '0'}{'.' + part if part else ''}".encode()
+    plain = plain_number(typed)
+    if plain is None or len(plain) > _LONGEST_NUMBER:
+        examples = EXAMPLES if name in _AMOUNTS else WHOLE_EXAMPLES
+        raise Unprocessable(f'{words} is "{typed[:50]}"; give a number such as {examples}', param=name)
+    return plain.encode()
 
 
 def _dollars(amount: int | None) -> str:

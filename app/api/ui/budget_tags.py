@@ -9,7 +9,7 @@ from app.admin.people import Person
 from app.admin.tags import Tags, TagView
 from app.api.ui.access import Pages
 from app.api.ui.budget_form import EXCEEDED, PERIODS, TAG, read_tag_form, typed_budget
-from app.api.ui.lists import last_page, read_listing, read_text
+from app.api.ui.lists import page_of, read_id, read_listing
 from app.base.errors import CallerError
 
 AnyRequest = Request[Any, Any, Any]
@@ -28,8 +28,8 @@ class TagPages(Controller):
         person = await pages.require_page(request, "tenancy.read")
         listing = read_listing(request)
         found, total = await tags.list(listing.number, _PAGE)
-        values: dict[str, Any] = {"views": found, "total": total, "last": last_page(total, _PAGE), "listing": listing}
-        values |= {"may_change": person.tenant("settings.change") is not None, "periods": PERIODS}
+        values: dict[str, Any] = {"views": found, **page_of(listing, total, _PAGE)}
+        values |= {"may_change": person.may("settings.change"), "periods": PERIODS}
         values |= {"done": request.query_params.get("done")}
         return pages.show(request, "tags.html", person, **values)
 
@@ -39,7 +39,7 @@ class TagPages(Controller):
     ) -> Response[bytes]:
         """Without ``name`` it is a new one."""
         person = await pages.require_page(request, "settings.change")
-        name = read_text(request, "name")
+        name = read_id(request, "name")
         if not name:
             return _show_form(request, pages, person, dict.fromkeys(TAG, "") | {"budget_duration": "month"})
         [view] = await tags.get([name])
@@ -52,7 +52,7 @@ class TagPages(Controller):
         person = await pages.require_page(request, "settings.change")
         form = await pages.read_form(request)
         actor = person.actor("settings.change")
-        view = (await tags.get([form.text("name")]))[0] if form.text("known") else None
+        view = (await tags.get([form.raw("name")]))[0] if form.text("known") else None
         try:
             name, terms = read_tag_form(form)
             await (tags.create(name, terms, actor) if view is None else tags.update(name, terms, actor))
@@ -66,7 +66,7 @@ class TagPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "settings.change")
         form = await pages.read_form(request)
-        await tags.delete(form.text("name"), person.actor("settings.change"))
+        await tags.delete(form.raw("name"), person.actor("settings.change"))
         return pages.go("/ui/budgets/tags?done=deleted")
 
 
@@ -79,7 +79,7 @@ def _show_form(
     error: CallerError | None = None,
 ) -> Response[bytes]:
     values: dict[str, Any] = {"typed": typed, "view": view, "error": error, "periods": PERIODS, "exceeded": EXCEEDED}
-    return pages.show(request, "tag_form.html", person, status=error.status if error else 200, **values)
+    return pages.show_form(request, "tag_form.html", person, error, **values)
 
 
 def _typed(view: TagView) -> dict[str, str]:

@@ -1,17 +1,28 @@
-"""The pages of budgets: all that are set anywhere, the nearest to its limit first, and those that are shared."""
+"""The pages of budgets: all that somebody reaches, the nearest to its limit first, and those that are shared."""
 
-from typing import Any, get_args
+from typing import Any
+from urllib.parse import quote
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 
-from app.admin.budget_board import BOARD_KINDS, BOARD_STATES, MOST_OF_KIND, BoardKind, BoardState, BudgetBoard
+from app.admin.budget_board import (
+    BOARD_KINDS,
+    BOARD_STATES,
+    MOST_OF_KIND,
+    BoardKind,
+    BoardLine,
+    BoardState,
+    BudgetBoard,
+    kinds_within,
+)
 from app.admin.budgets import SharedBudgets
 from app.admin.people import Person
 from app.admin.standings import window_of
 from app.api.ui.access import Pages
 from app.api.ui.budget_form import EXCEEDED, PERIODS, SHARED, read_shared, typed_shared
-from app.api.ui.lists import last_page, read_listing, read_text
+from app.api.ui.lists import last_page, page_of, read_id, read_listing
+from app.api.ui.segments import segment
 from app.base.clock import now
 from app.base.errors import CallerError
 from app.storage.postgres.budgets import StoredBudget
@@ -27,9 +38,15 @@ STATE_WORDS: dict[BoardState, str] = {
     "reached": "Reached", "near": "Nearly reached", "ahead": "Will be reached at this pace", "unused": "Nothing spent",
 }  # fmt: skip
 
+_PAGES_OF: dict[BoardKind, str] = {
+    "organization": "/ui/organizations/", "team": "/ui/teams/", "project": "/ui/projects/", "member": "/ui/teams/",
+    "user": "/ui/people/", "key": "/ui/keys/", "customer": "/ui/customers/",
+}  # fmt: skip
+
 
 class BudgetPages(Controller):
-    """For who sees all of the tenancy; only a ``proxy_admin`` changes shared budgets, as by ``/budget/*``."""
+    """The board has what somebody's keys may be read of. What is shared is for who sees all of the tenancy, and only a
+    ``proxy_admin`` changes it, as by ``/budget/*``."""
 
     include_in_schema = False
 
@@ -37,14 +54,17 @@ class BudgetPages(Controller):
     async def board(
         self, request: AnyRequest, pages: NamedDependency[Pages], budget_board: NamedDependency[BudgetBoard]
     ) -> Response[bytes]:
-        person = await pages.require_page(request, "tenancy.read")
+        person = await pages.require_page(request, "key.read")
+        tenant = person.actor("key.read").tenant
         listing = read_listing(request, filters={"level": BOARD_KINDS, "state": BOARD_STATES})
-        kind = next((one for one in get_args(BoardKind) if one == listing.chosen("level")), None)
-        state = next((one for one in get_args(BoardState) if one == listing.chosen("state")), None)
-        found = await budget_board.page(kind, state, listing.search, listing.number, _PAGE)
-        values: dict[str, Any] = {"board": found, "listing": listing, "last": last_page(found.total, _PAGE)}
-        values |= {"kinds": KIND_WORDS, "states": STATE_WORDS, "periods": PERIODS, "most": MOST_OF_KIND}
-        values |= {"may_change": _may_change(person)}
+        kind = next((one for one in BOARD_KINDS if one == listing.chosen("level")), None)
+        state = next((one for one in BOARD_STATES if one == listing.chosen("state")), None)
+        found = await budget_board.page(tenant, kind, state, listing.search, listing.number, _PAGE)
+        lines = [(line, _address(line, person)) for line in found.lines]
+        values: dict[str, Any] = {"board": found, "lines": lines, "last": last_page(found.total, _PAGE)}
+        values |= {"listing": listing, "kinds": {one: KIND_WORDS[one] for one in kinds_within(tenant)}}
+        values |= {"states": STATE_WORDS, "periods": PERIODS, "most": MOST_OF_KIND}
+        values |= {"may_change": person.may("settings.change"), "sees_all": person.may("tenancy.read")}
         return pages.show(request, "budgets.html", person, **values)
 
     @get("/ui/budgets/shared")
@@ -56,8 +76,8 @@ class BudgetPages(Controller):
         found, total = await shared_budgets.list(listing.number, _PAGE)
         at = now()
         ends = {budget.budget_id: window_of(budget, at).end for budget in found}
-        values: dict[str, Any] = {"found": found, "ends": ends, "total": total, "last": last_page(total, _PAGE)}
-        values |= {"listing": listing, "may_change": _may_change(person), "periods": PERIODS}
+        values: dict[str, Any] = {"found": found, "ends": ends, **page_of(listing, total, _PAGE)}
+        values |= {"may_change": person.may("settings.change"), "periods": PERIODS}
         values |= {"done": request.query_params.get("done")}
         return pages.show(request, "budgets_shared.html", person, **values)
 
@@ -67,7 +87,7 @@ class BudgetPages(Controller):
     ) -> Response[bytes]:
         """Without ``id`` it is a new one."""
         person = await pages.require_page(request, "settings.change")
-        budget_id = read_text(request, "id")
+        budget_id = read_id(request, "id")
         if not budget_id:
             typed = dict.fromkeys(SHARED, "") | {"budget_duration": "month"}
             return await _show_form(request, pages, shared_budgets, person, typed)
@@ -80,7 +100,7 @@ class BudgetPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "settings.change")
         form = await pages.read_form(request)
-        actor, budget_id = person.actor("settings.change"), form.text("id")
+        actor, budget_id = person.actor("settings.change"), form.raw("id")
         stored = (await shared_budgets.get([budget_id]))[0] if budget_id else None
         try:
             if stored is None:
@@ -98,7 +118,7 @@ class BudgetPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "settings.change")
         form = await pages.read_form(request)
-        [stored] = await shared_budgets.get([form.text("id")])
+        [stored] = await shared_budgets.get([form.raw("id")])
         try:
             await shared_budgets.delete(stored.budget_id, person.actor("settings.change"))
         except CallerError as error:
@@ -118,8 +138,17 @@ async def _show_form(  # noqa: PLR0913  what was typed is shown again
     owners = {} if stored is None else await shared_budgets.owners(stored.budget_id)
     values: dict[str, Any] = {"typed": typed, "stored": stored, "owners": owners, "error": error}
     values |= {"periods": PERIODS, "exceeded": EXCEEDED}
-    return pages.show(request, "budget_form.html", person, status=error.status if error else 200, **values)
+    return pages.show_form(request, "budget_form.html", person, error, **values)
 
 
-def _may_change(person: Person) -> bool:
-    return person.tenant("settings.change") is not None
+def _address(line: BoardLine, person: Person) -> str | None:
+    """The page of whose budget it is, where there is one that this person may open."""
+    if line.kind == "tag":
+        return f"/ui/budgets/tags/edit?name={quote(line.of.ids[0], safe='')}"
+    if line.kind not in _PAGES_OF:
+        return None
+    if line.kind == "member":
+        of_teams = person.tenant("team.read")
+        if of_teams is None or not (of_teams.everything or line.of.ids[0] in of_teams.team_ids):
+            return None
+    return _PAGES_OF[line.kind] + segment(line.of.ids[0])

@@ -134,12 +134,12 @@ def label_words(label: str, interval: Interval, *, whole: bool = False) -> str:
     """A label of a report as people write it; ``whole`` with the year, and from where to where."""
     if interval == "hour":
         at = datetime.fromisoformat(label)
-        return f"{at:%a %d %b %Y, %H:%M}" if whole else f"{at:%H:%M}"
+        return f"{at:%a} {at.day} {at:%b %Y, %H:%M}" if whole else f"{at:%H:%M}"
     day = date.fromisoformat(label)
     if interval == "month":
         return f"{day:%B %Y}" if whole else f"{day:%b %y}"
     if whole:
-        return f"{'Week from ' if interval == 'week' else ''}{day:%a %d %b %Y}"
+        return f"{'Week from ' if interval == 'week' else ''}{day:%a} {day.day} {day:%b %Y}"
     return f"{day.day} {day:%b}"
 
 

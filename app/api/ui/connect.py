@@ -124,9 +124,9 @@ class ConnectPages(Controller):
 
 
 def _show(request: AnyRequest, pages: Pages, person: Person, chosen: Chosen, found: dict[str, Any]) -> Response[bytes]:
-    base = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    base = pages.address(request, "")
     values: dict[str, Any] = {"error": None, "typed": {"key_alias": _new_name(chosen.client, person), "team_id": ""}}
-    values |= {"may_make": person.tenant("key.change") is not None, "clients": CLIENTS.values()} | found
+    values |= {"may_make": person.may("key.change"), "clients": CLIENTS.values()} | found
     values |= {"chosen": chosen, "view": chosen.view, "snippets": _snippets(chosen, base, found["models"])}
     status = 200 if values["error"] is None else values["error"].status
     return pages.show(request, "connect.html", person, status=status, **values)

@@ -11,7 +11,8 @@ from app.admin.models import Models
 from app.admin.people import Person
 from app.admin.provider_secrets import HIDDEN
 from app.api.ui.access import Form, Pages
-from app.api.ui.lists import read_text
+from app.api.ui.further_values import read_further, without_secrets
+from app.api.ui.lists import read_id
 from app.base.errors import CallerError, Unprocessable
 
 AnyRequest = Request[Any, Any, Any]
@@ -35,7 +36,7 @@ class CredentialPages(Controller):
         views = await credentials.list()
         users = {view.stored.name: _models_with(models, view.stored.name) for view in views}
         values: dict[str, Any] = {"views": views, "users": users, "done": request.query_params.get("done")}
-        values |= {"may_change": person.tenant("settings.change") is not None, "hidden": HIDDEN}
+        values |= {"may_change": person.may("settings.change"), "hidden": HIDDEN}
         return pages.show(request, "credentials.html", person, **values)
 
     @get("/ui/credentials/edit")
@@ -48,7 +49,7 @@ class CredentialPages(Controller):
     ) -> Response[bytes]:
         """Without ``name`` it is a new one."""
         person = await pages.require_page(request, "settings.change")
-        name = read_text(request, "name")
+        name = read_id(request, "name")
         view = await credentials.get(name) if name else None
         return _show_form(request, pages, person, models, _typed_of(view), view)
 
@@ -62,8 +63,9 @@ class CredentialPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "settings.change")
         form = await pages.read_form(request)
-        actor, name = person.actor("settings.change"), form.text("name")
-        view = await credentials.get(name) if form.text("known") else None
+        actor, known = person.actor("settings.change"), bool(form.text("known"))
+        name = form.raw("name") if known else form.text("name")
+        view = await credentials.get(name) if known else None
         try:
             terms = _read(form, view)
             if view is None:
@@ -71,7 +73,7 @@ class CredentialPages(Controller):
             else:
                 await credentials.update(name, terms, actor)
         except CallerError as error:
-            typed = {one: form.text(one) for one in _TYPED}
+            typed = {one: form.text(one) for one in _TYPED} | {"further": without_secrets(form.raw("further"))}
             return _show_form(request, pages, person, models, typed, view, error)
         return pages.go(f"/ui/credentials?done={'changed' if view else 'made'}")
 
@@ -85,7 +87,7 @@ class CredentialPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "settings.change")
         form = await pages.read_form(request)
-        view = await credentials.get(form.text("name"))
+        view = await credentials.get(form.raw("name"))
         try:
             await credentials.delete(view.stored.name, person.actor("settings.change"))
         except CallerError as error:
@@ -105,7 +107,7 @@ def _show_form(  # noqa: PLR0913  what was typed is shown again
     users = [] if view is None else _models_with(models, view.stored.name)
     secrets = [] if view is None else _secrets_of(view)
     values: dict[str, Any] = {"typed": typed, "view": view, "users": users, "secrets": secrets, "error": error}
-    return pages.show(request, "credential_form.html", person, status=error.status if error else 200, **values)
+    return pages.show_form(request, "credential_form.html", person, error, **values)
 
 
 def _models_with(models: Models, name: str) -> Sequence[str]:
@@ -128,13 +130,7 @@ def _typed_of(view: CredentialView | None) -> dict[str, str]:
 
 def _read(form: Form, view: CredentialView | None) -> CredentialTerms:
     """What is shown is set or taken away; a secret that is left empty stays. Raises Unprocessable."""
-    values: dict[str, Any] = {}
-    for line in form.raw("further").splitlines():
-        name, equals, value = line.partition("=")
-        if line.strip() and not (equals and name.strip() and value.strip()):
-            raise Unprocessable(f'"{line.strip()[:40]}" is no value; write name = value', param="further")
-        if line.strip():
-            values[name.strip()] = value.strip()
+    values: dict[str, Any] = dict(read_further(form.raw("further")))
     values |= {name: form.text(name) for name in ("api_key", "api_base") if form.text(name)}
     shown = [] if view is None else [name for name, value in view.values.items() if value != HIDDEN]
     info = {} if view is None else dict(view.stored.metadata)

@@ -26,12 +26,11 @@ from app.api.ui.forms import (
     shown_limits,
     text,
 )
-from app.api.ui.lists import last_page, read_listing, read_text
-from app.api.ui.segments import read_segment, segment
+from app.api.ui.lists import page_of, read_listing, read_text
+from app.api.ui.segments import last_word, read_segment, segment
 from app.api.ui.team_form import PERIODS
 from app.base.clock import now
 from app.base.errors import CallerError, NotFound
-from app.domain.roles import Tenant
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 50
@@ -55,13 +54,13 @@ class CustomerPages(Controller):
         person = await pages.require_page(request, "tenancy.read")
         listing = read_listing(request)
         found, total = await customers.list(listing.search or None, listing.number, _PAGE)
-        values: dict[str, Any] = {"views": found, "total": total, "listing": listing, "last": last_page(total, _PAGE)}
+        values: dict[str, Any] = {"views": found, **page_of(listing, total, _PAGE)}
         ids = [view.customer.customer_id for view in found]
-        values |= {"month": await desk.of_month(person, "customer", ids), "may_make": _may_change(person)}
+        values |= {"month": await desk.of_month(person, "customer", ids), "may_make": person.may("tenancy.change")}
         month_start = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        spent = [] if listing.is_narrow else await customers.largest(_reported(person), month_start, _MOST_LARGEST)
-        values |= {"largest": spent}
-        values |= {"done": request.query_params.get("done")}
+        tenant = person.reach("spend.reports")
+        spent = [] if listing.is_narrow else await customers.largest(tenant, month_start, _MOST_LARGEST)
+        values |= {"largest": spent, "done": request.query_params.get("done")}
         return pages.show(request, "customers.html", person, **values)
 
     @get("/ui/customers/new")
@@ -82,7 +81,7 @@ class CustomerPages(Controller):
     ) -> Response[bytes]:
         person, customer_id = await pages.require_page(request, "tenancy.read"), read_segment(customer)
         view = await customers.get(customer_id)
-        values: dict[str, Any] = {"view": view, "may_change": _may_change(person)}
+        values: dict[str, Any] = {"view": view, "may_change": person.may("tenancy.change")}
         models, keys = await desk.largest_by_each(person, ("model", "key"), "customer", customer_id)
         values |= {"models": models, "keys": keys}
         values |= {"done": request.query_params.get("done"), "is_kept": await customers.is_kept(customer_id)}
@@ -139,7 +138,7 @@ class CustomerPages(Controller):
     ) -> Response[bytes]:
         person, customer_id = await pages.require_page(request, "tenancy.change"), read_segment(customer)
         await pages.read_form(request)
-        verb = request.scope["path"].rpartition("/")[2]
+        verb = last_word(request)
         actor = await desk.actor_on(person, f"POST /customer/{verb}", user_ids=[customer_id])
         await customers.block([customer_id], actor, blocked=verb == "block")
         return pages.go(f"/ui/customers/{segment(customer_id)}?done={verb}ed")
@@ -158,14 +157,6 @@ class CustomerPages(Controller):
         actor = await desk.actor_on(person, "POST /customer/delete", user_ids=[customer_id])
         await customers.delete([customer_id], actor)
         return pages.go("/ui/customers?done=deleted")
-
-
-def _reported(person: Person) -> Tenant:
-    return person.tenant("spend.reports") or Tenant()
-
-
-def _may_change(person: Person) -> bool:
-    return person.tenant("tenancy.change") is not None
 
 
 async def _find(customers: Customers, customer_id: str) -> CustomerView | None:
@@ -189,6 +180,5 @@ async def _show_form(
 ) -> Response[bytes]:
     customer_id, view, form = shown
     values: dict[str, Any] = {"customer_id": customer_id, "view": view, "f": form, "periods": PERIODS}
-    status = form.error.status if form.error else 200
     values |= {"shared": await desk.shared_budgets(person)}
-    return pages.show(request, "customer_form.html", person, status=status, **values)
+    return pages.show_form(request, "customer_form.html", person, form.error, **values)

@@ -1,18 +1,19 @@
 """What the pages of teams, people, organizations, projects and customers read from, and who may do what there."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.actor import Actor
+from app.admin.cost_centers import CostCenters
 from app.admin.managed_settings import ManagedSettings, SettingsView
 from app.admin.naming import Naming
 from app.admin.overview import Share, shares_of
 from app.admin.people import Person
-from app.admin.spend import Ask, Spend
+from app.admin.spend import BRIEF, Ask, Spend
 from app.admin.team_reading import TeamReading
 from app.api.admin.fields import Body
 from app.api.named_rows import check_named_fields
@@ -20,12 +21,14 @@ from app.api.ui.forms import as_body
 from app.api.ui.key_form import models_for
 from app.api.ui.rendering import usd
 from app.base.clock import now
+from app.base.errors import Unprocessable
 from app.base.money import NanoUSD
 from app.domain.catalog import Catalog
-from app.domain.roles import Tenant, rule_for
+from app.domain.roles import rule_for
 from app.storage.postgres.budgets import StoredBudget, list_shared_budgets
 from app.storage.postgres.engine import reading
 from app.storage.postgres.reports import Dimension
+from app.storage.postgres.users import find_user
 
 _MOST_BUDGETS = 200
 
@@ -37,6 +40,7 @@ class Desk:
         self.naming = naming
         self.teams = TeamReading(engine)
         self._managed_settings = ManagedSettings(engine)
+        self._cost_centers = CostCenters(engine)
         self._engine = engine
         self._spend = Spend(engine)
         self._catalog = catalog
@@ -58,6 +62,16 @@ class Desk:
         """Of a body of these fields."""
         return await self.actor(person, route, as_body(**named))
 
+    async def check_named(self, member: Mapping[str, str]) -> None:
+        """An id that nobody has is a slip of who types it, where the routes make a user of it. Raises Unprocessable."""
+        user_id = member.get("user_id")
+        if user_id is None:
+            return
+        async with reading(self._engine) as connection:
+            found = await find_user(connection, user_id)
+        if found is None:
+            raise Unprocessable(f'nobody has the id "{user_id[:100]}"; give an e-mail address, or an id of People')
+
     def models_for(self, person: Person) -> list[str]:
         """The names that this person may choose from."""
         return [model.name for model in models_for(person, self._catalog())]
@@ -66,13 +80,20 @@ class Desk:
         self, person: Person, *, organization_id: str | None = None, team_id: str | None = None
     ) -> SettingsView | None:
         """None for who may not read of settings."""
-        if person.tenant("settings.read") is None:
+        if not person.may("settings.read"):
             return None
         return await self._managed_settings.find(organization_id, team_id)
 
+    async def cost_centers(self, person: Person, action: str) -> Sequence[str] | None:
+        """Those that there are, for who says with this action what is charged to whom; None for everybody else."""
+        tenant = person.tenant(action)
+        if tenant is None or not (tenant.everything or tenant.organization_ids):
+            return None
+        return await self._cost_centers.known(tenant)
+
     async def shared_budgets(self, person: Person) -> list[tuple[str, str]]:
         """Id and words of those that this person may give to somebody: none but for a proxy_admin."""
-        if person.tenant("tenancy.change") is None:
+        if not person.may("tenancy.change"):
             return []
         async with reading(self._engine) as connection:
             found, _ = await list_shared_budgets(connection, _MOST_BUDGETS, 0)
@@ -80,8 +101,8 @@ class Desk:
 
     async def largest(self, person: Person, dimension: Dimension, of: Dimension, one: str) -> list[Share]:
         """What this month of UTC cost of one owner, by ``dimension``: the largest."""
-        ask = Ask(*_this_month(), group_by=(dimension,), only={of: (one,)})
-        return shares_of(await self._spend.report(ask, _reported(person)))
+        ask = Ask(*_this_month(), group_by=(dimension,), only={of: (one,)}, measures=BRIEF)
+        return shares_of(await self._spend.report(ask, person.reach("spend.reports")))
 
     async def largest_by_each(
         self, person: Person, dimensions: tuple[Dimension, Dimension], of: Dimension, one: str
@@ -92,8 +113,8 @@ class Desk:
 
     async def of_month(self, person: Person, dimension: Dimension, ids: list[str]) -> dict[str, NanoUSD]:
         """What this month of UTC cost, by owner."""
-        ask = Ask(*_this_month(), group_by=(dimension,), only={dimension: ids})
-        report = await self._spend.report(ask, _reported(person)) if ids else None
+        ask = Ask(*_this_month(), group_by=(dimension,), only={dimension: ids}, measures=BRIEF)
+        report = await self._spend.report(ask, person.reach("spend.reports")) if ids else None
         return {} if report is None else {cell.group[0]: cell.amounts.cost_nanousd for cell in report.cells}
 
 
@@ -107,7 +128,3 @@ def _words(budget: StoredBudget) -> str:
 def _this_month() -> tuple[date, date]:
     today = now().date()
     return today.replace(day=1), today
-
-
-def _reported(person: Person) -> Tenant:
-    return person.tenant("spend.reports") or Tenant()

@@ -7,6 +7,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from app.api.ui.access import Pages, SignInNeeded, sign_in_address
+from app.api.ui.forms import without_routes
 from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
 from app.base.ids import new_id
 from app.base.logs import get_logger
@@ -26,7 +27,7 @@ def page_error_handler(pages: Pages) -> Handler:
         if isinstance(exception, SignInNeeded):
             return _to_sign_in(pages, request)
         error = _as_gateway_error(exception)
-        message = error.message
+        message = without_routes(error.message)
         if error.status == 500:
             request_id = new_id("req")
             message = f"An unexpected failure. Tell an admin this number: {request_id}"

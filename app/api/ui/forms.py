@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from app.api.ui.access import Form
+from app.api.ui.typed_numbers import EXAMPLES, WHOLE_EXAMPLES, plain_number
 from app.base.errors import CallerError, Unprocessable
 from app.base.money import NANO_PER_USD, NanoUSD
 from app.storage.postgres.budgets import StoredBudget
@@ -26,15 +27,20 @@ WORDS: Mapping[str, str] = {
     "organization_alias": "the name", "project_alias": "the name", "user_alias": "the name", "alias": "the name",
     "user_email": "the e-mail address", "user_id": "the id", "user_role": "the role", "role": "the role",
     "models": "the models", "metadata": "the notes", "tags": "the tags", "organization_id": "the organization",
-    "team_id": "the team", "project_id": "the project", "team_member_budget": "the budget of each member",
+    "cost_center": "the cost centre", "team_id": "the team", "project_id": "the project",
+    "team_member_budget": "the budget of each member",
     "team_member_budget_duration": "the period of each member", "max_budget_in_team": "the budget in the team",
     "team_member_rpm_limit": "requests a minute of each member", "budget_timezone": "the time zone",
     "team_member_tpm_limit": "tokens a minute of each member", "duration": "the expiry", "on_exceed": "a full budget",
     "temp_budget_increase": "the increase", "temp_budget_expiry": "the end of the increase",
+    "effective_from": "the beginning", "ends": "the end", "input_cost_per_token": "the price of input",
+    "output_cost_per_token": "the price of output",
+    "name": "the name", "description": "the description", "url": "the address", "recipients": "the recipients",
+    "credential_values": "the further values",
 }  # fmt: skip
 _ROUTES = re.compile(
     r"; change it with /budget/update, or send .* to leave that budget"
-    r"|[;,:] (?:[a-z ]+ )?(?:GET |POST )?/[a-z_]+/[a-z_/]+(?:\?\S+)?"
+    r"|[;,:] (?:[a-z ]+ )?(?:(?:GET|POST) /[a-z0-9_/]+|/[a-z0-9_]+/[a-z_/]+)(?:\?\S+)?|(?<=[.?]) See GET /[a-z0-9_/]+"
 )
 """Where a route of the API is named as the next step: somebody at a page takes none."""
 _AMOUNT = re.compile(r"\b(\d+)\.(\d\d)(\d{4,7})\b")
@@ -98,11 +104,19 @@ def refused(form: Form, names: Iterable[str], lists: Iterable[str], error: Calle
 
 
 def as_refusal(error: CallerError) -> Refusal:
-    message, param = _ROUTES.sub("", error.message), error.param
+    return Refusal(in_words(error.message), error.status, error.param)
+
+
+def in_words(message: str) -> str:
+    """What a route refuses, in those of its form. Said twice it stays the same."""
+    message = without_routes(message)
     for name, words in WORDS.items():
         message = message.replace(f'"{name}"', words)
-    message = _AMOUNT.sub(lambda found: f"${int(found[1]):,}.{found[2]}{found[3].rstrip('0')}", message)
-    return Refusal(message, error.status, param)
+    return _AMOUNT.sub(lambda found: f"${int(found[1]):,}.{found[2]}{found[3].rstrip('0')}", message)
+
+
+def without_routes(message: str) -> str:
+    return _ROUTES.sub("", message)
 
 
 def read_fields(form: Form, readers: Mapping[str, Reader], *, changes: bool) -> dict[str, bytes]:
@@ -146,11 +160,19 @@ def text(_: str, typed: str) -> bytes:
 
 def number(name: str, typed: str) -> bytes:
     """As a number of JSON: ``$1,250.50`` too."""
-    digits = typed.removeprefix("$").replace(",", "").replace(" ", "")
-    if not digits.isascii() or not digits.replace(".", "", 1).isdigit() or digits.startswith("."):
-        raise Unprocessable(f'"{name}" is "{typed[:50]}"; give a number such as 25', param=name)
-    whole, _, part = digits.partition(".")
-    return f"{whole.lstrip('0') or '0'}{'.' + part if part else ''}".encode()
+    return _number(name, typed, EXAMPLES)
+
+
+def whole_number(name: str, typed: str) -> bytes:
+    """The same of what has no parts, which its reader looks at."""
+    return _number(name, typed, WHOLE_EXAMPLES)
+
+
+def _number(name: str, typed: str, examples: str) -> bytes:
+    plain = plain_number(typed)
+    if plain is None:
+        raise Unprocessable(f'"{name}" is "{typed[:50]}"; give a number such as {examples}', param=name)
+    return plain.encode()
 
 
 def names(_: str, typed: str) -> bytes:
@@ -172,7 +194,7 @@ BUDGET_READERS: Mapping[str, Reader] = {
     "max_budget": number, "budget_duration": text, "soft_budget": number, "budget_timezone": text, "on_exceed": text,
     "budget_id": text,
 }  # fmt: skip
-LIMIT_READERS: Mapping[str, Reader] = dict.fromkeys(LIMIT_FIELDS, number)
+LIMIT_READERS: Mapping[str, Reader] = dict.fromkeys(LIMIT_FIELDS, whole_number)
 
 
 def shown_budget(budget: StoredBudget | None) -> dict[str, str]:

@@ -109,4 +109,4 @@ def _show(
     lifetimes += [(value, f"{words} from now") for value, words in LIFETIMES.items() if value]
     values: dict[str, Any] = {"key": key, "f": form, "periods": PERIODS, "lifetimes": lifetimes}
     values |= {"model_names": desk.models_for(person)}
-    return pages.show(request, "key_edit.html", person, status=form.error.status if form.error else 200, **values)
+    return pages.show_form(request, "key_edit.html", person, form.error, **values)

@@ -8,6 +8,7 @@ from app.admin.key_terms import KeyTerms
 from app.admin.people import Person
 from app.api.admin.key_fields import read_generate
 from app.api.ui.access import Form
+from app.api.ui.typed_numbers import EXAMPLES, WHOLE_EXAMPLES, plain_number
 from app.base.errors import Unprocessable
 from app.domain.catalog import Catalog, Model
 
@@ -62,8 +63,8 @@ def models_for(person: Person, catalog: Catalog) -> list[Model]:
 
 def _number(name: str, typed: str) -> bytes:
     """As a number of JSON. Raises Unprocessable."""
-    digits = typed.removeprefix("$").replace(",", "").replace(" ", "")
-    if not digits.isascii() or not digits.replace(".", "", 1).isdigit() or digits.startswith("."):
-        raise Unprocessable(f'{_LABELS[name]} is "{typed[:50]}"; give a number such as 25', param=name)
-    whole, _, part = digits.partition(".")
-    return f"{whole.lstrip('0') or '0'}{'.' + part if part else ''}".encode()
+    plain = plain_number(typed)
+    if plain is None:
+        examples = EXAMPLES if name == "max_budget" else WHOLE_EXAMPLES
+        raise Unprocessable(f'{_LABELS[name]} is "{typed[:50]}"; give a number such as {examples}', param=name)
+    return plain.encode()

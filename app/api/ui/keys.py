@@ -17,7 +17,8 @@ from app.api.ui.desk import Desk
 from app.api.ui.forms import Refusal, as_refusal
 from app.api.ui.key_form import GRACES, LIFETIMES, PERIODS, models_for, read_grace, read_new_key
 from app.api.ui.key_obstacles import KeyObstacles
-from app.api.ui.lists import last_page, read_listing, read_text
+from app.api.ui.lists import page_of, read_listing, read_text
+from app.api.ui.navigation import owner_pages
 from app.base.errors import CallerError, NotFound, Unprocessable
 from app.domain.catalog import Catalog
 from app.domain.client_setups import CLIENTS, Wish
@@ -106,7 +107,7 @@ class KeyPages(Controller):
         key_obstacles: NamedDependency[KeyObstacles],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "key.read")
-        tenant = person.tenant("key.read") or Tenant()
+        tenant = person.reach("key.read")
         view = await key_reading.find(_id(key_id), tenant)
         if view is None:
             raise _unknown()
@@ -114,7 +115,7 @@ class KeyPages(Controller):
         names = await _names(desk.naming, [view])
         values: dict[str, Any] = {"view": view, "names": names, "models": models, "powers": _powers(person, view.key)}
         values |= {"graces": GRACES, "done": request.query_params.get("done")}
-        values |= {"obstacles": await key_obstacles.find(view), "pages_of": _pages_of(person, view.key)}
+        values |= {"obstacles": await key_obstacles.find(view), "pages_of": owner_pages(person, view.key.team_id)}
         return pages.show(request, "key.html", person, **values)
 
     @post("/ui/keys/{key_id:str}/block", status_code=200)
@@ -185,11 +186,11 @@ async def _show_list(
         status=listing.chosen("status") or None,
     )
     page = Page(listing.number, _PAGE, listing.sort, descending=listing.descending)
-    tenant = person.tenant("key.read") or Tenant()
+    tenant = person.reach("key.read")
     found, total = await key_reading.list(tenant, wanted, page)
-    values: dict[str, Any] = {"views": found, "total": total, "listing": listing, "title": title}
-    values |= {"names": await _names(naming, found), "last": last_page(total, _PAGE), "statuses": _STATUSES}
-    values |= {"may_make": person.tenant("key.change") is not None, "own": user_id is not None}
+    values: dict[str, Any] = {"views": found, **page_of(listing, total, _PAGE), "title": title}
+    values |= {"names": await _names(naming, found), "statuses": _STATUSES}
+    values |= {"may_make": person.may("key.change"), "own": user_id is not None}
     values |= {"done": request.query_params.get("done")}
     values |= {"teams": [] if user_id is not None else await naming.teams_of(tenant)}
     return pages.show(request, "keys.html", person, **values)
@@ -205,17 +206,17 @@ async def _show_new(
 ) -> Response[bytes]:
     empty = dict.fromkeys(_TYPED, "") | {"team_id": read_text(request, "team_id")}
     error, typed, chosen = refused or (None, empty, frozenset[str]())
-    tenant = person.tenant("key.change") or Tenant()
+    tenant = person.reach("key.change")
     teams = await naming.teams_for(person.standing, tenant)
     values: dict[str, Any] = {"error": error, "typed": typed, "chosen": chosen, "teams": teams}
     values |= {"models": models_for(person, catalog), "lifetimes": LIFETIMES, "periods": PERIODS}
     values |= {"may_leave_open": tenant.everything or bool(tenant.team_ids)}
-    return pages.show(request, "key_new.html", person, status=error.status if error else 200, **values)
+    return pages.show_form(request, "key_new.html", person, error, **values)
 
 
 def _show_secret(request: AnyRequest, pages: Pages, person: Person, issued: IssuedKey, title: str) -> Response[bytes]:
     """The only page that ever shows a secret, and only in the answer to the form that made it."""
-    base = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    base = pages.address(request, "")
     lines = CLIENTS["claude-code"].setup(Wish(base, issued.secret))[0].text
     values: dict[str, Any] = {"secret": issued.secret, "view": issued.view, "base": base, "title": title}
     values |= {"lines": lines}
@@ -229,19 +230,9 @@ async def _names(naming: Naming, found: list[KeyView]) -> dict[str, str]:
     return names | dict(await naming.names("user", [view.key.user_id for view in found]))
 
 
-def _pages_of(person: Person, key: StoredKey) -> dict[str, bool]:
-    """Of which owners of the key this person may open the page."""
-    teams, projects = person.tenant("team.read"), person.tenant("project.read")
-    return {
-        "team": teams is not None and (teams.everything or key.team_id in teams.team_ids),
-        "project": projects is not None and (projects.everything or key.team_id in projects.team_ids),
-        "user": person.tenant("tenancy.read") is not None,
-    }
-
-
 async def find_changeable(key_reading: KeyReading, person: Person, key_id: str) -> StoredKey:
     """Raises NotFound for one that is not the person's to change."""
-    view = await key_reading.find(_id(key_id), person.tenant("key.change") or Tenant())
+    view = await key_reading.find(_id(key_id), person.reach("key.change"))
     if view is None or view.key.deleted_at is not None:
         raise _unknown()
     return view.key

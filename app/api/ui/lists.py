@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 from litestar import Request
 
+from app.api.admin.fields import LONGEST_TEXT
+
 LAST_PAGE = 100_000
 LONGEST_SEARCH = 200
 
@@ -70,12 +72,22 @@ def read_listing(
     )
 
 
+def page_of(listing: Listing, total: int, page_size: int) -> dict[str, Any]:
+    """What a template needs for its pager, by the names that all lists have for it."""
+    return {"listing": listing, "total": total, "last": last_page(total, page_size)}
+
+
 def last_page(total: int, page_size: int) -> int:
     return max(1, -(-total // page_size))
 
 
 def read_text(request: Request[Any, Any, Any], name: str) -> str:
     return str(request.query_params.get(name, "")).strip().replace("\0", "")[:LONGEST_SEARCH]
+
+
+def read_id(request: Request[Any, Any, Any], name: str) -> str:
+    """Of an id or a name, blanks and all: one character more than there may be, so that what is too long is none."""
+    return str(request.query_params.get(name, "")).replace("\0", "")[: LONGEST_TEXT + 1]
 
 
 def read_page_number(request: Request[Any, Any, Any]) -> int:

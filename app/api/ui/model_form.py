@@ -4,7 +4,7 @@ Prices are asked for in dollars per million tokens, as price lists have them, an
 """
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ from app.api.admin.fields import nearest_or_all
 from app.api.admin.model_fields import read_model_change, read_new_model
 from app.api.admin.price_fields import read_price
 from app.api.ui.access import Form
+from app.api.ui.further_values import read_further
+from app.api.ui.typed_numbers import plain_number
 from app.base.errors import Unprocessable
 from app.providers.host_table import HOSTS
 from app.storage.postgres.deployments import StoredDeployment
@@ -79,9 +81,9 @@ def typed_of(stored: StoredDeployment) -> dict[str, str]:
     return typed
 
 
-def read_dated_price(form: Form) -> PriceTerms:
+def read_dated_price(form: Form, provider: str, model: str, organization_id: str | None = None) -> PriceTerms:
     """Raises Unprocessable."""
-    body: dict[str, Any] = {"provider": form.text("provider"), "model": form.text("model")}
+    body: dict[str, Any] = {"provider": provider, "model": model, "organization_id": organization_id}
     body |= {name: price for name in PRICES if (price := _price(form, name)) is not None}
     if since := form.text("effective_from"):
         body["effective_from"] = since
@@ -108,20 +110,7 @@ def _read(form: Form) -> tuple[dict[str, Any], dict[str, Any]]:
     params[CREDENTIAL_NAME] = form.text("credential") or None
     params["api_key"] = form.text("api_key") or None
     params |= {name: _price(form, name) for name in PRICES}
-    return params | _further(form.raw("further")), info
-
-
-def _further(written: str) -> dict[str, Any]:
-    """``name = value``, one a line."""
-    found = {}
-    for line in written.splitlines():
-        name, equals, value = line.partition("=")
-        if not line.strip():
-            continue
-        if not equals or not name.strip() or not value.strip():
-            raise Unprocessable(f'"{line.strip()[:60]}" is no parameter; write name = value', param="further")
-        found[name.strip()] = value.strip()
-    return found
+    return params | read_further(form.raw("further")), info
 
 
 def _shown_further(stored: StoredDeployment) -> list[str]:
@@ -139,29 +128,26 @@ def _listed(written: str) -> list[str]:
 
 
 def _whole(name: str, words: str, written: str) -> int | None:
-    digits = written.replace(",", "").replace(" ", "")
-    if not digits:
+    if not written:
         return None
-    if not digits.isascii() or not digits.isdigit() or len(digits) > _MOST_DIGITS:
+    digits = plain_number(written) or ""
+    if not digits.isdigit() or len(digits) > _MOST_DIGITS:
         raise Unprocessable(f'{words} is "{written[:40]}"; give a whole number', param=name)
     return int(digits)
 
 
 def _price(form: Form, name: str) -> msgspec.Raw | None:
     """Dollars per million, as a number of dollars per token."""
-    written = form.text(name).removeprefix("$").replace(",", "").strip()
+    written = form.text(name)
     if not written:
         return None
-    try:
-        dollars = Decimal(written)
-    except InvalidOperation:
-        dollars = Decimal("NaN")
-    if not dollars.is_finite() or dollars < 0 or len(written) > _MOST_DIGITS:
+    plain = plain_number(written)
+    if plain is None or len(plain) > _MOST_DIGITS:
         raise Unprocessable(
             f'the price of "{PRICES[name]}" is "{written[:40]}"; give dollars per million tokens, such as 3 or 0.25',
             param=name,
         )
-    return msgspec.Raw(f"{dollars.scaleb(-6):f}".encode())
+    return msgspec.Raw(f"{Decimal(plain).scaleb(-6):f}".encode())
 
 
 def _plain(value: Decimal) -> str:

@@ -15,9 +15,10 @@ from app.admin.models import Models
 from app.admin.overview import shares_of
 from app.admin.people import Person
 from app.admin.prices import PriceAdmin
-from app.admin.spend import Ask, Spend
+from app.admin.spend import BRIEF, Ask, Spend
 from app.api.ui.access import Form, Pages
-from app.api.ui.lists import last_page, read_listing, read_text
+from app.api.ui.further_values import without_secrets
+from app.api.ui.lists import page_of, read_id, read_listing, read_text
 from app.api.ui.machine import Machine, Trouble, trouble_of
 from app.api.ui.model_form import PRICES, TYPED, read_change, read_dated_price, read_new, typed_of
 from app.base.clock import now
@@ -89,9 +90,9 @@ class ModelPages(Controller):
         found = [one for one in found if _fits(one, listing.search.lower(), listing.chosen)]
         found.sort(key=lambda one: _SORTS[listing.sort](one[0]), reverse=listing.descending)
         shown = found[(listing.number - 1) * _PAGE : listing.number * _PAGE]
-        values: dict[str, Any] = {"found": shown, "total": len(found), "last": last_page(len(found), _PAGE)}
-        values |= {"listing": listing, "states": _STATES, "providers": providers, "is_empty": not views}
-        values |= {"may_change": _may_change(person), "sees_spend": person.tenant("spend.reports") is not None}
+        values: dict[str, Any] = {"found": shown, **page_of(listing, len(found), _PAGE)}
+        values |= {"states": _STATES, "providers": providers, "is_empty": not views}
+        values |= {"may_change": person.may("settings.change"), "sees_spend": person.may("spend.reports")}
         values |= {"hosts": HOSTS, "done": request.query_params.get("done")}
         return pages.show(request, "models.html", person, **values)
 
@@ -100,7 +101,7 @@ class ModelPages(Controller):
         self, request: AnyRequest, pages: NamedDependency[Pages], model_desk: NamedDependency[ModelDesk]
     ) -> Response[bytes]:
         person = await _reader(request, pages)
-        return await _show_one(request, pages, person, model_desk, read_text(request, "name"))
+        return await _show_one(request, pages, person, model_desk, read_id(request, "name"))
 
     @post("/ui/models/check", status_code=200)
     async def check(
@@ -111,8 +112,8 @@ class ModelPages(Controller):
         person.actor("settings.change")
         form = await pages.read_form(request)
         checked = await _check(model_desk.machine.check, form, person)
-        name = form.text("name")
-        return await _show_one(request, pages, person, model_desk, name, checked={form.text("id"): checked})
+        name = form.raw("name")
+        return await _show_one(request, pages, person, model_desk, name, checked={form.raw("id"): checked})
 
     @post("/ui/models/price", status_code=200)
     async def set_price(
@@ -121,12 +122,12 @@ class ModelPages(Controller):
         person = await _reader(request, pages)
         actor = person.actor("settings.change")
         form = await pages.read_form(request)
-        name = form.text("name")
+        name = form.raw("name")
         try:
             if form.text("price_id"):
                 await model_desk.prices.delete(form.text("price_id"), actor)
             else:
-                await model_desk.prices.create(read_dated_price(form), actor)
+                await model_desk.prices.create(read_dated_price(form, form.text("provider"), form.text("model")), actor)
         except CallerError as error:
             typed = {one: form.text(one) for one in (*PRICES, "effective_from", "id")}
             return await _show_one(request, pages, person, model_desk, name, refused=(error, typed))
@@ -165,7 +166,7 @@ class ModelPages(Controller):
         models: NamedDependency[Models],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "settings.change")
-        stored = _stored(models, read_text(request, "id"))
+        stored = _stored(models, read_id(request, "id"))
         return await _show_form(request, pages, credentials, person, typed_of(stored), stored)
 
     @post("/ui/models/edit", status_code=200)
@@ -178,7 +179,7 @@ class ModelPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "settings.change")
         form = await pages.read_form(request)
-        stored = _stored(models, form.text("id"))
+        stored = _stored(models, form.raw("id"))
         try:
             terms = read_change(form, stored)
             made = await models.update(stored.deployment_id, terms, person.actor("settings.change"))
@@ -193,7 +194,7 @@ class ModelPages(Controller):
         """Block, unblock, or delete for good."""
         person = await pages.require_page(request, "settings.change")
         form = await pages.read_form(request)
-        actor, deployment_id = person.actor("settings.change"), form.text("id")
+        actor, deployment_id = person.actor("settings.change"), form.raw("id")
         match form.text("do"):
             case "delete":
                 deleted = await models.delete(deployment_id, actor)
@@ -235,13 +236,15 @@ async def _show_one(  # noqa: PLR0913  what was done is shown in its place
         Shown(place, trouble_of(troubled, place.deployment_id), await _prices_of(desk.prices, place))
         for place in view.places
     ]
+    if checked and not any(one.place.deployment_id in checked for one in places):
+        raise NotFound(f'This deployment is no longer one of "{name}": it was deleted meanwhile, or has another name.')
     error, typed = refused or (None, {})
     values: dict[str, Any] = {"view": view, "places": places, "checked": checked or {}, "error": error, "typed": typed}
     values |= {"audience": None if view.model is None else await desk.audience.of(view.model)}
     values |= {"teams": await _shares(desk.spend, view, spending), "fallbacks": _fallbacks(desk.machine, view)}
-    values |= {"may_change": _may_change(person), "sees_spend": spending is not None, "hosts": HOSTS}
+    values |= {"may_change": person.may("settings.change"), "sees_spend": spending is not None, "hosts": HOSTS}
     values |= {"price_fields": PRICES, "at": now(), "done": request.query_params.get("done")}
-    return pages.show(request, "model.html", person, status=error.status if error else 200, **values)
+    return pages.show_form(request, "model.html", person, error, **values)
 
 
 async def _shares(spend: Spend, view: ModelView, spending: Tenant | None) -> Any:  # noqa: ANN401  Share or None
@@ -250,7 +253,9 @@ async def _shares(spend: Spend, view: ModelView, spending: Tenant | None) -> Any
     if not view.asked_as:
         return []
     today = now().date()
-    ask = Ask(today.replace(day=1), today, group_by=("team",), only={"model_asked": tuple(view.asked_as)})
+    ask = Ask(
+        today.replace(day=1), today, group_by=("team",), only={"model_asked": tuple(view.asked_as)}, measures=BRIEF
+    )
     return shares_of(await spend.report(ask, spending))
 
 
@@ -276,8 +281,8 @@ def _fallbacks(machine: Machine, view: ModelView) -> dict[str, Sequence[str]]:
 
 
 async def _check(check: ConnectionCheck, form: Form, person: Person) -> Checked:
-    name = form.text("ask_for") or form.text("name")
-    found = check.resolve(name, form.text("id"))
+    name = form.text("ask_for") or form.raw("name")
+    found = check.resolve(name, form.raw("id"))
     if found is None:
         return Checked(0, f'"{name}" is no name that this deployment serves; give one that it takes')
     return await check.check(*found, person.user_id)
@@ -294,7 +299,7 @@ async def _show_form(  # noqa: PLR0913  what was typed is shown again
 ) -> Response[bytes]:
     values: dict[str, Any] = {"typed": typed, "stored": stored, "error": error, "hosts": HOSTS, "price_fields": PRICES}
     values |= {"credentials": [view.stored.name for view in await credentials.list()]}
-    return pages.show(request, "model_form.html", person, status=error.status if error else 200, **values)
+    return pages.show_form(request, "model_form.html", person, error, **values)
 
 
 def _fits(found: tuple[ModelView, Sequence[Shown]], search: str, chosen: Callable[[str], str]) -> bool:
@@ -323,12 +328,8 @@ def _stored(models: Models, deployment_id: str) -> StoredDeployment:
 
 
 def _typed(form: Form) -> dict[str, str]:
-    return {name: form.text(name) for name in TYPED}
+    return {name: form.text(name) for name in TYPED} | {"further": without_secrets(form.raw("further"))}
 
 
 def _address(name: str) -> str:
     return f"/ui/models/one?name={quote(name, safe='')}"
-
-
-def _may_change(person: Person) -> bool:
-    return person.tenant("settings.change") is not None

@@ -10,7 +10,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.admin.closing import Closing
-from app.admin.months import Charge, Month, Months, last_day
+from app.admin.cost_centers import CostCenters
+from app.admin.months import Charge, Month, Months, Payer, last_day
 from app.admin.naming import Naming
 from app.admin.people import Person
 from app.admin.spend import Spend
@@ -23,10 +24,10 @@ from app.api.ui.rendering import PAGE_HEADERS
 from app.api.ui.spend_filters import DIMENSIONS, NAMELESS, NAMES
 from app.base.clock import now
 from app.base.errors import CallerError
-from app.domain.roles import Tenant
 from app.storage.postgres.reports import COLUMN_NAMES, Dimension
 
 AnyRequest = Request[Any, Any, Any]
+PAYERS: Mapping[str, Payer] = {"cost_center": "cost_center", "organization": "organization"}
 BELOW: tuple[Dimension, ...] = ("project", "user", "key", "customer", "model")
 """What the lines of a team may be told by."""
 _MONTH = re.compile(r"2[0-9]{3}-(0[1-9]|1[0-2])", re.ASCII)
@@ -65,8 +66,8 @@ class MonthPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "spend.books")
         months = Months(spend, closing)
-        found = await months.one(read_month(month))
-        values: dict[str, Any] = {"digest_now": None, "names": {}}
+        found, open_before = await months.one(read_month(month))
+        values: dict[str, Any] = {"digest_now": None, "names": {}, "open_before": open_before}
         if found.closed is not None:
             values["names"] = await naming.names("user", [found.closed.closed_by])
             if read_text(request, "verify") == "yes":
@@ -88,8 +89,8 @@ class MonthPages(Controller):
         try:
             await closing.close(first, person.actor("settings.change"))
         except CallerError as error:
-            found = await months.one(first)
-            return await _show(request, pages, (person, found), months, error=error)
+            found, open_before = await months.one(first)
+            return await _show(request, pages, (person, found), months, error=error, open_before=open_before)
         return pages.go(f"/ui/months?closed={first:%Y-%m}")
 
     @get("/ui/chargeback")
@@ -99,23 +100,31 @@ class MonthPages(Controller):
         pages: NamedDependency[Pages],
         spend: NamedDependency[Spend],
         closing: NamedDependency[Closing],
+        cost_centers: NamedDependency[CostCenters],
     ) -> Response[bytes]:
-        """One month; the last that is over unless the address says which. As CSV with ``format=csv``."""
+        """One month; the last that is over unless the address says which. As CSV with ``format=csv``.
+
+        By cost centre unless the address says otherwise, where there are any.
+        """
         person = await pages.require_page(request, "spend.reports")
-        tenant = person.tenant("spend.reports") or Tenant()
+        tenant = person.reach("spend.reports")
         months = Months(spend, closing)
         choices = await months.choices()
         first = _asked_month(request, [one for one, _ in choices])
         below = NAMES.get(read_text(request, "below"))
         below = below if below in BELOW else None
-        charges = await months.charges(first, below, tenant)
+        known = await cost_centers.known(tenant)
+        by = PAYERS.get(read_text(request, "by")) or ("cost_center" if known else "organization")
+        charges = await months.charges(first, by, below, tenant)
+        charges.sort(key=lambda charge: by == "cost_center" and not charge.id)
         if read_text(request, "format") == "csv":
-            head = ["month", *_columns(below), "requests", "usage", "corrections", "cost"]
-            answer = render_csv(head, _lines(charges, below, f"{first:%Y-%m}"), None, f"chargeback-{first:%Y-%m}.csv")
-            answer.headers.update(PAGE_HEADERS)
-            return answer
+            return _file(charges, (by, "team", *([below] if below is not None else [])), f"{first:%Y-%m}")
         state = dict(choices)[first]
         values: dict[str, Any] = {"charges": charges, "first": first, "state": state, "choices": choices}
+        values |= {"by": by, "payers": {name: DIMENSIONS[name] for name in PAYERS.values()}}
+        values |= {"uncharged": next((one for one in charges if by == "cost_center" and not one.id), None)}
+        values |= {"may_change": person.reach("team.change"), "are_known": bool(known)}
+        values |= {"teams": len({part.id for charge in charges for part in charge.parts if part.id})}
         values |= {"below": below, "belows": {name: DIMENSIONS[name] for name in BELOW}, "nameless": NAMELESS}
         values |= {"total": _sum(charges), "corrections": sum(one.corrections.cost_nanousd for one in charges)}
         values |= {"last": last_day(first), "at": now()}
@@ -131,8 +140,8 @@ async def _show(
     **values: Any,  # noqa: ANN401  what else the template shows
 ) -> Response[bytes]:
     person, month = seen
-    open_before = [one for one in await months.all() if one.state == "open" and one.first < month.first]
-    values = {"digest_now": None, "names": {}, "month": month, "open_before": open_before[::-1], **values}
+    values = {"digest_now": None, "names": {}, "month": month, **values}
+    values["uncharged"] = await months.uncharged(month.first) if month.state == "open" else 0
     values |= {"error": error, "may_close": _may_close(person), "sees_spend": _sees_spend(person)}
     return pages.show(request, "month.html", person, status=200 if error is None else error.status, **values)
 
@@ -148,34 +157,41 @@ def _closed_now(text: str, months: Sequence[Month]) -> Month | None:
 
 
 def _may_close(person: Person) -> bool:
-    return person.tenant("settings.change") is not None
+    return person.may("settings.change")
 
 
 def _sees_spend(person: Person) -> bool:
-    return person.tenant("spend.reports") is not None
+    return person.may("spend.reports")
 
 
 def _sum(charges: Sequence[Charge]) -> int:
     return sum(charge.cost_nanousd for charge in charges)
 
 
-def _columns(below: Dimension | None) -> list[str]:
-    dimensions: tuple[Dimension, ...] = ("organization", "team", *([below] if below is not None else []))
-    return [name for one in dimensions for name in (COLUMN_NAMES[one], f"{one}_alias")]
+def _file(charges: Sequence[Charge], levels: tuple[Dimension, ...], month: str) -> Response[bytes]:
+    names = [name for level in levels for name in _columns(level)]
+    head = ["month", *names, "requests", "usage", "corrections", "cost"]
+    answer = render_csv(head, _lines(charges, levels, {"month": month}), None, f"chargeback-{month}.csv")
+    answer.headers.update(PAGE_HEADERS)
+    return answer
+
+
+def _columns(level: Dimension) -> tuple[str, ...]:
+    return (COLUMN_NAMES[level],) if level == "cost_center" else (COLUMN_NAMES[level], f"{level}_alias")
 
 
 def _lines(
-    charges: Sequence[Charge], below: Dimension | None, month: str, above: tuple[str, ...] = ()
+    charges: Sequence[Charge], levels: tuple[Dimension, ...], above: Mapping[str, str]
 ) -> Iterator[Mapping[str, Any]]:
     """The lines at the bottom: those above are their sums."""
     for charge in charges:
-        names = (*above, charge.id, charge.name if charge.name != charge.id else "")
+        told = (charge.id, charge.name if charge.name != charge.id else "")
+        names = {**above, **dict(zip(_columns(levels[0]), told, strict=False))}
         if charge.parts:
-            yield from _lines(charge.parts, below, month, names)
+            yield from _lines(charge.parts, levels[1:], names)
             continue
         yield {
-            "month": month,
-            **dict(zip(_columns(below), names, strict=True)),
+            **names,
             "requests": charge.requests,
             "usage": number(charge.usage.cost_nanousd),
             "corrections": number(charge.corrections.cost_nanousd),

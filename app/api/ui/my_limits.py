@@ -104,7 +104,7 @@ class MyLimitsPages(Controller):
         budgets, keys = _budget_lines(known, standings)
         rates = await _rate_lines(known, own_usage, machine)
         values = {"keys": keys, "budgets": budgets, "rates": rates, "further": len(own) - len(found)}
-        values |= {"may_make": person.tenant("key.change") is not None}
+        values |= {"may_make": person.may("key.change")}
         return pages.show(request, "my_limits.html", person, **values)  # type: ignore[arg-type]  # none is the status
 
 

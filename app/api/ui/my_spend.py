@@ -21,7 +21,6 @@ from app.api.ui.lists import read_text
 from app.api.ui.spend_view import SPANS, read_span
 from app.domain.activity import NOTHING_DONE
 from app.domain.report_spans import Span
-from app.domain.roles import Tenant
 from app.storage.postgres.reports import Amounts
 from app.storage.postgres.sessions import Order, SessionFilter, SessionPage
 from app.storage.postgres.tables.reports import MEASURES
@@ -59,7 +58,7 @@ class MySpendPages(Controller):
         sessions: NamedDependency[Sessions],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "spend.reports")
-        tenant, span = person.tenant("spend.reports") or Tenant(), read_span(request, "UTC")
+        tenant, span = person.reach("spend.reports"), read_span(request, "UTC")
         found = await own_spend(spend, person.user_id, span, tenant)
         order = read_text(request, "sessions") if read_text(request, "sessions") in _ORDERS else ""
         values = {"found": found, "chart": _chart(span, found), "span": span, "spans": SPANS, "order": order}
@@ -77,7 +76,7 @@ class MySpendPages(Controller):
         """Of anybody whose spend this person reaches. A session's id is whatever a client calls it, slashes and all."""
         person = await pages.require_page(request, "spend.reports")
         name = str(request.query_params.get("id", "")).replace("\0", "")[:_LONGEST_SESSION]
-        main, done = await sessions.tree(person.tenant("spend.reports") or Tenant(), name)
+        main, done = await sessions.tree(person.reach("spend.reports"), name)
         lines = list(islice(_lines(main, 0, main.whole.amounts.cost_nanousd), _MOST_AGENTS))
         values = {"session_id": name, "whole": main.whole, "lines": lines, "agents": _count(main) - 1, "done": done}
         values |= {"cached_of": cached_of}
@@ -102,7 +101,7 @@ async def _sessions_of(
         user_id=person.user_id,
     )
     page = SessionPage(_ORDERS[order], _SESSIONS + 1, after)
-    found, done = await sessions.page(person.tenant("spend.reports") or Tenant(), wanted, page)
+    found, done = await sessions.page(person.reach("spend.reports"), wanted, page)
     rows = [
         (row, Amounts(*(getattr(row, name) for name in MEASURES)), done.get(row.session_id, NOTHING_DONE))
         for row in found[:_SESSIONS]

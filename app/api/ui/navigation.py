@@ -1,6 +1,6 @@
 """The sidebar, as data: which page is there for whom."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -38,7 +38,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/ui/people", "People", "people", "tenancy.read", "Manage"),
     Entry("/ui/organizations", "Organizations", "organization", "organization.read", "Manage"),
     Entry("/ui/customers", "Customers", "customer", "tenancy.read", "Manage"),
-    Entry("/ui/budgets", "Budgets", "budget", "tenancy.read", "Manage"),
+    Entry("/ui/budgets", "Budgets", "budget", "key.read", "Manage"),
     Entry("/ui/models", "Models", "model", "model.read", "Models", for_others=True),
     Entry("/ui/credentials", "Credentials", "credential", "settings.read", "Models"),
     Entry("/ui/alerts", "Alerts", "warning", "alert.read", "System"),
@@ -56,6 +56,16 @@ def navigation_for(person: Person) -> list[tuple[str, Sequence[Entry]]]:
 
 def reaches_others(tenant: Tenant) -> bool:
     return tenant.everything or bool(tenant.organization_ids or tenant.team_ids)
+
+
+def owner_pages(person: Person, team_id: str | None) -> Mapping[str, bool]:
+    """Of which owners of what belongs to a team this person may open the page."""
+    teams, projects = person.tenant("team.read"), person.tenant("project.read")
+    return {
+        "team": teams is not None and (teams.everything or team_id in teams.team_ids),
+        "project": projects is not None and (projects.everything or team_id in projects.team_ids),
+        "user": person.may("tenancy.read"),
+    }
 
 
 def _is_for(person: Person, entry: Entry) -> bool:

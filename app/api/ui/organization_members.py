@@ -39,9 +39,12 @@ class OrganizationMemberPages(Controller):
         person, organization_id = await pages.require_page(request, "organization.members"), read_segment(organization)
         form = await pages.read_form(request)
         try:
-            body = as_body(organization_id=organization_id, member=read_new_member(form, person))
+            named = read_new_member(form, person)
+            body = as_body(organization_id=organization_id, member=named)
             actor = await desk.actor(person, "POST /organization/member_add", body)
-            await organization_members.add(*read_new_members_of_organization(body), actor)
+            read = read_new_members_of_organization(body)
+            await desk.check_named(named)
+            await organization_members.add(*read, actor)
         except CallerError as error:
             again = refused(form, ["who", "role"], [], error)
             return await show_organization(request, pages, (desk, organizations), person, (organization_id, again))

@@ -29,8 +29,8 @@ from app.api.ui.forms import (
     shown_limits,
     text,
 )
-from app.api.ui.lists import Listing, last_page, read_listing
-from app.api.ui.segments import read_segment, segment
+from app.api.ui.lists import Listing, last_page, page_of, read_listing
+from app.api.ui.segments import last_word, read_segment, segment
 from app.api.ui.team_form import PERIODS
 from app.base.errors import CallerError
 from app.domain.roles import Tenant
@@ -43,7 +43,7 @@ MEMBER_ROLE_WORDS: Mapping[str, str] = {
     "internal_user": "Member", "internal_user_viewer": "Reader", "org_admin": "Admin of the organization"
 }  # fmt: skip
 _READERS: Mapping[str, Reader] = {
-    "organization_alias": text, **BUDGET_READERS, **LIMIT_READERS, "metadata": json_object
+    "organization_alias": text, **BUDGET_READERS, **LIMIT_READERS, "cost_center": text, "metadata": json_object
 }  # fmt: skip
 
 
@@ -64,9 +64,9 @@ class OrganizationPages(Controller):
         listing = read_listing(request)
         found, total = await _reached(organizations, person, listing)
         ids = [view.organization.organization_id for view in found]
-        values: dict[str, Any] = {"views": found, "total": total, "listing": listing, "last": last_page(total, _PAGE)}
+        values: dict[str, Any] = {"views": found, **page_of(listing, total, _PAGE)}
         values |= {"month": await desk.of_month(person, "organization", [str(one) for one in ids])}
-        values |= {"may_make": person.tenant("tenancy.change") is not None, "done": request.query_params.get("done")}
+        values |= {"may_make": person.may("tenancy.change"), "done": request.query_params.get("done")}
         return pages.show(request, "organizations.html", person, **values)
 
     @get("/ui/organizations/new")
@@ -156,7 +156,7 @@ class OrganizationPages(Controller):
     ) -> Response[bytes]:
         person, organization_id = await pages.require_page(request, "tenancy.change"), read_segment(organization)
         await pages.read_form(request)
-        verb = request.scope["path"].rpartition("/")[2]
+        verb = last_word(request)
         body = as_body(organization_id=organization_id, blocked=verb == "block")
         await _update(organizations, desk, person, body)
         return pages.go(f"/ui/organizations/{segment(organization_id)}?done={verb}ed")
@@ -195,21 +195,21 @@ async def show_organization(
     values |= {"listing": listing, "last": last_page(len(view.members), _MEMBERS_A_PAGE)}
     teams, models = await desk.largest_by_each(person, ("team", "model"), "organization", organization_id)
     values |= {"teams": teams, "models": models}
-    values |= {"may_change": person.tenant("tenancy.change") is not None}
+    values |= {"may_change": person.may("tenancy.change")}
     values |= {"may_take_in": _holds(person.tenant("organization.members"), organization_id)}
     values |= {"may_make_teams": _holds(person.tenant("team.change"), organization_id)}
-    values |= {"by_address": person.tenant("tenancy.change") is not None, "done": request.query_params.get("done")}
+    values |= {"by_address": person.may("tenancy.change"), "done": request.query_params.get("done")}
     values |= {"settings": await desk.claude_code_settings(person, organization_id=organization_id)}
-    values |= {"may_set": person.tenant("settings.change") is not None}
-    status = adding.error.status if adding.error else 200
-    return pages.show(request, "organization.html", person, status=status, **values)
+    values |= {"may_read_prices": person.may("settings.read")}
+    values |= {"may_set": person.may("settings.change")}
+    return pages.show_form(request, "organization.html", person, adding.error, **values)
 
 
 async def _reached(
     organizations: Organizations, person: Person, listing: Listing
 ) -> tuple[Sequence[OrganizationView], int]:
     """One page of those that this person reads, and how many there are."""
-    tenant = person.tenant("organization.read") or Tenant()
+    tenant = person.reach("organization.read")
     if tenant.everything:
         return await organizations.list(OrganizationFilter(search=listing.search or None), listing.number, _PAGE)
     found = await organizations.get(sorted(tenant.organization_ids))
@@ -233,6 +233,7 @@ def _shown(view: OrganizationView) -> dict[str, str]:
         "organization_alias": plain(organization.organization_alias),
         **shown_budget(view.standing.budget),
         **shown_limits(organization),
+        "cost_center": plain(organization.cost_center),
         "metadata": pretty(organization.metadata),
     }
 
@@ -242,6 +243,8 @@ async def _show_form(
 ) -> Response[bytes]:
     view, form = shown
     values: dict[str, Any] = {"view": view, "f": form, "periods": PERIODS, "model_names": desk.models_for(person)}
-    status = form.error.status if form.error else 200
-    values |= {"shared": await desk.shared_budgets(person)}
-    return pages.show(request, "organization_form.html", person, status=status, **values)
+    values |= {
+        "shared": await desk.shared_budgets(person),
+        "centers": await desk.cost_centers(person, "tenancy.change"),
+    }
+    return pages.show_form(request, "organization_form.html", person, form.error, **values)

@@ -14,10 +14,10 @@ from app.admin.people import Person
 from app.admin.spend import Spend
 from app.admin.spend_explorer import MOST_SERIES
 from app.api.ui.access import Pages
+from app.api.ui.alert_words import address_of, level_of, words_of
 from app.api.ui.charts import Chart, Stack, stacked
 from app.api.ui.machine import Trouble
 from app.api.ui.models import ModelDesk
-from app.api.ui.segments import segment
 from app.api.ui.spend import change_of
 from app.domain.alerts import AlertEvent
 
@@ -51,12 +51,11 @@ class OverviewPages(Controller):
         person = await pages.signed_in_person(request)
         tenant = person.tenant("spend.reports")
         if tenant is None:  # an auditor, who sees no spend
-            return pages.go("/ui/audit" if person.tenant("audit.read") is not None else "/ui/account")
+            return pages.go("/ui/audit" if person.may("audit.read") else "/ui/account")
         found = await Overviews(spend, alerts).overview(tenant, person.tenant("alert.read"))
-        troubled = model_desk.machine.troubled() if person.tenant("settings.read") is not None else ()
+        troubled = model_desk.machine.troubled() if person.may("settings.read") else ()
         values: dict[str, Any] = {"found": found, "chart": _chart(found), "looks": _looks(found, person, troubled)}
-        values["sees_budgets"] = person.tenant("tenancy.read") is not None
-        values["sees_alerts"] = person.tenant("alert.read") is not None
+        values["sees_alerts"] = person.may("alert.read")
         return pages.show(request, "overview.html", person, change_of=change_of, **values)
 
 
@@ -94,26 +93,6 @@ def _looks(found: Overview, person: Person, troubled: Sequence[Trouble]) -> list
         for model, count in found.unpriced.items()
     ]
     told = found.alerts[: max(_MOST_LOOKS - len(looks), 1)]
-    # What a program would call to mend it stands in the sentences after the first.
     return looks + [
-        Look(_level_of(event), event.title, event.text.partition(". ")[0], _address_of(event, person), event)
-        for event in told
+        Look(level_of(event), event.title, words_of(event), address_of(event, person), event) for event in told
     ]
-
-
-def _level_of(event: AlertEvent) -> str:
-    return "bad" if event.facts.get("threshold_percent") == 100 or event.kind == "deployment.ejected" else "warn"
-
-
-def _address_of(event: AlertEvent, person: Person) -> str:
-    """Of a page that this person may open."""
-    kind, of = event.kind.partition(".")[0], event.facts
-    if kind in ("model", "deployment", "provider") and person.tenant("settings.read") is not None:
-        return "/ui/models"
-    if of.get("owner_kind", "key") == "key" and of.get("key_id"):
-        return f"/ui/keys/{segment(str(of['key_id']))}"
-    if of.get("owner_kind") == "team" and of.get("team_id"):
-        return f"/ui/teams/{segment(str(of['team_id']))}"
-    if kind == "budget" and person.tenant("tenancy.read") is not None:
-        return "/ui/budgets"
-    return "/ui/spend?by=key&span=7d"

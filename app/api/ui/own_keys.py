@@ -15,7 +15,6 @@ from app.api.ui.key_form import models_for
 from app.base.clock import now
 from app.domain.access import Principal, visible_models
 from app.domain.catalog import Catalog, Model
-from app.domain.roles import Tenant
 from app.gateway.last_refusals import LastRefusal, LastRefusals
 from app.storage.postgres.keys import KeyFilter, Page
 from app.storage.postgres.receipts import LogPage, ReceiptFilter
@@ -62,14 +61,14 @@ class OwnKeys:
         """The person's own that work, the newest first; but for those of the playground, which no client can use."""
         wanted = KeyFilter(user_id=person.user_id, status="active")
         page = Page(1, _MOST_KEYS, "created_at", descending=True)
-        found, _ = await self._key_reading.list(person.tenant("key.read") or Tenant(), wanted, page)
+        found, _ = await self._key_reading.list(person.reach("key.read"), wanted, page)
         return [view for view in found if view.key.allowed_routes != [PLAYGROUND_ROUTE]]
 
     async def find(self, person: Person, key_id: str) -> KeyView | None:
         """Any that the person may read."""
         if not key_id.startswith("key_"):  # never a secret: an address stands in logs
             return None
-        return await self._key_reading.find(key_id, person.tenant("key.read") or Tenant())
+        return await self._key_reading.find(key_id, person.reach("key.read"))
 
     async def principal(self, view: KeyView) -> Principal | None:
         """None for a deleted key."""

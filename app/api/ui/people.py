@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from app.admin.people import Person, check_email
 from app.admin.users import Users, UserTerms
 from app.api.ui.access import SIGN_IN, Form, Pages
-from app.api.ui.lists import last_page, read_listing
+from app.api.ui.lists import page_of, read_listing
 from app.api.ui.segments import read_segment
 from app.api.ui.sign_in import INVITATION
 from app.base.errors import CallerError, Unprocessable
@@ -110,12 +110,12 @@ async def _show_people(
         blocked=None if not state else state == "blocked",
     )
     found, total = await users.list(wanted, listing.number, _PAGE)
-    values: dict[str, Any] = {"views": found, "total": total, "listing": listing, "last": last_page(total, _PAGE)}
+    values: dict[str, Any] = {"views": found, **page_of(listing, total, _PAGE)}
     values |= {"states": await pages.people.states([view.user.user_id for view in found])}
     values |= {"error": error, "typed": typed, "roles": ROLE_WORDS, "role_names": USER_ROLES, "statuses": _STATES}
     values |= {"done": request.query_params.get("done")}
-    values |= {"may_invite": person.tenant("tenancy.change") is not None}
-    return pages.show(request, "people.html", person, status=error.status if error else 200, **values)
+    values |= {"may_invite": person.may("tenancy.change")}
+    return pages.show_form(request, "people.html", person, error, **values)
 
 
 async def _invite(request: AnyRequest, pages: Pages, user: StoredUser, person: Person) -> Invited:

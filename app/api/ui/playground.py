@@ -20,13 +20,13 @@ from app.admin.spend import Spend
 from app.api.llm.connection import ClientGone, Guard, Receive, Scope, Send, send_reply, send_whole
 from app.api.llm.door import check_method
 from app.api.ui.access import Form, Pages, SignInNeeded
+from app.api.ui.forms import without_routes
 from app.api.ui.lists import read_text
 from app.api.ui.rendering import PAGE_HEADERS
 from app.base.clock import now
 from app.base.errors import Forbidden, GatewayError, Unprocessable
 from app.base.money import NanoUSD
 from app.domain.catalog import Model
-from app.domain.roles import Tenant
 from app.domain.spend import Receipt
 from app.gateway.call import Reply
 from app.gateway.playground import Asked, Playground, Turn, request_id_of, text_of
@@ -104,7 +104,7 @@ class PlaygroundPages(Controller):
         wanted = ReceiptFilter(
             request_id=read_text(request, "id"), user_id=person.user_id, since=now() - timedelta(hours=1)
         )
-        found = await spend.log_rows(person.tenant("spend.logs") or Tenant(), wanted, LogPage(most=1))
+        found = await spend.log_rows(person.reach("spend.logs"), wanted, LogPage(most=1))
         if not found:
             return Response(b"", status_code=204)
         return pages.show(request, "playground_bill.html", person, status=_STOP_POLLING, bill=_bill_of_row(found[0]))
@@ -141,7 +141,7 @@ class PlaygroundStream:
             except SignInNeeded:
                 await _send_error(401, {"sign_in": f"/ui/sign-in?next={PLAYGROUND_ROUTE}"}, send)
             except GatewayError as error:
-                await _send_error(error.status, {"message": _sentence(error.message)}, send)
+                await _send_error(error.status, {"message": _sentence(without_routes(error.message))}, send)
 
         return asgi(_STREAM, copy_scope=False)(handle)
 
@@ -201,7 +201,7 @@ async def _show(
     shown: dict[str, Any] = {"turns": [], "bill": None} | values | {"error": error, "team_id": team_id}
     shown |= {"choices": choices, "models": models, "most_tokens": _MOST_TOKENS, "stream": _STREAM, "receipt": _RECEIPT}
     shown["typed"]["model"] = _chosen_model(models, shown["typed"]["model"])
-    return pages.show(request, "playground.html", person, status=error.status if error else 200, **shown)
+    return pages.show_form(request, "playground.html", person, error, **shown)
 
 
 def _chosen_team(choices: Choices, asked: str) -> str | None:

@@ -29,17 +29,16 @@ from app.api.ui.forms import (
     shown_limits,
     text,
 )
-from app.api.ui.lists import last_page, read_listing, read_text
-from app.api.ui.segments import read_segment, segment
+from app.api.ui.lists import page_of, read_listing, read_text
+from app.api.ui.segments import last_word, read_segment, segment
 from app.api.ui.team_form import PERIODS
 from app.base.errors import CallerError
-from app.domain.roles import Tenant
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 25
 _READERS: Mapping[str, Reader] = {
     "project_alias": text, "description": text, "team_id": text, **BUDGET_READERS, **LIMIT_READERS,
-    "metadata": json_object,
+    "cost_center": text, "metadata": json_object,
 }  # fmt: skip
 
 
@@ -57,12 +56,12 @@ class ProjectPages(Controller):
         projects: NamedDependency[Projects],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "project.read")
-        tenant = person.tenant("project.read") or Tenant()
+        tenant = person.reach("project.read")
         listing = read_listing(request, filters={"team": None})
         wanted = (listing.chosen("team") or None, listing.number, _PAGE, listing.search or None)
         found, total = await projects.list(tenant, *wanted)
         ids = [str(view.project.project_id) for view in found]
-        values: dict[str, Any] = {"views": found, "total": total, "listing": listing, "last": last_page(total, _PAGE)}
+        values: dict[str, Any] = {"views": found, **page_of(listing, total, _PAGE)}
         values |= {"month": await desk.of_month(person, "project_id", ids), "teams": await _teams(desk, person)}
         values |= {"names": await desk.naming.names("team", [view.project.team_id for view in found])}
         values |= {"may_make": _may_make(person), "done": request.query_params.get("done")}
@@ -107,13 +106,13 @@ class ProjectPages(Controller):
         projects: NamedDependency[Projects],
     ) -> Response[bytes]:
         person, project_id = await pages.require_page(request, "project.read"), read_segment(project)
-        view = await projects.get(person.tenant("project.read") or Tenant(), project_id)
+        view = await projects.get(person.reach("project.read"), project_id)
         team_id = str(view.project.team_id)
         values: dict[str, Any] = {"view": view, "done": request.query_params.get("done")}
         models, people = await desk.largest_by_each(person, ("model", "user"), "project_id", project_id)
         values |= {"models": models, "people": people}
         values |= {"team_name": (await desk.naming.names("team", [team_id])).get(team_id, team_id)}
-        values |= {"keys": await desk.teams.keys_of_project(person.tenant("key.read") or Tenant(), project_id)}
+        values |= {"keys": await desk.teams.keys_of_project(person.reach("key.read"), project_id)}
         values |= {"may_change": _may_change(person, view)}
         values |= {"names": await desk.naming.names("user", [key.key.user_id for key in values["keys"]])}
         return pages.show(request, "project.html", person, **values)
@@ -128,7 +127,7 @@ class ProjectPages(Controller):
         projects: NamedDependency[Projects],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "project.change")
-        view = await projects.get(person.tenant("project.change") or Tenant(), read_segment(project))
+        view = await projects.get(person.reach("project.change"), read_segment(project))
         form = filled(_shown(view), {"models": view.project.models})
         return await _show_form(request, pages, desk, person, (view, form))
 
@@ -143,7 +142,7 @@ class ProjectPages(Controller):
     ) -> Response[bytes]:
         person, project_id = await pages.require_page(request, "project.change"), read_segment(project)
         form = await pages.read_form(request)
-        view = await projects.get(person.tenant("project.change") or Tenant(), project_id)
+        view = await projects.get(person.reach("project.change"), project_id)
         try:
             body = read_fields(form, _READERS, changes=True) | read_list(form, "models", changes=True)
             await _update(projects, desk, person, body | as_body(project_id=project_id))
@@ -163,7 +162,7 @@ class ProjectPages(Controller):
     ) -> Response[bytes]:
         person, project_id = await pages.require_page(request, "project.change"), read_segment(project)
         await pages.read_form(request)
-        verb = request.scope["path"].rpartition("/")[2]
+        verb = last_word(request)
         await _update(projects, desk, person, as_body(project_id=project_id, blocked=verb == "block"))
         return pages.go(f"/ui/projects/{segment(project_id)}?done={verb}ed")
 
@@ -190,7 +189,7 @@ async def _update(projects: Projects, desk: Desk, person: Person, body: dict[str
 
 
 async def _teams(desk: Desk, person: Person, action: str = "project.read") -> list[tuple[str, str]]:
-    return await desk.naming.teams_of(person.tenant(action) or Tenant())
+    return await desk.naming.teams_of(person.reach(action))
 
 
 def _may_make(person: Person) -> bool:
@@ -211,6 +210,7 @@ def _shown(view: ProjectView) -> dict[str, str]:
         "team_id": project.team_id,
         **shown_budget(view.standing.budget),
         **shown_limits(project),
+        "cost_center": plain(project.cost_center),
         "metadata": pretty(project.metadata),
     }
 
@@ -221,6 +221,8 @@ async def _show_form(
     view, form = shown
     values: dict[str, Any] = {"view": view, "f": form, "periods": PERIODS, "model_names": desk.models_for(person)}
     values |= {"teams": await _teams(desk, person, "project.change")}
-    status = form.error.status if form.error else 200
-    values |= {"shared": await desk.shared_budgets(person)}
-    return pages.show(request, "project_form.html", person, status=status, **values)
+    values |= {
+        "shared": await desk.shared_budgets(person),
+        "centers": await desk.cost_centers(person, "project.change"),
+    }
+    return pages.show_form(request, "project_form.html", person, form.error, **values)

@@ -15,11 +15,11 @@ from app.admin.spend_explorer import SpendExplorer
 from app.api.finance.logs import read_cursor, write_cursor
 from app.api.ui.access import Pages
 from app.api.ui.lists import read_text
+from app.api.ui.navigation import owner_pages
 from app.api.ui.receipt_words import lines_of, reasons_of
 from app.api.ui.requests_view import RESULTS, SPANS, RequestsView, read_requests_view
-from app.api.ui.spend_filters import DIMENSIONS, NAMELESS, NAMES, Filters, choices_of, read_choice
+from app.api.ui.spend_filters import LOGGED, NAMELESS, Filters, choices_of, read_choice
 from app.base.errors import CallerError, NotFound
-from app.domain.roles import Tenant
 from app.storage.postgres.receipts import LogPage, ReceiptFilter
 from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension
 
@@ -41,9 +41,9 @@ class RequestPages(Controller):
         naming: NamedDependency[Naming],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "spend.logs")
-        tenant = person.tenant("spend.logs") or Tenant()
-        picked = NAMES.get(read_text(request, "pick"))
-        values: dict[str, Any] = {"dimensions": DIMENSIONS, "nameless": NAMELESS, "results": RESULTS, "picked": picked}
+        tenant = person.reach("spend.logs")
+        picked = next((name for name in LOGGED if name == read_text(request, "pick")), None)
+        values: dict[str, Any] = {"dimensions": LOGGED, "nameless": NAMELESS, "results": RESULTS, "picked": picked}
         values |= {"spans": {name: words for name, (words, _) in SPANS.items()}, "rows": [], "names": {}, "choices": ()}
         if wanted_id := read_text(request, "find"):
             return pages.go(f"/ui/requests/{quote(wanted_id, safe='')}")
@@ -75,7 +75,7 @@ class RequestPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "spend.logs")
         wanted = ReceiptFilter(request_id=request_id.replace("\0", ""))
-        found = await spend.log_rows(person.tenant("spend.logs") or Tenant(), wanted, LogPage(newest_first=False))
+        found = await spend.log_rows(person.reach("spend.logs"), wanted, LogPage(newest_first=False))
         if not found:
             raise NotFound("There is no such request, or it is not yours to see.")
         users = await naming.names("user", [row.user_id for row in found])
@@ -83,6 +83,7 @@ class RequestPages(Controller):
         whole = sum(row.cost_nanousd for row in found)
         attempts = len({row.attempt for row in found})
         values: dict[str, Any] = {"receipts": receipts, "users": users, "whole": whole, "attempts": attempts}
+        values |= {"pages_of": owner_pages(person, found[0].team_id)}
         return pages.show(request, "receipt.html", person, **values)
 
 

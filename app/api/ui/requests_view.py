@@ -12,7 +12,7 @@ from litestar import Request
 from app.admin.spend_explorer import Question
 from app.api.admin.time_fields import check_zone
 from app.api.ui.lists import read_text
-from app.api.ui.spend_filters import Filters, read_days, read_filters, write_filters
+from app.api.ui.spend_filters import LOGGED, Filters, read_days, read_filters, write_filters
 from app.base.clock import now
 from app.domain.report_periods import midnight
 from app.domain.report_spans import Span
@@ -118,7 +118,7 @@ def read_requests_view(request: Request[Any, Any, Any]) -> RequestsView:
         read_days(request, _day(now(), timezone)),
         timezone,
         result if result in RESULTS else "",
-        read_filters(request),
+        read_filters(request, LOGGED),
         read_text(request, "live") == "1",
     )
 

@@ -9,21 +9,27 @@ from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.budget_board import BudgetBoard
+from app.admin.cost_centers import CostCenters
+from app.admin.issuer_logout import IssuerLogout
 from app.admin.key_reading import KeyReading
 from app.admin.keys import Keys
 from app.admin.model_audience import ModelAudience
 from app.admin.model_overview import ModelOverview
 from app.admin.models import Models
 from app.admin.naming import Naming
+from app.admin.organizations import Organizations
 from app.admin.password_reset import PasswordReset
 from app.admin.passwords import Passwords
 from app.admin.people import People
 from app.admin.playground_keys import PlaygroundKeys
 from app.admin.post import Post
+from app.admin.price_preview import PricePreview
 from app.admin.price_view import PriceView
 from app.admin.prices import PriceAdmin
+from app.admin.saved_views import SavedViews
 from app.admin.single_sign_on import SingleSignOn
 from app.admin.spend import Spend
+from app.api.plain_litestar import Given
 from app.api.ui.access import Outside, Pages
 from app.api.ui.account import AccountPages
 from app.api.ui.alerts import AlertPages
@@ -34,6 +40,8 @@ from app.api.ui.budgets import BudgetPages
 from app.api.ui.connect import ConnectPages
 from app.api.ui.credentials import CredentialPages
 from app.api.ui.device import DevicePages
+from app.api.ui.forms import in_words
+from app.api.ui.issuer_logout import IssuerLogoutRoute
 from app.api.ui.key_edit import KeyEditPages
 from app.api.ui.key_obstacles import KeyObstacles
 from app.api.ui.keys import KeyPages
@@ -42,13 +50,16 @@ from app.api.ui.models import ModelDesk, ModelPages
 from app.api.ui.months import MonthPages
 from app.api.ui.my_limits import MyLimitsPages
 from app.api.ui.my_spend import MySpendPages
+from app.api.ui.organization_prices import PriceDesk
 from app.api.ui.overview import OverviewPages
 from app.api.ui.own_keys import OwnKeys
 from app.api.ui.playground import PlaygroundPages, PlaygroundStream
 from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
+from app.api.ui.saved_views import SavedViewPages
 from app.api.ui.settings import SettingsPages
 from app.api.ui.sign_in import INVITATION, SignInPages
+from app.api.ui.sign_out import SignOutPages
 from app.api.ui.single_sign_on import SingleSignOnPages
 from app.api.ui.spend import SpendPages
 from app.api.ui.tenancy import TENANCY_PAGES, Desk
@@ -77,16 +88,18 @@ def make_pages(
     engine: AsyncEngine, principals: Principals, master_key: str, passwords: Passwords, rules: PageRules = PageRules()
 ) -> Pages:
     people = People(engine, principals.pepper, master_key, passwords, takes_passwords=rules.takes_passwords)
-    single_sign_on = None
+    single_sign_on, issuer_logout = None, None
     if rules.single_sign_on is not None and rules.http is not None:
         issuer = Issuer(rules.http, rules.single_sign_on.issuer)
         single_sign_on = SingleSignOn(engine, principals, people.sessions, issuer, rules.single_sign_on)
+        issuer_logout = IssuerLogout(engine, principals.pepper, issuer)
     post = None if rules.sender is None or not rules.sender.takes_mail else Post(rules.sender)
     reset, public_url = None, rules.public_url
     if post is not None and public_url is not None and rules.takes_passwords:
         base = public_url.rstrip("/")
         reset = PasswordReset(engine, principals.pepper, people, post, lambda token: f"{base}{INVITATION}/{token}")
-    return Pages(people, Templates(), Outside(single_sign_on, post, reset, public_url))
+    outside = Outside(single_sign_on, issuer_logout, post, reset, public_url)
+    return Pages(people, Templates({"in_words": in_words}), outside)
 
 
 def page_routes(
@@ -112,6 +125,15 @@ def page_routes(
     ) -> ModelDesk:
         return ModelDesk(ModelOverview(models.catalog, price_view, spend), audience, price_admin, spend, machine)
 
+    def price_desk(
+        organizations: NamedDependency[Organizations],
+        price_view: NamedDependency[PriceView],
+        price_admin: NamedDependency[PriceAdmin],
+        spend: NamedDependency[Spend],
+    ) -> PriceDesk:
+        return PriceDesk(organizations, price_admin, PricePreview(price_admin, price_view, spend))
+
+    saved_views = SavedViews(engine)
     desk, key_obstacles = Desk(engine, naming, catalog), KeyObstacles(engine, principals)
     playground_keys = PlaygroundKeys(engine, principals, Keys(engine, principals, principals.pepper, catalog), catalog)
     at_play: tuple[ControllerRouterHandler, ...] = ()
@@ -121,8 +143,10 @@ def page_routes(
         "/",
         route_handlers=[
             SignInPages,
+            SignOutPages,
             AccountPages,
             SingleSignOnPages,
+            IssuerLogoutRoute,
             DevicePages,
             OverviewPages,
             KeyPages,
@@ -138,6 +162,7 @@ def page_routes(
             TagPages,
             AuditPages,
             AlertPages,
+            SavedViewPages,
             SettingsPages,
             CredentialPages,
             *TENANCY_PAGES,
@@ -145,16 +170,19 @@ def page_routes(
             serve_asset,
         ],
         dependencies={
-            "pages": Provide(lambda: pages, sync_to_thread=False),
-            "naming": Provide(lambda: naming, sync_to_thread=False),
-            "machine": Provide(lambda: machine, sync_to_thread=False),
-            "budget_board": Provide(lambda: board, sync_to_thread=False),
+            "pages": Given(pages),
+            "naming": Given(naming),
+            "cost_centers": Provide(lambda: CostCenters(engine), sync_to_thread=False),
+            "machine": Given(machine),
+            "budget_board": Given(board),
             "model_desk": Provide(model_desk, sync_to_thread=False),
-            "desk": Provide(lambda: desk, sync_to_thread=False),
-            "key_obstacles": Provide(lambda: key_obstacles, sync_to_thread=False),
+            "price_desk": Provide(price_desk, sync_to_thread=False),
+            "saved_views": Given(saved_views),
+            "desk": Given(desk),
+            "key_obstacles": Given(key_obstacles),
             "page_catalog": Provide(lambda: catalog(), sync_to_thread=False),
-            "own_keys": Provide(lambda: own_keys, sync_to_thread=False),
-            "playground_keys": Provide(lambda: playground_keys, sync_to_thread=False),
-            "playground": Provide(lambda: machine.playground, sync_to_thread=False),
+            "own_keys": Given(own_keys),
+            "playground_keys": Given(playground_keys),
+            "playground": Given(machine.playground),
         },
     )

@@ -2,6 +2,9 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any
+
+from litestar import Request
 
 from app.base.errors import NotFound
 
@@ -29,3 +32,8 @@ def read_segment(text: str) -> str:
     if "\0" in one:
         raise NotFound("There is no such page.")
     return one
+
+
+def last_word(request: Request[Any, Any, Any]) -> str:
+    """Of the path: what is to be done, where a handler takes several."""
+    return str(request.scope["path"].rpartition("/")[2])

@@ -1,6 +1,7 @@
 """The page of settings: what runs with which, and the settings that Claude Code is given, which can be changed here."""
 
 import platform
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -11,11 +12,12 @@ from app.admin.managed_settings import ManagedSettings
 from app.admin.models import Models
 from app.admin.naming import Naming
 from app.admin.people import Person
+from app.admin.processes import Processes
 from app.api.admin.fields import read_metadata
 from app.api.ui.access import Form, Pages
 from app.api.ui.lists import read_text
 from app.api.ui.machine import Machine
-from app.base.errors import CallerError, Unprocessable
+from app.base.errors import CallerError, StorageUnavailable, Unprocessable
 
 AnyRequest = Request[Any, Any, Any]
 _LEVELS = ("", "organization_id", "team_id")
@@ -27,7 +29,7 @@ class SettingsPages(Controller):
     include_in_schema = False
 
     @get("/ui/settings")
-    async def settings(
+    async def settings(  # noqa: PLR0913  what the page tells comes from several places
         self,
         request: AnyRequest,
         pages: NamedDependency[Pages],
@@ -35,6 +37,7 @@ class SettingsPages(Controller):
         models: NamedDependency[Models],
         managed_settings: NamedDependency[ManagedSettings],
         naming: NamedDependency[Naming],
+        processes: NamedDependency[Processes],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "settings.read")
         catalog = models.catalog.current()
@@ -49,8 +52,17 @@ class SettingsPages(Controller):
             **await naming.names("team", [one.team_id for one in levels]),
             **await naming.names("organization", [one.organization_id for one in levels]),
         }
-        values: dict[str, Any] = {"facts": facts, "groups": machine.settings, "levels": levels, "names": names}
-        values |= {"may_change": _may_change(person), "done": request.query_params.get("done")}
+        running = None
+        with suppress(StorageUnavailable):  # the page says so
+            running = await processes.list()
+        values: dict[str, Any] = {
+            "facts": facts,
+            "running": running,
+            "groups": machine.settings,
+            "levels": levels,
+            "names": names,
+        }
+        values |= {"may_change": person.may("settings.change"), "done": request.query_params.get("done")}
         return pages.show(request, "settings.html", person, **values)
 
     @get("/ui/settings/managed")
@@ -85,8 +97,7 @@ class SettingsPages(Controller):
 def _show_form(
     request: AnyRequest, pages: Pages, person: Person, typed: dict[str, str], error: CallerError | None = None
 ) -> Response[bytes]:
-    status = error.status if error else 200
-    return pages.show(request, "managed_settings.html", person, status=status, typed=typed, error=error)
+    return pages.show_form(request, "managed_settings.html", person, error, typed=typed, error=error)
 
 
 def _owner(of: str, owner_id: str) -> tuple[str | None, str | None]:
@@ -102,7 +113,3 @@ def _read(form: Form) -> dict[str, Any] | None:
     """An empty text sets nothing any more. Raises Unprocessable."""
     text = form.text("settings")
     return read_metadata("settings", text.encode()) if text else None
-
-
-def _may_change(person: Person) -> bool:
-    return person.tenant("settings.change") is not None

@@ -1,4 +1,4 @@
-"""The pages before and after everything else: first run, sign-in, invitations, sign-out."""
+"""The pages before and after everything else: first run, sign-in, invitations."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from litestar.params import FromPath
 from app.admin.password_reset import PasswordReset
 from app.admin.passwords import SHORTEST_PASSWORD
 from app.admin.people import check_email
-from app.api.ui.access import HOME, SESSION_COOKIE, Pages, safe_next, visit_of
+from app.api.ui.access import HOME, Pages, safe_next, visit_of
+from app.api.ui.cookies import SESSION
 from app.base.errors import CallerError, GatewayError, NotFound, Unprocessable
 
 AnyRequest = Request[Any, Any, Any]
@@ -72,7 +73,7 @@ class SignInPages(Controller):
         try:
             password = read_new_password(form.raw("password"), form.raw("again"))
             opened = await pages.people.accept_invitation(token, password, visit_of(request))
-        except Unprocessable as error:
+        except (Unprocessable, NotFound) as error:
             return await _show_invitation(request, pages, token, error)
         return await enter(request, pages, opened, HOME)
 
@@ -93,12 +94,6 @@ class SignInPages(Controller):
             return _shown(request, pages, "forgot.html", error, email=email, asked=False)
         return _shown(request, pages, "forgot.html", None, email=email, asked=True)
 
-    @post("/ui/sign-out", status_code=200)
-    async def sign_out(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
-        await pages.read_form(request)
-        await pages.people.sessions.end(request.cookies.get(SESSION_COOKIE, ""))
-        return pages.go_signed_out(request)
-
 
 def require_reset(pages: Pages) -> PasswordReset:
     """Raises NotFound where no mail can be sent for it."""
@@ -109,20 +104,32 @@ def require_reset(pages: Pages) -> PasswordReset:
 
 async def enter(request: AnyRequest, pages: Pages, token: str, path: str) -> Response[bytes]:
     """A session that this browser had before ends here: nobody goes on in one that somebody else may know."""
-    earlier = request.cookies.get(SESSION_COOKIE)
+    earlier = pages.cookies.read(request, SESSION)
     if earlier:
         await pages.people.sessions.end(earlier)
     return pages.go_signed_in(request, token, path)
 
 
 def show_sign_in(
-    request: AnyRequest, pages: Pages, wanted: str, email: str, error: GatewayError | None = None
+    request: AnyRequest,
+    pages: Pages,
+    wanted: str,
+    email: str,
+    error: GatewayError | None = None,
+    leave: str | None = None,
 ) -> Response[bytes]:
+    """``leave`` is where the identity provider signs somebody out who is not let in here."""
     way = None if pages.single_sign_on is None else pages.single_sign_on.name
     takes_passwords = pages.people.takes_passwords
     values = {"next": wanted, "email": email, "single_sign_on": way, "takes_passwords": takes_passwords}
-    values["forgot"] = FORGOT if pages.password_reset is not None else None
+    values |= {"leave": leave}
+    values["forgot"] = _forgot(pages)
     return _shown(request, pages, "sign_in.html", error, **values)
+
+
+def _forgot(pages: Pages) -> str | None:
+    """Where a lost password is asked for; None where no mail can be sent for it."""
+    return FORGOT if pages.password_reset is not None else None
 
 
 async def _show_owner(
@@ -140,7 +147,7 @@ async def _show_invitation(
         raise NotFound("Nobody has a password here any more. Sign in with single sign-on.")
     email = await pages.people.find_invited(token)
     if email is None:
-        raise NotFound("This invitation was used, or has expired. Ask whoever sent it for another.")
+        return pages.show(request, "link_over.html", None, status=404, forgot=_forgot(pages))
     return _shown(request, pages, "invitation.html", error, email=email)
 
 

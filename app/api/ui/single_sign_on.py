@@ -3,18 +3,18 @@
 from typing import Any
 
 from litestar import Controller, Request, Response, get
-from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 
-from app.admin.single_sign_on import ATTEMPT_LIFE, SingleSignOn
+from app.admin.single_sign_on import ATTEMPT_LIFE, NotLetIn, SingleSignOn, wanted_page
 from app.api.ui.access import HOME, Pages, safe_next, visit_of
+from app.api.ui.cookies import TICKET, VISIT
 from app.api.ui.sign_in import enter, show_sign_in
-from app.base.errors import CallerError, NotFound, UpstreamError
+from app.api.ui.sign_out import SIGNED_OUT
+from app.base.errors import CallerError, GatewayError, NotFound, UpstreamError
 
 AnyRequest = Request[Any, Any, Any]
 START = "/ui/sso"
 CALLBACK = "/ui/sso/callback"
-TICKET_COOKIE = "keyhouse_sso"
 _ANSWER = ("code", "state", "iss", "error", "error_description")
 _LONGEST_VALUE = 8_192
 
@@ -33,21 +33,22 @@ class SingleSignOnPages(Controller):
         except UpstreamError as error:
             return show_sign_in(request, pages, wanted, "", error)
         response = pages.go(address)
-        response.cookies.append(_ticket(request, ticket, int(ATTEMPT_LIFE.total_seconds())))
+        response.cookies.append(pages.cookies.write(request, TICKET, ticket, int(ATTEMPT_LIFE.total_seconds())))
         return response
 
     @get(CALLBACK)
     async def finish(self, request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
         single_sign_on = _require(pages)
-        ticket = request.cookies.get(TICKET_COOKIE, "")
+        ticket = pages.cookies.read(request, TICKET) or ""
         answer = {name: value for name in _ANSWER if (value := request.query_params.get(name, "")[:_LONGEST_VALUE])}
         try:
             token, wanted = await single_sign_on.finish(ticket, answer, _callback(request, pages), visit_of(request))
         except (CallerError, UpstreamError) as error:
-            response = show_sign_in(request, pages, HOME, "", error)
+            leave = await _way_out(request, pages, error)
+            response = show_sign_in(request, pages, safe_next(wanted_page(ticket) or HOME), "", error, leave)
         else:
             response = await enter(request, pages, token, safe_next(wanted))
-        response.cookies.append(_ticket(request, "", 0))
+        response.cookies.append(pages.cookies.write(request, TICKET, "", 0))
         return response
 
 
@@ -57,13 +58,15 @@ def _require(pages: Pages) -> SingleSignOn:
     return pages.single_sign_on
 
 
+async def _way_out(request: AnyRequest, pages: Pages, error: GatewayError) -> str | None:
+    """For somebody whom the provider would only send back as the same person."""
+    if not isinstance(error, NotLetIn):
+        return None
+    visit = pages.cookies.read(request, VISIT)
+    state = "" if visit is None else pages.people.sign_out_state(visit)
+    return await _require(pages).sign_out_address(error.id_token, pages.address(request, SIGNED_OUT), state)
+
+
 def _callback(request: AnyRequest, pages: Pages) -> str:
     """The same at both ends, and registered at the identity provider."""
     return pages.address(request, CALLBACK)
-
-
-def _ticket(request: AnyRequest, value: str, max_age_s: int) -> Cookie:
-    return Cookie(
-        TICKET_COOKIE, value=value, path=START, max_age=max_age_s, httponly=True, samesite="lax",
-        secure=request.url.scheme == "https",
-    )  # fmt: skip

@@ -51,7 +51,7 @@ class SpendPages(Controller):
         self, request: AnyRequest, pages: NamedDependency[Pages], spend: NamedDependency[Spend]
     ) -> Response[bytes]:
         person = await pages.require_page(request, "spend.reports")
-        tenant = person.tenant("spend.reports") or Tenant()
+        tenant = person.reach("spend.reports")
         explorer = SpendExplorer(spend)
         picked = NAMES.get(read_text(request, "pick"))
         values: dict[str, Any] = {"dimensions": DIMENSIONS, "spans": SPANS, "picked": picked, "choices": ()}
@@ -88,7 +88,7 @@ class SpendPages(Controller):
     ) -> Response[bytes]:
         """What the page shows, on all its pages: as a table, by periods too, or in the columns of FOCUS."""
         person = await pages.require_page(request, "spend.reports")
-        tenant = person.tenant("spend.reports") or Tenant()
+        tenant = person.reach("spend.reports")
         view = read_view(request, _usual_group(person))
         question = view.question()
         style = read_text(request, "format")
@@ -115,7 +115,7 @@ def change_of(now_nanousd: int, before_nanousd: int) -> Change:
 
 
 def _usual_group(person: Person) -> str:
-    return "team" if reaches_others(person.tenant("spend.reports") or Tenant()) else "model"
+    return "team" if reaches_others(person.reach("spend.reports")) else "model"
 
 
 def _chart(view: SpendView, question: Question, found: Exploration) -> Chart:
@@ -142,7 +142,7 @@ async def _table_file(spend: Spend, view: SpendView, tenant: Tenant, name: str) 
 
 def _lines(groups: Sequence[Group], head: Sequence[str], total_nanousd: int) -> Iterator[Mapping[str, Any]]:
     for group in groups:
-        amounts, before = group.amounts, group.before
+        amounts, before = group.amounts, group.before_nanousd
         names = dict(zip(head, (group.id, group.name if group.name != group.id else ""), strict=False))
         yield {
             **names,
@@ -153,8 +153,8 @@ def _lines(groups: Sequence[Group], head: Sequence[str], total_nanousd: int) -> 
             "tokens_cached": amounts.cache_read_tokens,
             "tokens_out": amounts.completion_tokens,
             "share_percent": _share(amounts.cost_nanousd, total_nanousd),
-            "cost_before": None if before is None else number(before.cost_nanousd),
-            "change": None if before is None else number(amounts.cost_nanousd - before.cost_nanousd),
+            "cost_before": None if before is None else number(before),
+            "change": None if before is None else number(amounts.cost_nanousd - before),
         }
 
 

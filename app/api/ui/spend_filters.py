@@ -9,8 +9,7 @@ from typing import Any
 from litestar import Request
 
 from app.admin.spend_explorer import Question, SpendExplorer
-from app.api.admin.fields import LONGEST_TEXT
-from app.api.ui.lists import read_text
+from app.api.ui.lists import read_id, read_text
 from app.base.errors import Unprocessable
 from app.domain.roles import Tenant
 from app.storage.postgres.reports import Dimension
@@ -29,11 +28,15 @@ DIMENSIONS: Mapping[Dimension, str] = {
     "request_class": "Request class",
     "session": "Session",
     "kind": "Kind",
+    "cost_center": "Cost centre",
 }
+LOGGED: Mapping[Dimension, str] = {name: words for name, words in DIMENSIONS.items() if name != "cost_center"}
+"""What receipts say of themselves: not what they are charged to, which is looked up in reports."""
 NAMES: Mapping[str, Dimension] = {name: name for name in DIMENSIONS}
 NAMELESS: Mapping[str, str] = {
     "organization": "No organization", "team": "No team", "user": "Nobody", "project": "No project",
     "customer": "No customer", "tag": "No tag", "session": "No session",
+    "cost_center": "No cost centre",
 }  # fmt: skip
 """What those are called that have none."""
 MOST_DAYS = 5 * 366
@@ -44,10 +47,11 @@ Filters = Mapping[Dimension, str]
 """The empty text stands for those that have none."""
 
 
-def read_filters(request: Request[Any, Any, Any]) -> Filters:
+def read_filters(request: Request[Any, Any, Any], dimensions: Mapping[Dimension, str] = DIMENSIONS) -> Filters:
     """``without`` names those of whom there shall be none."""
-    found = {name: value for name in DIMENSIONS if (value := _read_value(request, name))}
-    return found | {NAMES[name]: "" for name in read_text(request, "without").split(",") if name in NAMES}
+    found = {name: value for name in dimensions if (value := read_id(request, name))}
+    without = read_text(request, "without").split(",")
+    return found | {name: "" for name in dimensions if name in without}
 
 
 def write_filters(only: Filters) -> dict[str, object]:
@@ -58,7 +62,7 @@ def write_filters(only: Filters) -> dict[str, object]:
 
 def read_choice(request: Request[Any, Any, Any]) -> tuple[Dimension, str] | None:
     """The filter that was chosen of ``choices_of``; None where none was."""
-    picked, value = NAMES.get(read_text(request, "pick")), _read_value(request, "value")
+    picked, value = NAMES.get(read_text(request, "pick")), read_id(request, "value")
     return (
         None if picked is None or not value else (picked, value.removeprefix(_CHOSEN) if value != _NONE_CHOSEN else "")
     )
@@ -88,11 +92,6 @@ def read_days(request: Request[Any, Any, Any], today: date) -> tuple[date, date]
     if (last - first).days >= MOST_DAYS:
         raise Unprocessable("choose at most five years at once", param="from")
     return first, last
-
-
-def _read_value(request: Request[Any, Any, Any], name: str) -> str:
-    """Of an id or a tag, blanks and all."""
-    return str(request.query_params.get(name, "")).replace("\0", "")[: LONGEST_TEXT + 1]
 
 
 def _read_day(request: Request[Any, Any, Any], name: str) -> date | None:

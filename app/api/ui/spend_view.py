@@ -30,6 +30,7 @@ _SPAN_NAMES: Mapping[str, SpanName] = {
 }  # fmt: skip
 _FURTHER: Mapping[str, Dimension] = {
     "organization": "team", "team": "user", "user": "key", "project": "user", DAY: "team", "kind": "team",
+    "cost_center": "team",
 }  # fmt: skip
 """What a line is looked into by; of those that are not here, by model."""
 _THEN: tuple[Dimension, ...] = ("model", "team", "user", "key", "session", "request_class")
@@ -80,7 +81,9 @@ class SpendView:
         return self._narrowed({**self.only, dimension: value})
 
     def requests(self, value: str | None = None) -> str:
-        """The log of the same: of a line, or of all of them."""
+        """The log of the same: of a line, or of all of them; empty where it cannot tell them, by cost centre."""
+        if "cost_center" in (self.by, *self.only):
+            return ""
         days, only = (self.span.first.isoformat(), self.span.last.isoformat()), dict(self.only)
         if value is not None:
             if self.by == DAY:

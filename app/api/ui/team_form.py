@@ -29,6 +29,7 @@ PERIODS = (
 )  # fmt: skip
 TEAM_READERS: Mapping[str, Reader] = {
     "team_alias": text, "organization_id": text, **BUDGET_READERS, **LIMIT_READERS, "metadata": json_object,
+    "cost_center": text,
     "team_member_budget": number, "team_member_budget_duration": text, "team_member_rpm_limit": number,
     "team_member_tpm_limit": number,
 }  # fmt: skip
@@ -57,6 +58,7 @@ def shown_team(team: StoredTeam, budget: StoredBudget | None, of_member: StoredB
         "organization_id": plain(team.organization_id),
         **shown_budget(budget),
         **shown_limits(team),
+        "cost_center": plain(team.cost_center),
         "metadata": pretty(team.metadata),
         "team_member_budget": member["max_budget"],
         "team_member_budget_duration": member["budget_duration"],

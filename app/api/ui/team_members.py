@@ -16,7 +16,6 @@ from app.api.ui.segments import read_segment, segment
 from app.api.ui.team_form import MEMBER_READERS, PERIODS, shown_member
 from app.api.ui.teams import may_name_by_address, show_team
 from app.base.errors import CallerError, Unprocessable
-from app.domain.roles import Tenant
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -39,9 +38,11 @@ class TeamMemberPages(Controller):
         form = await pages.read_form(request)
         team_id = read_segment(team)
         try:
-            body = as_body(team_id=team_id, member=read_new_member(form, person))
+            named = read_new_member(form, person)
+            body = as_body(team_id=team_id, member=named)
             _, members, terms = read_member_add(body)
             actor = await desk.actor(person, "POST /team/member_add", body)
+            await desk.check_named(named)
             await team_members.add(team_id, members, terms, actor)
         except CallerError as error:
             again = refused(form, ["who", "role"], [], error)
@@ -117,7 +118,7 @@ async def _show(
     ids: tuple[str, str],
     refused_form: Filled | None,
 ) -> Response[bytes]:
-    team, view = await desk.teams.find_member(person.tenant("team.members") or Tenant(), *ids)
+    team, view = await desk.teams.find_member(person.reach("team.members"), *ids)
     form = refused_form or filled(shown_member(view))
     values: dict[str, Any] = {"team": team, "view": view, "f": form, "roles": TEAM_ROLES, "periods": PERIODS}
-    return pages.show(request, "team_member.html", person, status=form.error.status if form.error else 200, **values)
+    return pages.show_form(request, "team_member.html", person, form.error, **values)

@@ -15,8 +15,8 @@ from app.api.admin.team_fields import TEAM_ROLES, read_new_team, read_team_updat
 from app.api.ui.access import Pages
 from app.api.ui.desk import Desk
 from app.api.ui.forms import Filled, as_body, filled, refused
-from app.api.ui.lists import last_page, read_listing, read_text
-from app.api.ui.segments import read_segment, segment
+from app.api.ui.lists import last_page, page_of, read_listing, read_text
+from app.api.ui.segments import last_word, read_segment, segment
 from app.api.ui.team_form import NEW_TEAM, PERIODS, TEAM_READERS, read_team, shown_team
 from app.base.errors import CallerError
 from app.domain.roles import Tenant
@@ -41,7 +41,7 @@ class TeamPages(Controller):
         desk: NamedDependency[Desk],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "team.read")
-        tenant = person.tenant("team.read") or Tenant()
+        tenant = person.reach("team.read")
         listing = read_listing(
             request, sorts=_SORTS, usual_sort="created_at", filters={"status": _STATES, "organization": None}
         )
@@ -54,8 +54,8 @@ class TeamPages(Controller):
             descending=listing.descending,
         )
         found, total = await desk.teams.list(tenant, wanted, listing.number, _PAGE)
-        organizations = await desk.naming.organizations_for(person.tenant("organization.read") or Tenant())
-        values: dict[str, Any] = {"lines": found, "total": total, "listing": listing, "last": last_page(total, _PAGE)}
+        organizations = await desk.naming.organizations_for(person.reach("organization.read"))
+        values: dict[str, Any] = {"lines": found, **page_of(listing, total, _PAGE)}
         values |= {"month": await desk.of_month(person, "team", [line.team.team_id for line in found])}
         values |= {"organizations": organizations, "names": await _names(desk.naming, [line.team for line in found])}
         values |= {"states": _STATES, "done": request.query_params.get("done"), "may_make": _may_make(person)}
@@ -110,7 +110,7 @@ class TeamPages(Controller):
         desk: NamedDependency[Desk],
     ) -> Response[bytes]:
         person = await pages.require_page(request, "team.change")
-        found = await desk.teams.find(person.tenant("team.change") or Tenant(), read_segment(team))
+        found = await desk.teams.find(person.reach("team.change"), read_segment(team))
         form = filled(shown_team(*found), {"models": found[0].models})
         return await _show_form(request, pages, desk, (person, found[0], form))
 
@@ -126,7 +126,7 @@ class TeamPages(Controller):
         person = await pages.require_page(request, "team.change")
         form = await pages.read_form(request)
         team_id = read_segment(team)
-        present, _, _ = await desk.teams.find(person.tenant("team.change") or Tenant(), team_id)
+        present, _, _ = await desk.teams.find(person.reach("team.change"), team_id)
         try:
             body = read_team(form, changes=True) | as_body(team_id=team_id)
             _, terms = read_team_update(body)
@@ -147,7 +147,7 @@ class TeamPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "team.change")
         await pages.read_form(request)
-        team_id, verb = read_segment(team), request.scope["path"].rpartition("/")[2]
+        team_id, verb = read_segment(team), last_word(request)
         actor = await desk.actor_on(person, f"POST /team/{verb}", team_id=team_id)
         await teams.block(team_id, actor, blocked=verb == "block")
         return pages.go(f"/ui/teams/{segment(team_id)}?done={verb}ed")
@@ -175,7 +175,7 @@ async def show_team(
     team_id, adding = shown
     listing = read_listing(request)
     found, (models, people) = await asyncio.gather(
-        desk.teams.get(person.tenant("team.read") or Tenant(), team_id, listing.number),
+        desk.teams.get(person.reach("team.read"), team_id, listing.number),
         desk.largest_by_each(person, ("model", "user"), "team", team_id),
     )
     values: dict[str, Any] = {"found": found, "listing": listing, "adding": adding, "roles": TEAM_ROLES}
@@ -186,7 +186,7 @@ async def show_team(
     organization_id = found.team.organization_id
     if values["may"]["organization"] and values["may"]["members"] and organization_id is not None:
         values["known"] = await desk.teams.people_of(organization_id, team_id)
-    return pages.show(request, "team.html", person, status=adding.error.status if adding.error else 200, **values)
+    return pages.show_form(request, "team.html", person, adding.error, **values)
 
 
 def powers_on(person: Person, team: StoredTeam) -> dict[str, bool]:
@@ -220,13 +220,13 @@ async def _show_form(
     shown: tuple[Person, StoredTeam | None, Filled],
 ) -> Response[bytes]:
     person, team, form = shown
-    tenant = person.tenant("team.change") or Tenant()
+    tenant = person.reach("team.change")
     organizations = await desk.naming.organizations_for(tenant)
     choices = [("", "None"), *organizations] if tenant.everything else organizations
     values: dict[str, Any] = {"team": team, "f": form, "organizations": choices, "periods": PERIODS}
     values |= {"model_names": desk.models_for(person)}
-    values |= {"shared": await desk.shared_budgets(person)}
-    return pages.show(request, "team_form.html", person, status=form.error.status if form.error else 200, **values)
+    values |= {"shared": await desk.shared_budgets(person), "centers": await desk.cost_centers(person, "team.change")}
+    return pages.show_form(request, "team_form.html", person, form.error, **values)
 
 
 async def _names(naming: Naming, found: list[StoredTeam]) -> dict[str, str]:

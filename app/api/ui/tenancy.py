@@ -3,6 +3,7 @@
 from app.api.ui.customers import CustomerPages
 from app.api.ui.desk import Desk
 from app.api.ui.organization_members import OrganizationMemberPages
+from app.api.ui.organization_prices import OrganizationPricePages
 from app.api.ui.organizations import OrganizationPages
 from app.api.ui.people import PeoplePages
 from app.api.ui.projects import ProjectPages
@@ -13,5 +14,5 @@ from app.api.ui.users import UserPages
 __all__ = ["TENANCY_PAGES", "Desk"]
 TENANCY_PAGES = (
     TeamPages, TeamMemberPages, ProjectPages, PeoplePages, UserPages, OrganizationPages, OrganizationMemberPages,
-    CustomerPages,
+    OrganizationPricePages, CustomerPages,
 )  # fmt: skip

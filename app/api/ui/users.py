@@ -30,7 +30,7 @@ from app.api.ui.forms import (
     text,
 )
 from app.api.ui.people import ROLE_WORDS
-from app.api.ui.segments import read_segment, segment
+from app.api.ui.segments import last_word, read_segment, segment
 from app.api.ui.team_form import PERIODS
 from app.base.errors import CallerError
 from app.domain.roles import DEFAULT_ROLE
@@ -39,7 +39,7 @@ AnyRequest = Request[Any, Any, Any]
 _MOST_KEYS = 10
 _READERS: Mapping[str, Reader] = {
     "user_alias": text, "user_email": text, "user_role": text, **BUDGET_READERS, **LIMIT_READERS,
-    "metadata": json_object,
+    "cost_center": text, "metadata": json_object,
 }  # fmt: skip
 
 
@@ -66,8 +66,8 @@ class UserPages(Controller):
         values |= {"names": await desk.naming.names("organization", [*organizations, view.user.organization_id])}
         values |= {"team_names": await desk.naming.names("team", [key.key.team_id for key in keys])}
         values |= {"state": (await pages.people.states([user_id])).get(user_id), "is_self": user_id == person.user_id}
-        values |= {"may_change": person.tenant("tenancy.change") is not None, "role_words": ROLE_WORDS}
-        values |= {"may_list": person.tenant("tenancy.read") is not None}
+        values |= {"may_change": person.may("tenancy.change"), "role_words": ROLE_WORDS}
+        values |= {"may_list": person.may("tenancy.read")}
         return pages.show(request, "user.html", person, **values)
 
     @get("/ui/people/{user:str}/edit")
@@ -115,7 +115,7 @@ class UserPages(Controller):
     ) -> Response[bytes]:
         person, user_id = await pages.require_page(request, "tenancy.change"), read_segment(user)
         await pages.read_form(request)
-        verb = request.scope["path"].rpartition("/")[2]
+        verb = last_word(request)
         await _update(users, desk, person, as_body(user_id=user_id, blocked=verb == "block"))
         return pages.go(f"/ui/people/{segment(user_id)}?done={verb}ed")
 
@@ -147,6 +147,7 @@ def _shown(view: UserView) -> dict[str, str]:
         "user_role": plain(user.user_role),
         **shown_budget(view.standing.budget),
         **shown_limits(user),
+        "cost_center": plain(user.cost_center),
         "metadata": pretty(user.metadata),
     }
 
@@ -158,5 +159,8 @@ async def _show_form(
     roles = [("", f"None: as {DEFAULT_ROLE}"), *ROLE_WORDS.items()]
     values: dict[str, Any] = {"view": view, "f": form, "roles": roles, "periods": PERIODS}
     values |= {"model_names": desk.models_for(person)}
-    values |= {"shared": await desk.shared_budgets(person)}
-    return pages.show(request, "user_form.html", person, status=form.error.status if form.error else 200, **values)
+    values |= {
+        "shared": await desk.shared_budgets(person),
+        "centers": await desk.cost_centers(person, "tenancy.change"),
+    }
+    return pages.show_form(request, "user_form.html", person, form.error, **values)

@@ -31,6 +31,7 @@ MONEY = (Column("spend (USD)", "spend"), Column("budget (USD)", "max_budget", le
 WINDOW = Column("per", "budget_duration", lesser=True)
 
 MODELS = Field("models", "models", "Comma separated; every model unless set.", read_texts)
+COST_CENTER = Field("cost-center", "cost_center", "What reports charge its calls to.")
 METADATA = Field("metadata", "metadata", "A JSON object of your own.", read_object)
 OWN_BUDGET = (
     Field("max-budget", "max_budget", "Dollars a window.", read_dollars),

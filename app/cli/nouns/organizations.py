@@ -2,6 +2,7 @@
 
 from app.cli.nouns.common import (
     BUDGET,
+    COST_CENTER,
     LIMIT_NAMES,
     LIMITS,
     MEMBER,
@@ -18,7 +19,7 @@ from app.cli.nouns.noun import Field, Line, Noun, Rows, Said, Sheet, Verb, read_
 from app.cli.tables import Column
 
 _ORGANIZATION = Field("organization", "organization_id")
-_ORGANIZATION_TERMS = (MODELS, *BUDGET, SOFT, *LIMITS, METADATA)
+_ORGANIZATION_TERMS = (MODELS, *BUDGET, SOFT, *LIMITS, COST_CENTER, METADATA)
 _ORGANIZATION_ROLES = ("internal_user", "internal_user_viewer", "org_admin")
 _ORGANIZATION_MEMBERS = Rows(
     (Column("user", "user_id", gives=True), Column("email", "user_email", gives=True), Column("role", "user_role")),
@@ -69,6 +70,7 @@ ORGANIZATIONS = Noun(
                     *STANDING,
                     *LIMIT_NAMES,
                     "blocked",
+                    "cost_center",
                     "metadata",
                     *TIMES,
                 ),

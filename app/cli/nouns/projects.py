@@ -1,11 +1,23 @@
 """``keyhouse projects``."""
 
-from app.cli.nouns.common import BUDGET, LIMIT_NAMES, LIMITS, METADATA, MODELS, MONEY, SOFT, STANDING, TIMES, WINDOW
+from app.cli.nouns.common import (
+    BUDGET,
+    COST_CENTER,
+    LIMIT_NAMES,
+    LIMITS,
+    METADATA,
+    MODELS,
+    MONEY,
+    SOFT,
+    STANDING,
+    TIMES,
+    WINDOW,
+)
 from app.cli.nouns.noun import Field, Line, Noun, Rows, Said, Sheet, Verb, read_texts
 from app.cli.tables import Column
 
 _PROJECT = Field("project", "project_id")
-_TERMS = (Field("description", "description", "What it is for."), MODELS, *BUDGET, SOFT, *LIMITS, METADATA)
+_TERMS = (Field("description", "description", "What it is for."), MODELS, *BUDGET, SOFT, *LIMITS, COST_CENTER, METADATA)
 PROJECTS = Noun(
     "projects",
     "Make, list, change and delete projects: parts of a team's work, with budgets of their own.",
@@ -57,6 +69,7 @@ PROJECTS = Noun(
                     *STANDING,
                     *LIMIT_NAMES,
                     "blocked",
+                    "cost_center",
                     "metadata",
                     *TIMES,
                 )

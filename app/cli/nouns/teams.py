@@ -2,6 +2,7 @@
 
 from app.cli.nouns.common import (
     BUDGET,
+    COST_CENTER,
     KEY_COLUMNS,
     LIMIT_NAMES,
     LIMITS,
@@ -24,6 +25,7 @@ _TEAM_TERMS = (
     Field("member-budget", "team_member_budget", "Dollars a window, for each member.", read_dollars),
     Field("member-budget-duration", "team_member_budget_duration", "The window of a member's budget."),
     *LIMITS,
+    COST_CENTER,
     METADATA,
 )
 _MEMBER_COLUMNS = (
@@ -40,7 +42,17 @@ _MEMBER_TERMS = (
     *LIMITS,
 )
 _TEAM_ROLES = ("user", "admin")
-_TEAM_SHEET = ("team_id", "team_alias", "organization_id", "models", *STANDING, *LIMIT_NAMES, "blocked", "metadata")
+_TEAM_SHEET = (
+    "team_id",
+    "team_alias",
+    "organization_id",
+    "cost_center",
+    "models",
+    *STANDING,
+    *LIMIT_NAMES,
+    "blocked",
+    "metadata",
+)
 TEAMS = Noun(
     "teams",
     "Make, list, change and delete teams, and say who belongs to them.",

@@ -2,6 +2,7 @@
 
 from app.cli.nouns.common import (
     BUDGET,
+    COST_CENTER,
     KEY_COLUMNS,
     LIMIT_NAMES,
     LIMITS,
@@ -28,6 +29,7 @@ _USER_TERMS = (
     *BUDGET,
     SOFT,
     *LIMITS,
+    COST_CENTER,
     METADATA,
 )
 _USER = Field("user", "user_id")
@@ -90,6 +92,7 @@ USERS = Noun(
                     *STANDING,
                     *LIMIT_NAMES,
                     "blocked",
+                    "cost_center",
                     "metadata",
                     "created_at",
                     "updated_at",

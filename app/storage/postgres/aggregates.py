@@ -12,10 +12,12 @@ from app.domain.report_periods import DAY_S
 from app.storage.postgres.tables.reports import (
     DIMENSIONS,
     MEASURES,
+    OWNER_LEVELS,
     SPEND,
     SPEND_BY_SESSION,
     SPEND_BY_TAG,
     SUMMED,
+    spend_owner_days,
 )
 
 _ORIGIN = "TIMESTAMPTZ '2000-01-01 00:00:00+00'"
@@ -66,11 +68,14 @@ _FAMILIES = (
     ),
 )
 ALL_TABLES = tuple(table for family in _FAMILIES for table in family.tables.values())
+"""Which tell apart all dimensions; beside them are those of owners and of scopes."""
 
 
 def steps(source: str) -> str:
-    """The common table expressions that add the rows of ``source``, itself one of them, to all tables of sums."""
-    return ",\n".join(step for family in _FAMILIES for step in _kept(source, family))
+    """The common table expressions that add the rows of ``source``, itself one of them, to all tables of sums but that
+    of scopes."""
+    kept = [step for family in _FAMILIES for step in _kept(source, family)]
+    return ",\n".join((*kept, _owners_step()))
 
 
 def scope_step(source: str) -> str:
@@ -80,6 +85,34 @@ def scope_step(source: str) -> str:
         f"SELECT named.scope, {_bin(900, 'started_at')} AS bucket, sum(cost_nanousd)::bigint FROM {source} AS booked "
         "CROSS JOIN LATERAL (SELECT DISTINCT unnest(booked.scopes) AS scope) AS named GROUP BY 1, 2 ORDER BY 1, 2 "
         "ON CONFLICT (scope, bucket) DO UPDATE SET cost_nanousd = spend_scopes.cost_nanousd + excluded.cost_nanousd)"
+    )
+
+
+_NOBODY = "''"
+
+
+def _owners_step() -> str:
+    sums = _of_owners(f"spend_rows_{DAY_S}", f"tag_rows_{DAY_S}")
+    return (
+        "owners_into AS (INSERT INTO spend_owner_days (bucket, level, owner_id, member_id, cost_nanousd) "
+        f"{sums} ORDER BY 2, 3, 4, 1 ON CONFLICT (level, owner_id, member_id, bucket) "
+        "DO UPDATE SET cost_nanousd = spend_owner_days.cost_nanousd + excluded.cost_nanousd)"
+    )
+
+
+def _of_owners(days: str, tag_days: str, condition: str = "true") -> str:
+    """What owners' calls cost each day, of rows of days and of days by tag. Who is not named is none."""
+    told = {columns: level for columns, level in OWNER_LEVELS.items() if columns != ("tag",)}
+    values = ", ".join(
+        f"({', '.join((repr(level), *columns, *[_NOBODY] * (2 - len(columns))))})" for columns, level in told.items()
+    )
+    return (
+        f"SELECT bucket, level, owner_id, member_id, sum(cost_nanousd)::bigint AS cost_nanousd FROM {days} "  # noqa: S608
+        f"CROSS JOIN LATERAL (VALUES {values}) AS named (level, owner_id, member_id) "
+        "WHERE (level = 'platform' OR owner_id <> '') AND (level <> 'member' OR member_id <> '') "
+        f"AND {condition} GROUP BY 1, 2, 3, 4 HAVING sum(cost_nanousd) <> 0 "
+        f"UNION ALL SELECT bucket, 'tag', tag, '', sum(cost_nanousd)::bigint FROM {tag_days} "
+        f"WHERE {condition} GROUP BY 1, 3 HAVING sum(cost_nanousd) <> 0"
     )
 
 
@@ -172,11 +205,23 @@ def _true_sum(*, by_tag: bool) -> str:
     return f"(SELECT ARRAY[{counts}, {amounts}] FROM receipts AS booked{tags} WHERE {_DAY_OF_RECEIPTS})"  # noqa: S608
 
 
+def _owners_that_differ() -> str:
+    """How many rows one side has and the other has not: of owners, and of the days that they are part of."""
+    true = f"({_of_owners('spend_days', 'spend_tag_days', _DAY_OF_SUMS)})"
+    kept = (
+        "(SELECT bucket, level, owner_id, member_id, cost_nanousd FROM spend_owner_days "  # noqa: S608
+        f"WHERE {_DAY_OF_SUMS} AND cost_nanousd <> 0)"
+    )
+    differing = f"({true} EXCEPT ALL {kept}) UNION ALL ({kept} EXCEPT ALL {true})"
+    return f"(SELECT count(*) FROM ({differing}) AS differing)"  # noqa: S608
+
+
 _COMPARE = text(
     "SELECT "  # noqa: S608
     + ", ".join(
         (
             f"(SELECT count(*) FROM receipts WHERE {_DAY_OF_RECEIPTS})",  # noqa: S608
+            _owners_that_differ(),
             _true_sum(by_tag=False),
             _true_sum(by_tag=True),
             *(_checksum(table) for table in ALL_TABLES),
@@ -217,10 +262,11 @@ async def days_with_spend(connection: AsyncConnection) -> tuple[date, date] | No
 async def compare_day(connection: AsyncConnection, day: date) -> Comparison:
     """In one statement, so that what is booked meanwhile is on both sides or on none."""
     row = (await connection.execute(_COMPARE, _day(day))).one()
-    receipts, *sums = row
+    receipts, wrong_owners, *sums = row
     once, by_tag, *kept = (list(amounts) for amounts in sums)
     true = [by_tag if table in SPEND_BY_TAG.values() else once for table in ALL_TABLES]
-    return Comparison(day, receipts, once[2], kept[ALL_TABLES.index(SPEND[DAY_S])][2], kept == true)
+    agrees = kept == true and not wrong_owners
+    return Comparison(day, receipts, once[2], kept[ALL_TABLES.index(SPEND[DAY_S])][2], agrees)
 
 
 async def sum_up(connection: AsyncConnection, since: datetime, until: datetime) -> int:
@@ -238,7 +284,7 @@ async def rebuild_day(connection: AsyncConnection, day: date) -> int:
     exists = text(f"SELECT EXISTS (SELECT FROM receipts WHERE {_DAY_OF_RECEIPTS})")  # noqa: S608
     if not (await connection.execute(exists, span)).scalar_one():
         return 0
-    for table in ALL_TABLES:
+    for table in (*ALL_TABLES, spend_owner_days):
         await connection.execute(text(f"DELETE FROM {table.name} WHERE {_DAY_OF_SUMS}"), span)  # noqa: S608
     return await sum_up(connection, span["since"], span["until"])
 

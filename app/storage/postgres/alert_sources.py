@@ -18,9 +18,10 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     column,
     func,
-    literal,
+    null,
     or_,
     select,
     text,
@@ -32,8 +33,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.base.money import NanoUSD
 from app.domain.alert_words import Owner
 from app.domain.budgets import Budget
-from app.domain.report_periods import DAY_S, HOUR_S, QUARTER_S
+from app.domain.report_periods import HOUR_S, QUARTER_S
+from app.domain.roles import Tenant
 from app.domain.tenancy import scope_of, scope_of_model, scope_of_pool
+from app.storage.postgres.budget_standings import nearest
+from app.storage.postgres.owner_spend import owner_days
 from app.storage.postgres.tables import (
     budgets,
     customers,
@@ -47,6 +51,7 @@ from app.storage.postgres.tables import (
     users,
 )
 from app.storage.postgres.tables.reports import SPEND, SPEND_BY_TAG
+from app.storage.postgres.tenants import within
 from app.storage.postgres.terms import TERMS, budgets_of
 
 # One number for the one who looks among all processes on a database: "khalert" in ASCII.
@@ -68,6 +73,7 @@ OWNER_COLUMNS: dict[WatchedKind, tuple[str, ...]] = {
     "platform": (),
 }
 _TERMS = [budgets.c[name] for name in TERMS]
+_NONE = cast(null(), Text)
 _NO_PARTS: dict[str, Any] = {"windows": [], "model_budgets": {}}
 
 
@@ -145,19 +151,32 @@ async def list_watched(
     return [watched for row in await connection.execute(query) for watched in _watched(kind, row)]
 
 
-async def list_budgeted(
-    connection: AsyncConnection, kind: WatchedKind, search: str, most: int
+async def list_budgeted(  # noqa: PLR0913  whose, and which of them
+    connection: AsyncConnection,
+    tenant: Tenant,
+    kind: WatchedKind,
+    search: str,
+    most: int,
+    at: datetime,
+    *,
+    farthest: bool = False,
 ) -> tuple[list[WatchedBudget], bool]:
     """The budgets of at most so many owners of this kind whose name or id holds ``search``, and whether there are more:
-    of keys those that were used last, of others those whose budget was changed last."""
-    query, own_ids = _owners(kind)
-    if search:
-        names = query.selected_columns
-        query = query.where(
-            or_(names["id"].icontains(search, autoescape=True), names["alias"].icontains(search, autoescape=True))
-        )
+    first those that were nearest to their limits at the last look of the watch, or farthest from them, then those that
+    were used last, or whose budget was changed last."""
     recent = keys.c.last_active_at if kind == "key" else budgets.c.updated_at
-    rows = (await connection.execute(query.order_by(recent.desc().nulls_last(), *own_ids).limit(most + 1))).all()
+    owned = _owners(kind)[0].add_columns(recent.label("recent")).subquery("owned")
+    near = nearest(kind, at)
+    of_team = near.c.team_id == (owned.c.team_id if kind == "member" else "")
+    same = and_(near.c.id == owned.c.id, near.c.budget_id == owned.c.budget_id, of_team)
+    query = select(owned).outerjoin(near, same).where(*within(tenant, owned))
+    if search:
+        query = query.where(
+            or_(owned.c.id.icontains(search, autoescape=True), owned.c.alias.icontains(search, autoescape=True))
+        )
+    percent = near.c.percent.asc().nulls_first() if farthest else near.c.percent.desc().nulls_last()
+    query = query.order_by(percent, owned.c.recent.desc().nulls_last(), owned.c.team_id, owned.c.id)
+    rows = (await connection.execute(query.limit(most + 1))).all()
     return [watched for row in rows[:most] for watched in _watched(kind, row)], len(rows) > most
 
 
@@ -167,7 +186,7 @@ async def spend_by_weekday(
     """What each of these spent on each weekday, Monday first, in the four whole weeks before the day of ``at``."""
     if not ids:
         return {}
-    days = (SPEND_BY_TAG if kind == "tag" else SPEND)[DAY_S]
+    days = owner_days(OWNER_COLUMNS[kind])
     names = [days.c[name] for name in OWNER_COLUMNS[kind]]
     today = at.replace(hour=0, minute=0, second=0, microsecond=0)
     weekday = func.extract("isodow", days.c.bucket)
@@ -243,7 +262,7 @@ async def expiring_keys(connection: AsyncConnection, at: datetime, until: dateti
 
 
 def _owners(kind: WatchedKind) -> tuple[Select[Any], list[ColumnElement[Any]]]:
-    """The owners of a kind with their budgets, and the columns that name one."""
+    """The owners of a kind with their budgets and with whose they are, and the columns that name one."""
     if kind == "key":
         joined = keys.join(budgets, budgets.c.budget_id == keys.c.budget_id)
         query = _keys((*_TERMS, keys.c.budget_since.label("since")), joined).where(keys.c.deleted_at.is_(None))
@@ -263,10 +282,10 @@ def _owners(kind: WatchedKind) -> tuple[Select[Any], list[ColumnElement[Any]]]:
         )  # fmt: skip
         return select(*words).select_from(joined), [projects.c.project_id]
     table, own_id, alias = _PLAIN[kind]
-    organization = own_id if kind == "organization" else literal(None)
+    organization, user = (own_id if kind == one else _NONE for one in ("organization", "user"))
     query = select(
-        own_id.label("id"), alias.label("alias"), literal(None).label("last_four"), literal(None).label("team_id"),
-        organization.label("organization_id"), *_TERMS, table.c.budget_since.label("since"),
+        own_id.label("id"), alias.label("alias"), _NONE.label("last_four"), _NONE.label("team_id"),
+        organization.label("organization_id"), user.label("user_id"), *_TERMS, table.c.budget_since.label("since"),
     )  # fmt: skip
     return query.select_from(table.join(budgets, budgets.c.budget_id == table.c.budget_id)), [own_id]
 
@@ -275,13 +294,13 @@ def _keys(further: Sequence[ColumnElement[Any]], joined: FromClause = keys) -> S
     organization = func.coalesce(teams.c.organization_id, keys.c.organization_id)
     return select(
         keys.c.key_id.label("id"), keys.c.key_alias.label("alias"), keys.c.last_four, keys.c.team_id,
-        organization.label("organization_id"), *further,
+        organization.label("organization_id"), keys.c.user_id, *further,
     ).select_from(joined.outerjoin(teams, teams.c.team_id == keys.c.team_id))  # fmt: skip
 
 
 def _team_words() -> list[ColumnElement[Any]]:
     return [
-        teams.c.team_id.label("id"), teams.c.team_alias.label("alias"), literal(None).label("last_four"),
+        teams.c.team_id.label("id"), teams.c.team_alias.label("alias"), _NONE.label("last_four"),
         teams.c.team_id, teams.c.organization_id,
     ]  # fmt: skip
 
@@ -300,7 +319,7 @@ def _members() -> Select[Any]:
     )
     return select(
         memberships.c.user_id.label("id"), func.coalesce(users.c.user_alias, memberships.c.user_id).label("alias"),
-        literal(None).label("last_four"), teams.c.team_id, teams.c.organization_id,
+        _NONE.label("last_four"), teams.c.team_id, teams.c.organization_id, memberships.c.user_id,
         func.coalesce(teams.c.team_alias, teams.c.team_id).label("team"), *_TERMS, since.label("since"),
     ).select_from(joined)  # fmt: skip
 

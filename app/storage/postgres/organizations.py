@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, OrganizationId
 from app.storage.postgres.budgets import StoredBudget, find_budget
+from app.storage.postgres.cost_centers import cost_center_of
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import organizations, users
 
@@ -22,6 +23,7 @@ class StoredOrganization:
     organization_alias: str | None
     models: list[str]
     blocked: bool
+    cost_center: str | None
     metadata: dict[str, Any]
     budget_id: BudgetId | None
     requests_per_minute: int | None
@@ -47,7 +49,10 @@ class OrganizationFilter:
     search: str | None = None
 
 
-_STORED = select(*(organizations.c[name] for name in StoredOrganization.__slots__))
+_STORED = select(
+    *(organizations.c[name] for name in StoredOrganization.__slots__ if name in organizations.c),
+    cost_center_of("organization", organizations.c.organization_id),
+)
 
 
 async def hold_organization(connection: AsyncConnection, organization_id: str) -> bool:

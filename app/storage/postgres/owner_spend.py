@@ -11,7 +11,9 @@ from sqlalchemy import (
     BigInteger,
     ColumnClause,
     ColumnElement,
+    FromClause,
     Select,
+    Subquery,
     Table,
     TableValuedAlias,
     Text,
@@ -33,11 +35,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.clock import now
 from app.domain.report_periods import DAY_S, HOUR_S, QUARTER_S, ceiling
-from app.storage.postgres.columns import TIME
+from app.storage.postgres.columns import TIME, times
 from app.storage.postgres.receipts import KeySpend
 from app.storage.postgres.retention import dropped_until
 from app.storage.postgres.tables import receipts
-from app.storage.postgres.tables.reports import SPEND, SPEND_BY_TAG, spend_scopes
+from app.storage.postgres.tables.reports import OWNER_LEVELS, SPEND, SPEND_BY_TAG, spend_owner_days, spend_scopes
 
 Owner = tuple[str, ...]
 _ALWAYS_KEPT = timedelta(days=28)
@@ -56,7 +58,7 @@ async def spend_of_owners(
     asked_for, windows = [owner for owner, _ in windows], await _known(connection, windows)
     sums = SPEND_BY_TAG if "tag" in names else SPEND
     asked = _asked(names, windows)
-    days = sums[DAY_S]
+    days = owner_days(names)
     in_window = case((days.c.bucket >= asked.c.day, days.c.cost_nanousd), else_=0)
     parts = [select(*_owners(asked, names), in_window.label("spent"), days.c.cost_nanousd.label("total"))]
     parts[0] = parts[0].select_from(asked.join(days, _same(asked, days, names)))
@@ -82,10 +84,10 @@ def _asked(names: Sequence[str], windows: Sequence[tuple[Owner, datetime]]) -> T
     rows = [(*owner, *_edges(start)) for owner, start in windows]
     columns: list[ColumnClause[Any]] = [column(name, Text) for name in names]
     columns += [column(name, TIME) for name in _BOUNDS]
-    arrays = [
-        bindparam(None, [row[place] for row in rows], ARRAY(one.type), unique=True) for place, one in enumerate(columns)
-    ]
-    return func.unnest(*arrays).table_valued(*columns, name="asked").render_derived()
+    by_column = list(zip(*rows, strict=True))
+    ids = [bindparam(None, list(values), ARRAY(Text), unique=True) for values in by_column[: len(names)]]
+    edges = [times(values) for values in by_column[len(names) :]]
+    return func.unnest(*ids, *edges).table_valued(*columns, name="asked").render_derived()
 
 
 async def _known(
@@ -110,6 +112,14 @@ async def spend_of_keys(connection: AsyncConnection, windows: Sequence[tuple[str
     return {key_id: spend for (key_id,), spend in found.items()}
 
 
+def owner_days(names: Sequence[str]) -> Subquery:
+    """What owners of one level spent in each day of UTC, by the columns that name them."""
+    days = spend_owner_days.c
+    owner = [column.label(name) for name, column in zip(names, (days.owner_id, days.member_id), strict=False)]
+    level = OWNER_LEVELS[tuple(names)]
+    return select(days.bucket, days.cost_nanousd, *owner).where(days.level == level).subquery("days")
+
+
 async def rough_spend(
     connection: AsyncConnection, names: Sequence[str], owners: Sequence[Owner], start: datetime
 ) -> dict[Owner, int]:
@@ -118,7 +128,11 @@ async def rough_spend(
     sums = SPEND_BY_TAG if "tag" in names else SPEND
     _, quarter, hour, day = _edges(start)
     parts = []
-    for table, since, until in ((sums[QUARTER_S], quarter, hour), (sums[HOUR_S], hour, day), (sums[DAY_S], day, None)):
+    for table, since, until in (
+        (sums[QUARTER_S], quarter, hour),
+        (sums[HOUR_S], hour, day),
+        (owner_days(names), day, None),
+    ):
         if since == until:
             continue
         columns = [table.c[name] for name in names]
@@ -184,11 +198,11 @@ def _owners(asked: Any, names: Sequence[str]) -> list[ColumnElement[Any]]:  # no
     return [asked.c[name] for name in names]
 
 
-def _same(asked: Any, table: Table, names: Sequence[str]) -> ColumnElement[bool]:  # noqa: ANN401
+def _same(asked: Any, table: FromClause, names: Sequence[str]) -> ColumnElement[bool]:  # noqa: ANN401
     return and_(true(), *(_named(asked, table, name) for name in names))
 
 
-def _named(asked: Any, table: Table, name: str) -> ColumnElement[bool]:  # noqa: ANN401
+def _named(asked: Any, table: FromClause, name: str) -> ColumnElement[bool]:  # noqa: ANN401
     among: Any = any_(receipts.c.tags) if name == "tag" and table is receipts else table.c[name]
     same: ColumnElement[bool] = asked.c[name] == among
     return same

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, not_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -125,6 +125,13 @@ def _holds(life: SessionLife) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+async def find_origin(connection: AsyncConnection, digest: bytes) -> tuple[str, bytes | None] | None:
+    """How a session was opened, and its sealed ID token."""
+    query = select(browser_sessions.c.method, browser_sessions.c.sealed_id_token)
+    row = (await connection.execute(query.where(browser_sessions.c.digest == digest))).one_or_none()
+    return None if row is None else (row.method, row.sealed_id_token)
+
+
 async def touch_session(connection: AsyncConnection, session_id: str, at: datetime) -> None:
     statement = update(browser_sessions).where(browser_sessions.c.session_id == session_id)
     await connection.execute(statement.values(seen_at=at))
@@ -145,6 +152,22 @@ async def delete_sessions_of(connection: AsyncConnection, user_id: str) -> int:
     """All of the user's; returns how many there were."""
     statement = delete(browser_sessions).where(browser_sessions.c.user_id == user_id)
     return (await connection.execute(statement)).rowcount
+
+
+async def delete_sessions_of_issuer(
+    connection: AsyncConnection, user_id: str | None, issuer_session: str | None
+) -> list[tuple[str, str]]:
+    """Those of single sign-on that an issuer has ended: of one user, by its session there, or both; at least one is
+    given. Returns each with whose it was. One whose session there is not known may be any of the user's."""
+    columns = browser_sessions.c
+    conditions = [columns.method == "sso"]
+    if user_id is not None:
+        conditions.append(columns.user_id == user_id)
+    if issuer_session is not None:
+        is_it = columns.issuer_session == issuer_session
+        conditions.append(is_it if user_id is None else or_(is_it, columns.issuer_session.is_(None)))
+    statement = delete(browser_sessions).where(*conditions).returning(columns.session_id, columns.user_id)
+    return [(row.session_id, row.user_id) for row in await connection.execute(statement)]
 
 
 async def delete_ended_sessions(connection: AsyncConnection, life: SessionLife) -> None:

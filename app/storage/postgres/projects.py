@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import BudgetId, ProjectId, TeamId
 from app.domain.roles import Tenant
+from app.storage.postgres.cost_centers import cost_center_of
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import keys, projects, teams
 from app.storage.postgres.tenants import within
@@ -25,6 +26,7 @@ class StoredProject:
     team_id: TeamId
     models: list[str]
     blocked: bool
+    cost_center: str | None
     metadata: dict[str, Any]
     budget_id: BudgetId | None
     requests_per_minute: int | None
@@ -40,9 +42,10 @@ class StoredProject:
     updated_by: str
 
 
-_STORED = select(*(projects.c[name] for name in StoredProject.__slots__)).join_from(
-    projects, teams, teams.c.team_id == projects.c.team_id
-)
+_STORED = select(
+    *(projects.c[name] for name in StoredProject.__slots__ if name in projects.c),
+    cost_center_of("project", projects.c.project_id),
+).join_from(projects, teams, teams.c.team_id == projects.c.team_id)
 
 
 async def find_project(

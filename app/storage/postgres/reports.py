@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    case,
     cast,
     func,
     literal,
@@ -31,14 +33,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.base.money import NanoUSD
 from app.domain.report_periods import DAY_S, Period, Piece, nearest_midnight, pieces_of
 from app.domain.roles import Tenant
-from app.storage.postgres.columns import TIME
+from app.storage.postgres.columns import times
+from app.storage.postgres.cost_centers import Charging, find_charging
 from app.storage.postgres.tables import customers, departed, keys, organizations, projects, teams, users
 from app.storage.postgres.tables.reports import MEASURES, SPEND, SPEND_BY_SESSION, SPEND_BY_TAG
 from app.storage.postgres.tenants import within
 
 Dimension = Literal[
     "organization", "team", "user", "key", "customer", "project", "tag", "model", "model_asked", "provider",
-    "request_class", "session", "agent", "kind", "project_id",
+    "request_class", "session", "agent", "kind", "project_id", "cost_center",
 ]  # fmt: skip
 COLUMN_NAMES: Mapping[Dimension, str] = {
     "organization": "organization_id",
@@ -56,7 +59,10 @@ COLUMN_NAMES: Mapping[Dimension, str] = {
     "agent": "agent_id",
     "kind": "kind",
     "project_id": "project_id",
+    "cost_center": "cost_center",
 }
+OTHERS = "\0"
+"""A group that is all those together which are not told apart. No text in Postgres has this character."""
 OF_SESSIONS: frozenset[Dimension] = frozenset({"session", "agent"})
 """Known for as long as receipts are kept."""
 
@@ -121,13 +127,17 @@ class Cell:
 class Report:
     """What to add up. ``only`` and ``but_not`` filter by dimension, the empty text finds those without.
 
-    A receipt counts under each of its tags. ``after`` is the place of the last cell that is known already.
+    A receipt counts under each of its tags. ``after`` is the place of the last cell that is known already. Of a
+    dimension in ``apart`` only those groups are told apart, all others are ``OTHERS``. What is not among ``measures``
+    is zero in the cells.
     """
 
     periods: Sequence[Period]
     group_by: tuple[Dimension, ...] = ()
     only: Mapping[Dimension, Sequence[str]] = field(default_factory=dict)
     but_not: Mapping[Dimension, Sequence[str]] = field(default_factory=dict)
+    apart: Mapping[Dimension, Sequence[str]] = field(default_factory=dict)
+    measures: tuple[str, ...] = MEASURES
     after: tuple[int, tuple[str, ...]] | None = None
     most: int | None = None
 
@@ -145,6 +155,15 @@ class Ranking:
     most: int = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One page of cells, and how many there are on all pages with what they add up to; none beyond the last page."""
+
+    cells: Sequence[Cell]
+    count: int
+    total: Amounts
+
+
 async def list_cells(connection: AsyncConnection, tenant: Tenant, report: Report) -> list[Cell]:
     """Cells with any receipt, ordered by period and then by group."""
     grouped = await _grouped(connection, tenant, report)
@@ -160,22 +179,25 @@ async def list_cells(connection: AsyncConnection, tenant: Tenant, report: Report
     return [_cell(row, report) for row in await connection.execute(query)]
 
 
-async def rank_cells(
-    connection: AsyncConnection, tenant: Tenant, report: Report, ranking: Ranking
-) -> tuple[list[Cell], int]:
-    """One page of the cells with any receipt, and how many there are on all pages; 0 beyond the last of them."""
+async def rank_cells(connection: AsyncConnection, tenant: Tenant, report: Report, ranking: Ranking) -> Ranked:
+    """``ranking`` goes by measures of the report."""
     grouped = await _grouped(connection, tenant, report)
     if grouped is None:
-        return [], 0
+        return Ranked([], 0, Amounts())
     amount = sum((grouped.c[name] for name in ranking.measures[1:]), grouped.c[ranking.measures[0]])
+    totals = [cast(func.sum(grouped.c[name]).over(), BigInteger) for name in report.measures]
     query = (
-        select(grouped, func.count().over().label("cells"))
+        select(grouped, func.count().over(), *totals)
         .order_by(amount.desc() if ranking.descending else amount.asc(), *_place(grouped, report))
         .limit(ranking.most)
         .offset(ranking.skip)
     )
-    rows = list(await connection.execute(query))
-    return [_cell(row[:-1], report) for row in rows], rows[0].cells if rows else 0
+    rows = [tuple(row) for row in await connection.execute(query)]
+    if not rows:
+        return Ranked([], 0, Amounts())
+    edge = len(grouped.c)
+    count, *total = rows[0][edge:]
+    return Ranked([_cell(row[:edge], report) for row in rows], count, _amounts(total, report))
 
 
 async def _grouped(connection: AsyncConnection, tenant: Tenant, report: Report) -> Subquery | None:
@@ -188,19 +210,57 @@ async def _grouped(connection: AsyncConnection, tenant: Tenant, report: Report) 
         return None
     # The planner thinks of more groups than there are, and would sort all rows on disk.
     await connection.execute(text("SET LOCAL work_mem = '64MB'"))
-    names = [COLUMN_NAMES[dimension] for dimension in report.group_by]
-    found = union_all(*(part for pieces in alike.values() for part in _parts(tenant, report, pieces))).subquery("found")
-    groups = [found.c[name] for name in names]
-    sums = [cast(func.sum(found.c[name]), BigInteger).label(name) for name in MEASURES]
-    by_period = [found.c.period] if len(report.periods) > 1 else []
-    period = found.c.period if by_period else literal_column("0", Integer)
+    if report.asks_for({"cost_center"}):
+        found = await _charged(connection, tenant, report, list(alike.values()))
+    else:
+        parts = (part for pieces in alike.values() for part in _parts(tenant, report, pieces))
+        found = union_all(*parts).subquery("found")
+    grouped = _added_up(found, report, [found.c[COLUMN_NAMES[dimension]] for dimension in report.group_by])
+    if report.apart:  # of the few groups, not of each row
+        grouped = _added_up(grouped, report, [_told_apart(grouped, one, report) for one in report.group_by])
+    return grouped
+
+
+def _added_up(rows: Subquery, report: Report, groups: Sequence[ColumnElement[Any]]) -> Subquery:
+    by_period = [rows.c.period] if len(report.periods) > 1 else []
+    period = by_period[0] if by_period else literal_column("0", Integer)
     return (
-        select(period.label("period"), *groups, *sums)
+        select(period.label("period"), *groups, *_sums(rows, report))
         .group_by(*by_period, *groups)
         # What was taken off again leaves nothing.
-        .having(or_(*(func.sum(found.c[name]) != 0 for name in MEASURES)))
+        .having(or_(*(func.sum(rows.c[name]) != 0 for name in report.measures)))
         .subquery("grouped")
     )
+
+
+def _told_apart(grouped: Subquery, dimension: Dimension, report: Report) -> ColumnElement[Any]:
+    """Null for those that are not."""
+    column = grouped.c[COLUMN_NAMES[dimension]]
+    if dimension not in report.apart:
+        return column
+    kept = column == func.any(literal(list(report.apart[dimension]), ARRAY(Text)))
+    return case((kept, column)).label(column.name)
+
+
+async def _charged(
+    connection: AsyncConnection, tenant: Tenant, report: Report, alike: Sequence[Sequence[Piece]]
+) -> Subquery:
+    """With ``cost_center``, which no row of sums has: they are added up by owner and time first, as few as they are."""
+    times = [(piece.start, piece.end) for pieces in alike for piece in pieces]
+    charging = await find_charging(connection, min(start for start, _ in times), max(end for _, end in times))
+    found = union_all(*(part for pieces in alike for part in _parts(tenant, report, pieces, charging))).subquery(
+        "found"
+    )
+    told_apart = [column for column in found.c if column.name not in report.measures]
+    charged = charging.charge(select(*told_apart, *_sums(found, report)).group_by(*told_apart).subquery("owned"))
+    wanted, unwanted = report.only.get("cost_center"), report.but_not.get("cost_center")
+    conditions = [] if wanted is None else [charged.c.cost_center.in_(wanted)]
+    conditions += [] if unwanted is None else [charged.c.cost_center.not_in(unwanted)]
+    return select(charged).where(*conditions).subquery("charged")
+
+
+def _sums(rows: Subquery, report: Report) -> list[ColumnElement[int]]:
+    return [cast(func.sum(rows.c[name]), BigInteger).label(name) for name in report.measures]
 
 
 def _place(grouped: Subquery, report: Report) -> list[ColumnElement[Any]]:
@@ -210,7 +270,12 @@ def _place(grouped: Subquery, report: Report) -> list[ColumnElement[Any]]:
 
 def _cell(row: Sequence[Any], report: Report) -> Cell:
     edge = 1 + len(report.group_by)
-    return Cell(row[0], tuple(row[1:edge]), Amounts(*row[edge:]))
+    group = tuple(OTHERS if one is None else one for one in row[1:edge])
+    return Cell(row[0], group, _amounts(row[edge:], report))
+
+
+def _amounts(row: Sequence[int], report: Report) -> Amounts:
+    return Amounts(*row) if report.measures == MEASURES else Amounts(**dict(zip(report.measures, row, strict=True)))
 
 
 def _period(periods: Sequence[Period], bucket: ColumnElement[Any], *, rounded: bool) -> ColumnElement[int]:
@@ -218,28 +283,31 @@ def _period(periods: Sequence[Period], bucket: ColumnElement[Any], *, rounded: b
     if len(periods) == 1:
         return literal_column("0", Integer)
     starts = [nearest_midnight(period.start) if rounded else period.start for period in periods]
-    return func.width_bucket(bucket, literal(starts, ARRAY(TIME))) - 1
+    return func.width_bucket(bucket, times(starts)) - 1
 
 
-def _parts(tenant: Tenant, report: Report, pieces: Sequence[Piece]) -> list[Select[Any]]:
+def _parts(
+    tenant: Tenant, report: Report, pieces: Sequence[Piece], charging: Charging | None = None
+) -> list[Select[Any]]:
     """The rows of the pieces of one grain. By tag, also those of receipts that have none."""
     grain_s = pieces[0].grain_s
+    part = partial(_part, tenant, report, pieces, charging)
     by_tag = "tag" in report.group_by or "tag" in report.only
     if report.asks_for(OF_SESSIONS):
         table = SPEND_BY_SESSION[grain_s]
         if not by_tag:
-            return [_part(tenant, report, pieces, table, {})]
+            return [part(table, {})]
         named = func.unnest(table.c.tags).table_valued("tag").render_derived()
         distinct = select(named.c.tag).distinct().lateral("named")
-        tagged = _part(tenant, report, pieces, table, {"tag": distinct.c.tag})
+        tagged = part(table, {"tag": distinct.c.tag})
         parts = [tagged.select_from(table.join(distinct, true()))]
         untagged = table.c.tags == []
     else:
-        parts = [_part(tenant, report, pieces, (SPEND_BY_TAG if by_tag else SPEND)[grain_s], {})]
+        parts = [part((SPEND_BY_TAG if by_tag else SPEND)[grain_s], {})]
         table = SPEND[grain_s]
         untagged = ~table.c.tagged
     if by_tag and "" in report.only.get("tag", ("",)) and "" not in report.but_not.get("tag", ()):
-        parts.append(_part(tenant, report, pieces, table, {"tag": literal("", Text)}).where(untagged))
+        parts.append(part(table, {"tag": literal("", Text)}).where(untagged))
     return parts
 
 
@@ -247,20 +315,23 @@ def _part(
     tenant: Tenant,
     report: Report,
     pieces: Sequence[Piece],
+    charging: Charging | None,
     table: Table,
     values: Mapping[str, ColumnElement[Any]],
 ) -> Select[Any]:
-    """``values`` stand for columns that the table has not."""
+    """``values`` stand for columns that the table has not. What ``charging`` goes by is told apart too."""
 
     def column(dimension: Dimension) -> ColumnElement[Any]:
         name = COLUMN_NAMES[dimension]
         return values[name] if name in values else table.c[name]
 
-    groups = [column(dimension).label(COLUMN_NAMES[dimension]) for dimension in report.group_by]
+    groups = {COLUMN_NAMES[dimension]: column(dimension) for dimension in report.group_by if dimension != "cost_center"}
+    if charging is not None:
+        groups |= {name: table.c[name] for name in charging.columns} | {"era": charging.era(table.c.bucket)}
     period = _period(report.periods, table.c.bucket, rounded=pieces[0].rounded).label("period")
     is_added = pieces[0].is_added
-    amounts = [table.c[name] if is_added else (-table.c[name]).label(name) for name in MEASURES]
-    query = select(period, *groups, *amounts)
+    amounts = [table.c[name] if is_added else (-table.c[name]).label(name) for name in report.measures]
+    query = select(period, *(value.label(name) for name, value in groups.items()), *amounts)
     query = query.where(*within(tenant, table), _when(table.c.bucket, pieces))
     for filters, wanted in ((report.only, True), (report.but_not, False)):
         for dimension, texts in filters.items():
@@ -273,7 +344,7 @@ def _when(bucket: ColumnElement[Any], pieces: Sequence[Piece]) -> ColumnElement[
     if len(pieces) == 1:
         return and_(bucket >= pieces[0].start, bucket < pieces[0].end)
     buckets = [at for piece in pieces for at in piece.buckets()]
-    return bucket == func.any(literal(buckets, ARRAY(TIME)))
+    return bucket == func.any(times(buckets))
 
 
 async def find_extent(connection: AsyncConnection) -> tuple[date, date] | None:

@@ -9,6 +9,7 @@ from sqlalchemy import Row, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.pricing import Cost
+from app.domain.usage import Usage
 from app.storage.postgres.tables import receipts
 
 _COSTS = (
@@ -65,3 +66,20 @@ async def adjusted_so_far(connection: AsyncConnection, request_ids: Sequence[str
 
 def cost_of_row(row: Row[Any]) -> Cost:
     return Cost(*(row._mapping[name] for name in _COSTS))
+
+
+def usage_of_row(row: Row[Any]) -> Usage:
+    return Usage(
+        input=row.input_tokens,
+        cache_read=row.cache_read_tokens,
+        cache_write_5m=row.cache_write_5m_tokens,
+        cache_write_1h=row.cache_write_1h_tokens,
+        output=row.output_tokens,
+        reasoning=row.reasoning_tokens,
+        audio_input=row.audio_input_tokens,
+        audio_output=row.audio_output_tokens,
+        images=row.images,
+        web_searches=row.web_searches,
+        file_searches=row.file_searches,
+        service=row.service_tier,
+    )

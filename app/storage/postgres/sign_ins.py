@@ -73,12 +73,6 @@ async def insert_authorization(connection: AsyncConnection, values: Mapping[str,
     return found.one_or_none() is not None
 
 
-async def count_authorizations(connection: AsyncConnection, client_address: str, since: datetime) -> int:
-    columns = device_authorizations.c
-    query = select(func.count()).where(columns.client_address == client_address, columns.created_at > since)
-    return (await connection.execute(query)).scalar_one()
-
-
 async def find_authorization(
     connection: AsyncConnection, *, user_code: str | None = None, device_digest: bytes | None = None, lock: bool = False
 ) -> StoredAuthorization | None:

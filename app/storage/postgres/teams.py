@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.base.clock import now
 from app.base.ids import BudgetId, OrganizationId, TeamId
 from app.domain.roles import Tenant
+from app.storage.postgres.cost_centers import cost_center_of
 from app.storage.postgres.departed import keep_name
+from app.storage.postgres.owner_spend import owner_days
 from app.storage.postgres.tables import keys, memberships, teams
-from app.storage.postgres.tables.reports import DAY_S, SPEND
 from app.storage.postgres.tenants import within
 
 
@@ -26,6 +27,7 @@ class StoredTeam:
     organization_id: OrganizationId | None
     models: list[str]
     blocked: bool
+    cost_center: str | None
     metadata: dict[str, Any]
     budget_id: BudgetId | None
     member_budget_id: BudgetId | None
@@ -63,7 +65,10 @@ SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
     "team_alias": teams.c.team_alias,
     "team_id": teams.c.team_id,
 }
-_STORED = select(*(teams.c[name] for name in StoredTeam.__slots__))
+_STORED = select(
+    *(teams.c[name] for name in StoredTeam.__slots__ if name in teams.c),
+    cost_center_of("team", teams.c.team_id),
+)
 
 
 async def find_team(
@@ -162,8 +167,7 @@ def _conditions(wanted: TeamFilter) -> list[ColumnElement[bool]]:
 
 
 def _spent_this_month() -> ColumnElement[Any]:
-    """By the sums of days, which have an index for each team."""
-    days = SPEND[DAY_S].c
+    days = owner_days(("team_id",)).c
     month_start = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     spent = select(func.coalesce(func.sum(days.cost_nanousd), 0))
     return spent.where(days.team_id == teams.c.team_id, days.bucket >= month_start).scalar_subquery()

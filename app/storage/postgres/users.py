@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.errors import StorageUnavailable
 from app.base.ids import BudgetId, OrganizationId, UserId
+from app.storage.postgres.cost_centers import cost_center_of
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import keys, memberships, users
 
@@ -34,6 +35,7 @@ class StoredUser:
     model_tokens_per_minute: dict[str, int]
     further_limits: list[dict[str, Any]]
     blocked: bool
+    cost_center: str | None
     metadata: dict[str, Any]
     created_at: datetime
     created_by: str | None
@@ -56,7 +58,10 @@ class UserFilter:
 
 
 _DELETED_MEANWHILE = 3
-_STORED = select(*(users.c[name] for name in StoredUser.__slots__))
+_STORED = select(
+    *(users.c[name] for name in StoredUser.__slots__ if name in users.c),
+    cost_center_of("user", users.c.user_id),
+)
 
 
 async def ensure_user(connection: AsyncConnection, user_id: str) -> StoredUser:

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from app.base.ids import new_id
 from app.storage.books import Books
 from app.storage.postgres import tables
+from app.storage.postgres.cost_centers import set_cost_center
 from app.storage.postgres.owner_spend import spend_of_owners
+from app.storage.postgres.tables.closing import spend_closes
 from tests.api.support import Door, admin_door_of
 from tests.conftest import RunningServers, fresh_database
 from tests.storage.ledger_support import make_receipt
@@ -29,9 +32,9 @@ TODAY = {"start_date": f"{THIS_MONTH:%Y-%m-%d}", "end_date": f"{datetime.now(UTC
 
 
 @pytest.fixture
-async def door(servers: RunningServers, redis_url: str) -> AsyncIterator[Door]:
+async def door(servers: RunningServers, migrated: str, redis_url: str) -> AsyncIterator[Door]:
     """On a database of its own: a month is closed for everybody."""
-    with fresh_database(servers) as url:
+    with fresh_database(servers, migrated) as url:
         async with admin_door_of(url, redis_url) as opened:
             yield opened
 
@@ -54,10 +57,26 @@ async def close(door: Door, month: datetime) -> list[dict[str, Any]]:
     return closed
 
 
+async def test_a_cost_centre_that_is_set_while_a_month_is_closed_waits_for_it_and_leaves_it_as_it_was(
+    door: Door,
+) -> None:
+    row = {"month": CLOSED.date(), "until": THIS_MONTH, "requests": 0, "cost_nanousd": 0, "adjustments_nanousd": 0}
+    async with door.engine.begin() as closing:
+        await closing.execute(insert(spend_closes).values(**row, digest="", closed_by="test"))
+        async with door.engine.connect() as setting:
+            await setting.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            with pytest.raises(DBAPIError, match="lock timeout"):
+                await set_cost_center(setting, "team", "team_alpha", "4711")
+    async with door.engine.begin() as setting:
+        await set_cost_center(setting, "team", "team_alpha", "4711")
+        assert (await setting.execute(select(tables.cost_centers.c.since))).scalars().all() == [THIS_MONTH]
+
+
 async def test_a_closed_month_reads_the_same_whatever_happens_afterwards(door: Door) -> None:
     async with door.engine.begin() as connection:
         team = {"team_id": "team_alpha", "team_alias": "research", "created_by": "x", "updated_by": "x"}
         await connection.execute(insert(tables.teams).values(**team))
+    assert (await door.post("/team/update", {"team_id": "team_alpha", "cost_center": "4711"})).status == 200
     await book(door, BEFORE + timedelta(days=3), 100)
     await book(door, CLOSED + timedelta(days=3), 5)
     await book(door, CLOSED + timedelta(days=4), 7, tags=(), team_id=None)
@@ -68,7 +87,8 @@ async def test_a_closed_month_reads_the_same_whatever_happens_afterwards(door: D
     ]
     assert await close(door, CLOSED) == []
     forms: list[dict[str, str]] = [
-        {}, {"format": "csv"}, {"limit": "1"}, {"group_by": "tag"}, {"interval": "month", "group_by": "session"},
+        {}, {"format": "csv"}, {"limit": "1"}, {"group_by": "tag"}, {"group_by": "cost_center"},
+        {"interval": "month", "group_by": "session"},
         {"timezone": "Europe/Berlin", "end_date": f"{THIS_MONTH - timedelta(days=2):%Y-%m-%d}"},
     ]  # fmt: skip
     before = [await report(door, OCTOBER, **form) for form in forms]
@@ -79,14 +99,16 @@ async def test_a_closed_month_reads_the_same_whatever_happens_afterwards(door: D
     await book(door, CLOSED + timedelta(days=5), -3, kind="adjustment")
     async with door.engine.begin() as connection:
         await connection.execute(update(tables.teams).values(team_alias="renamed"))
+    await door.post("/team/update", {"team_id": "team_alpha", "cost_center": "4712"})
     rebuilt = await door.post("/spend/aggregates/rebuild", OCTOBER)
     assert (rebuilt.status, rebuilt.fields["days"]) == (200, [])
 
     assert [await report(door, OCTOBER, **form) for form in forms] == before
     verdict = (await door.get(f"/spend/closes/{CLOSED:%Y-%m}")).fields
     assert (verdict["is_unchanged"], verdict["digest_now"]) == (True, both[1]["digest"])
-    answer = await door.get("/spend/report", query={**TODAY, "group_by": "team,kind"})
+    answer = await door.get("/spend/report", query={**TODAY, "group_by": "team,kind,cost_center"})
     (corrections,) = answer.fields["data"]
+    assert corrections["cost_center"] == "4712"
     assert (corrections["kind"], corrections["cost"], corrections["requests"]) == ("adjustment", 2_997 * NANO, 2)
     assert corrections["team_alias"] == "renamed"
     for day in (CLOSED + timedelta(days=3), datetime.now(UTC)):
@@ -95,7 +117,9 @@ async def test_a_closed_month_reads_the_same_whatever_happens_afterwards(door: D
         assert checked["agrees"]
     rebuilt = await door.post("/spend/aggregates/rebuild", TODAY)
     assert rebuilt.fields["days"][-1]["agrees"]
-    assert (await door.get("/spend/report", query={**TODAY, "group_by": "team,kind"})).fields == answer.fields
+    assert (
+        await door.get("/spend/report", query={**TODAY, "group_by": "team,kind,cost_center"})
+    ).fields == answer.fields
 
 
 async def test_a_budget_counts_a_late_call_when_it_began(door: Door) -> None:

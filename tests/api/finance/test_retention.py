@@ -41,9 +41,9 @@ OLD, OLDER, KEPT = months_ago(4), months_ago(5), months_ago(1)
 
 
 @pytest.fixture
-async def door(servers: RunningServers, redis_url: str) -> AsyncIterator[Door]:
+async def door(servers: RunningServers, migrated: str, redis_url: str) -> AsyncIterator[Door]:
     """On a database of its own, with partitions since the oldest receipt."""
-    with fresh_database(servers) as url:
+    with fresh_database(servers, migrated) as url:
         async with admin_door_of(url, redis_url) as opened:
             async with opened.engine.begin() as connection:
                 await create_partitions(connection, OLD, months_ahead=3)

@@ -38,3 +38,16 @@ async def test_only_exact_paths_of_plain_handlers_go_past_the_router(kind: str, 
     seen: list[str] = []
     await make_front(seen)({"type": kind, "path": path}, None, None)  # type: ignore[arg-type]
     assert seen == [taken_by]
+
+
+@pytest.mark.parametrize(
+    ("path", "method"), [("/ui", "GET"), ("/ui/keys", "GET"), ("/uid", "HEAD"), ("/anthropic/a", "HEAD")]
+)
+async def test_who_asks_for_the_head_of_a_page_gets_that_of_a_get(path: str, method: str) -> None:
+    asked = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["method"])
+
+    await Front(app, [])({"type": "http", "path": path, "method": "HEAD"}, None, None)  # type: ignore[arg-type]
+    assert asked == [method]

@@ -286,7 +286,7 @@ async def test_an_address_that_tries_codes_or_begins_again_and_again_must_wait(a
     for process in (desk, of_another_process):
         with pytest.raises(RateLimited, match="wrong codes"):
             await process.find_waiting(mint_user_code(), "198.51.100.1")
-    with pytest.raises(RateLimited, match="were begun"):  # noqa: PT012  likewise
+    with pytest.raises(RateLimited, match="sign-ins begun"):  # noqa: PT012  likewise
         for _ in range(32):
             await desk.sign_in.begin("a program", "198.51.100.2")
 
@@ -319,3 +319,18 @@ async def test_a_key_with_bounds_of_its_own_approves_nothing_as_the_new_key_woul
     assert answer.status == 403, answer.text
     assert "/ui/device" in answer.error["message"]
     assert refused(await poll(admin_door, begun)) == (400, "authorization_pending")
+
+
+async def test_one_network_begins_no_more_than_thirty_sign_ins_a_minute_even_all_at_once(admin_door: Door) -> None:
+    programs = desk_of(admin_door).programs
+    network = f"2001:db8:{int(new_id('n')[-3:], 36):x}:9"
+
+    async def is_begun(number: int) -> bool:
+        try:
+            await programs.begin("a program", f"{network}::{number:x}")
+        except RateLimited:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*map(is_begun, range(40)))) == 30
+    assert await programs.begin("a program", "2001:db8:ffff:9::1")

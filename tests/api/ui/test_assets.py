@@ -30,3 +30,12 @@ def test_no_two_style_sheets_mean_different_things_by_one_class() -> None:
             if selector.startswith(".") and selector[1:].replace("-", "").isalnum():
                 owners.setdefault(selector, set()).add(name)
     assert {selector: sorted(names) for selector, names in owners.items() if len(names) > 1} == {}
+
+
+def test_paper_is_white_and_as_wide_as_a_desk_whatever_the_screen_is() -> None:
+    """Dark colors and the layout of a phone are of screens: a sheet of A4 is narrower than the latter's bound."""
+    sheets = [asset.content.decode() for name, asset in _load().items() if name.endswith(".css")]
+    queries = [line.strip() for text in sheets for line in text.splitlines() if line.strip().startswith("@media")]
+    of_the_screen = [query for query in queries if "dark" in query or "max-width" in query]
+    assert of_the_screen
+    assert [query for query in of_the_screen if not query.startswith("@media screen and ")] == []

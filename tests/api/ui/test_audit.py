@@ -47,8 +47,10 @@ async def test_an_auditor_begins_at_the_audit_and_finds_a_change_with_its_before
         for narrowed in (f"q={budget_id}", f"q={budget_id}&kind=budget&who=default_user_id&from=2020-01-01"):
             listed = (await browser.get(f"/ui/audit?{narrowed}")).text
             assert "2 changes" in listed
-        assert "1 change<" in (await browser.get(f"/ui/audit?q={budget_id}&action=budget.update")).text
+        assert "1 change found" in (await browser.get(f"/ui/audit?q={budget_id}&action=budget.update")).text
         assert "Nothing found" in (await browser.get(f"/ui/audit?q={budget_id}&to=2020-01-01")).text
+        for day in ("9999-12-31", "0001-01-01"):  # no day comes after the last one
+            assert "2 changes" in (await browser.get(f"/ui/audit?q={budget_id}&from={day}&to={day}")).text
         assert "Nothing found" in (await browser.get(f"/ui/audit?q={budget_id}&who=nobody@example.com")).text
         newest = re.findall(r'href="/ui/audit/(audit_\w+)"', listed)[0]
         page = (await browser.get(f"/ui/audit/{newest}")).text
@@ -65,6 +67,10 @@ async def test_a_credential_is_kept_replaced_and_never_shown(street: Street) -> 
     async with street.signed_in("proxy_admin") as (browser, _):
         refused = await browser.send(edit, {"name": name})
         assert "the key is missing" in refused.text.lower()
+        for wrong in ("sk-first-secret", "aws_secret_access_key = sk-first-secret\nno_such_value = 1"):
+            refused = await browser.send(edit, fields | {"further": f"{wrong}\napi_version = v7"})
+            assert (refused.status_code, "sk-first-secret" in refused.text) == (422, False)
+            assert "api_version = v7" in refused.text
         assert (await browser.send(edit, fields)).status_code == 303
         of = f"{edit}?name={name}"
         pages = [(await browser.get(path)).text for path in ("/ui/credentials", of, f"/ui/audit?q={name}")]

@@ -11,8 +11,9 @@ from app.admin.password_reset import PasswordReset
 from app.admin.post import Post
 from app.base.clock import now
 from app.base.ids import new_id
+from app.notify.addresses import Smtp
 from app.notify.letters import Letter, render_letter
-from app.notify.sender import Sender, Smtp
+from app.notify.sender import Sender
 from app.providers.upstream import HttpUpstream
 from tests.api.support import PEPPER
 from tests.api.ui.support import Street

@@ -66,6 +66,7 @@ async def test_a_check_that_fails_says_why(street: Street) -> None:
     name, deployment_id = await made(street.door, model="openai/gpt-5", api_key="sk-x", api_base="https://here.invalid")
     async with street.signed_in("proxy_admin") as (browser, _):
         assert "No answer, after" in await checked(browser, name, deployment_id)
+        assert "is no longer one of" in await checked(browser, name, "dep_deleted_meanwhile")
         assert "is no name that this deployment serves" in await checked(
             browser, name, deployment_id, ask_for="file-claude"
         )
@@ -129,3 +130,43 @@ async def test_a_price_with_a_date_holds_from_then_on_and_can_be_withdrawn_befor
         [price_id] = re.findall(r'name="price_id" value="([^"]+)"', page)
         assert (await browser.send("/ui/models/price", {"name": name, "price_id": price_id}, of=of)).status_code == 303
         assert "price_id" not in (await browser.get(of)).text
+
+
+async def test_a_price_of_one_organization_is_tried_set_and_ended(street: Street) -> None:
+    upstream = new_id("model")
+    await made(street.door, model=f"openai/{upstream}", api_key="sk-x")
+    organization = (await street.door.post("/organization/new", {"organization_alias": HOSTILE})).fields
+    of = f"/ui/organizations/{organization['organization_id']}/prices"
+    fields = {"model": f"openai/{upstream}", "input_cost_per_token": "2", "output_cost_per_token": "8"}
+    tokens = {"input_tokens": 1_000_000, "output_tokens": 500_000, "provider": "openai", "model_served": upstream}
+    tokens |= {"organization_id": organization["organization_id"]}
+    async with street.signed_in("proxy_admin") as (browser, _):
+        made_up = await browser.send(of, fields | {"do": "preview"})
+        assert "A made-up one" in made_up.text
+        assert "$0.028" in made_up.text
+        key = await street.door.new_key()
+        call = await street.door.book(str(key["token"]), now(), 1, **tokens)
+        known = (await browser.send(of, fields | {"do": "preview"})).text
+        assert (call in known, "$6.00" in known, "None:" in known) == (True, True, True)
+        for wrong, param in (
+            ({"call": "no-such-call"}, "call"), ({"model": "openai/else"}, "model"), ({"model": ""}, "model"),
+            ({"effective_from": "soon"}, "effective_from"),
+            ({"output_cost_per_token": "dear"}, "output_cost_per_token"),
+        ):  # fmt: skip
+            refused = await browser.send(of, fields | wrong | {"do": "preview"})
+            assert refused.status_code == 422
+            assert f'data-field="{param}"' in refused.text
+        later = (now() + timedelta(days=30)).strftime("%Y-%m-%dT00:00")
+        for since in ("", later):
+            assert (await browser.send(of, fields | {"do": "set", "effective_from": since})).status_code == 303
+        page = (await browser.get(of)).text
+        assert (page.count(">in force<"), page.count(">to come<"), "<script>alert" in page) == (1, 1, False)
+        coming, holding = re.findall(r'value="(prc_[^"]+)"', page)
+        assert 'data-field="ends"' in (await browser.send(of, {"do": "end", "price_id": holding, "ends": "soon"})).text
+        for price_id, done in ((coming, "taken-back"), (holding, "end")):
+            ended = await browser.send(of, {"do": "end", "price_id": price_id})
+            assert ended.headers["location"] == f"{of}?done={done}"
+        page = (await browser.get(of)).text
+        assert (">in force<" in page, ">ended<" in page, ">replaced<" in page) == (False, True, True)
+    async with street.signed_in("org_admin") as (browser, _):
+        assert (await browser.get(of)).status_code == 403

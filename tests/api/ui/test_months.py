@@ -4,6 +4,7 @@ import csv
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from html import escape
 
 import pytest
 from sqlalchemy import delete
@@ -74,16 +75,60 @@ async def test_a_month_is_charged_by_organization_and_team_and_adds_up_to_the_re
         assert alias not in (await stranger.get("/ui/chargeback?month=2025-04")).text
     async with street.signed_in("org_admin", organization_id=organization) as (browser, _):
         page = (await browser.get("/ui/chargeback?month=2025-04&below=model")).text
+        assert "An admin closes it." in page
+        assert "/ui/months" not in page
         file = (await browser.get("/ui/chargeback?month=2025-04&below=model&format=csv")).text
     total = exact_usd(int(whole["cost"] * 1_000_000_000))
     assert f'<dd class="long">{total}</dd>' in page
     for words in (alias, f"red of {alias}", "of blue", "Credits", "not closed"):
         assert words in page
+    assert "No cost centre" not in page
     lines = list(csv.DictReader(file.splitlines()))
     assert sum(Decimal(line["cost"]) for line in lines) == whole["cost"]
     red = next(line for line in lines if line["team_id"] == f"red of {alias}")
     assert (Decimal(red["usage"]), Decimal(red["corrections"])) == (Decimal("7.000000001"), Decimal("-0.000001"))
     assert (red["month"], red["model_served"], red["organization_alias"]) == ("2025-04", "of red", alias)
+
+
+async def test_a_month_is_charged_by_cost_centre_and_says_what_has_none_and_who_may_give_one(street: Street) -> None:
+    door, alias, center = street.door, new_id("org"), new_id("R&D")
+    organization = (await door.post("/organization/new", {"organization_alias": alias})).fields["organization_id"]
+    teams = {}
+    for name in ("red", "blue", "pale"):
+        body = {"team_alias": f"{name} of {alias}", "organization_id": organization}
+        body |= {} if name == "pale" else {"cost_center": center}
+        teams[name] = (await door.post("/team/new", body)).fields["team_id"]
+    key = (await door.new_key())["token"]
+    for name, cost in (("red", 7_000_000_001), ("blue", 2), ("pale", 5_000_000_000)):
+        at = datetime(2009, 5, 5, 6, tzinfo=UTC)  # a month of which other tests book nothing
+        await door.book(key, at, cost, organization_id=organization, team_id=teams[name])
+    month = "/ui/chargeback?month=2009-05"
+    async with street.signed_in("org_admin", organization_id=organization) as (browser, _):
+        page = (await browser.get(month)).text
+        file = (await browser.get(f"{month}&by=cost_center&format=csv")).text
+        before = (await browser.get(f"{month}&by=organization")).text
+        given = await browser.send(f"/ui/teams/{teams['pale']}/edit", {"cost_center": center})
+        assert given.status_code == 303
+        mended = (await browser.get(month)).text
+    async with street.signed_in("proxy_admin_viewer") as (finance, _):
+        assert "by=cost_center" not in (await finance.get("/ui/months/2009-05")).text
+        await door.post("/team/update", {"team_id": teams["pale"], "cost_center": None})
+        assert "<strong>$5.00</strong> of it is charged to no" in (await finance.get("/ui/months/2009-05")).text
+    async with street.signed_in("internal_user") as (stranger, _):
+        assert center not in (await stranger.get(f"{month}&by=cost_center")).text
+    assert "$5.00 is charged to no cost centre" in page
+    assert f'<a href="/ui/teams/{teams["pale"]}/edit">pale of {alias}</a>' in page
+    assert page.index(escape(center)) < page.index(">No cost centre</a>")
+    lines = {
+        line["team_id"]: (line["cost_center"], Decimal(line["cost"])) for line in csv.DictReader(file.splitlines())
+    }
+    assert lines == {
+        teams["red"]: (center, Decimal("7.000000001")),
+        teams["blue"]: (center, Decimal("0.000000002")),
+        teams["pale"]: ("", Decimal(5)),
+    }
+    assert ("No cost centre" in before, alias in before) == (False, True)
+    assert ("No cost centre" in mended, "$12.000000003" in mended) == (False, True)
 
 
 @pytest.mark.parametrize("role", USER_ROLES)

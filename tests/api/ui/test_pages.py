@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import insert
 
 from app.api.ui.charts import Stack, round_step, stacked
+from app.api.ui.forms import in_words
 from app.api.ui.rendering import PAGE_HEADERS, duration, exact_usd, short, usd
+from app.api.ui.typed_numbers import plain_number
 from app.base.clock import now
 from app.base.ids import new_id
 from app.domain.roles import ACTIONS, USER_ROLES
@@ -243,6 +245,33 @@ async def test_the_overview_adds_up_what_the_person_reaches(street: Street) -> N
         assert "$1.00" in page.text  # of the day that was a month ago
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("25", "25"), ("$1,250.50", "1250.50"), ("1 250", "1250"), ("$ 007.", "7"), ("0.5", "0.5"),
+     ("1,234,567", "1234567"),
+     # What is one and a half to some and fifteen to others is neither here.
+     ("1,5", None), ("12,50", None), ("1.250,50", None), ("1,2345", None), ("1250,500", None), (".5", None),
+     ("-1", None), ("1e9", None), ("١٢", None), ("", None)],
+)  # fmt: skip
+def test_a_number_is_read_as_it_was_meant_or_refused(typed: str, meant: str | None) -> None:
+    assert plain_number(typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [('No such key: "a"; see GET /key/list', 'No such key: "a"'),
+     ('No such credential: "a"; see GET /credentials', 'No such credential: "a"'),
+     ("give one of its own; /srv stays", "give one of its own; /srv stays"),
+     ('"team_id" is not the id of a team: "x"; make the team first with POST /team/new',
+      'the team is not the id of a team: "x"'),
+     ('model "m" is not known; did you mean: "n"? See GET /v1/models', 'model "m" is not known; did you mean: "n"?'),
+     ('the budget is 2500.500000 in USD; give at most 5', 'the budget is $2,500.50 in USD; give at most 5')],
+)  # fmt: skip
+def test_a_refusal_names_no_route_and_says_it_once(refused: str, said: str) -> None:
+    assert in_words(refused) == said
+    assert in_words(said) == said
+
+
 def test_amounts_and_counts_read_well() -> None:
     assert [usd(amount) for amount in (0, 1, 4_200_000, 999_999_999, 1_204_560_000_000, -2_500_000_000)] == [
         "$0.00", "< $0.0001", "$0.0042", "$1.0000", "$1,204.56", "−$2.50",
@@ -271,7 +300,7 @@ def test_the_parts_of_a_bar_stand_on_one_another_and_a_correction_is_told_but_no
     [bar] = stacked(["2026-11-01"], "day", [red, Stack("owed", (-5,)), blue]).bars
     assert [(part.color, part.y, part.height) for part in bar.parts] == [("0", 145, 45), ("2", 8, 136)]
     assert bar.tip.splitlines() == [
-        "Sun 01 Nov 2026", "blue: $3.00", "owed: < −$0.0001", "red: $1.00", "Total: $4.00",
+        "Sun 1 Nov 2026", "blue: $3.00", "owed: < −$0.0001", "red: $1.00", "Total: $4.00",
     ]  # fmt: skip
 
 

@@ -38,7 +38,9 @@ async def test_alerts_and_settings_are_for_those_who_may_read_them(street: Stree
     async with street.signed_in(role) as (browser, _):
         for path, action in (("/ui/alerts", "alert.read"), ("/ui/settings", "settings.read")):
             reads = ACTIONS[action][role] != "nothing"  # type: ignore[index]  # a role of users
-            assert (await browser.get(path)).status_code == (200 if reads else 403)
+            page = await browser.get(path)
+            assert page.status_code == (200 if reads else 403)
+            assert ("which shows this page" in page.text) == (reads and path == "/ui/settings")
         if role != "proxy_admin":
             refused = await browser.send("/ui/settings/managed", {"settings": "{}"}, of="/ui/account")
             assert refused.status_code == 403
@@ -63,6 +65,7 @@ async def test_a_destination_is_added_tested_and_deleted_and_its_secret_shown_on
         of, one = "/ui/alerts", {"id": made["destination_id"]}
         assert (await browser.send("/ui/alerts/do", one | {"do": "test"}, of=of)).headers["location"].endswith("test")
         assert "on its way" in (await browser.get("/ui/alerts?kind=test")).text
+        assert (await browser.send("/ui/alerts/do", one, of=of)).status_code == 404
         assert (await browser.send("/ui/alerts/do", one | {"do": "delete"}, of=of)).status_code == 303
         assert name not in (await street.door.get("/alert/destination")).text
 

@@ -11,7 +11,6 @@ from app.admin.actor import Actor
 from app.admin.browser_sessions import IDLE
 from app.admin.passwords import Passwords
 from app.admin.people import MOST_ATTEMPTS
-from app.api.ui.access import safe_next
 from app.base.clock import now
 from app.base.ids import new_id
 from app.storage.postgres import tables
@@ -66,13 +65,6 @@ async def test_a_page_leads_to_sign_in_and_back(street: Street) -> None:
         assert within.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "wanted", ["https://evil.example/ui", "//evil.example/ui", "/\\evil.example", "/uix", "javascript:x", "/ui\n/x"]
-)
-def test_nobody_is_led_to_another_site(wanted: str) -> None:
-    assert safe_next(wanted) == "/ui"
-
-
 async def test_a_session_has_a_new_name_after_sign_in_and_the_old_one_opens_nothing(street: Street) -> None:
     _, email = await street.person()
     async with street.browser() as browser:
@@ -93,7 +85,7 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites_and_secure_
         cookie = next(line for line in answer.headers.get_list("set-cookie") if "keyhouse_session" in line).lower()
         assert "httponly" in cookie
         assert "samesite=lax" in cookie
-        assert "path=/ui" in cookie
+        assert ("path=/;" if secure else "path=/ui") in f"{cookie};"
         assert ("secure" in cookie) is secure
 
 
@@ -242,7 +234,10 @@ async def test_an_invitation_sets_a_password_once(street: Street) -> None:
         assert accepted.status_code == 303
         assert email in (await browser.get("/ui/account")).text
     async with street.browser() as other:
-        assert (await other.get(f"/ui/invitation/{token}")).status_code == 404
+        over = await other.get(f"/ui/invitation/{token}")
+        assert over.status_code == 404
+        assert "Ask an admin for another" in over.text
+        assert (await other.send(f"/ui/invitation/{token}", fields, of="/ui/owner")).status_code == 404
 
 
 async def test_whatever_is_sent_as_a_form_is_answered_in_words(street: Street) -> None:

@@ -1,12 +1,9 @@
 """People sign in by an identity provider: who is let in, as whom, and what their groups give and take."""
 
-import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
-import httpx
 import jwt
 import pytest
 from sqlalchemy import select, update
@@ -14,84 +11,19 @@ from sqlalchemy import select, update
 from app.admin.browser_sessions import LONGEST_SSO_SESSION
 from app.admin.single_sign_on import SingleSignOn
 from app.base.clock import now
-from app.base.ids import new_id
-from app.base.secret import Secret
 from app.domain.group_mapping import Given, GroupRule, GroupRules, settle
-from app.identity.issuer import Issuer, IssuerSettings
-from app.identity.rules import SingleSignOnRules
-from app.providers.upstream import HttpUpstream
 from app.storage.postgres import tables
 from tests.api.support import MASTER_KEY
-from tests.api.ui.support import Browser, Street
+from tests.api.ui.identity_door import come_in, signed_in, somebody
+from tests.api.ui.support import Street
 from tests.fakes.identity_provider import (
     CLIENT_ID,
-    CLIENT_SECRET,
     IdentityProvider,
-    identity_provider,
     public_jwk,
     signed,
 )
 
 pytestmark = pytest.mark.services
-RULES = GroupRules(roles=[GroupRule("makers", "internal_user"), GroupRule("auditors", "auditor")])
-
-
-@pytest.fixture(scope="module")
-async def running() -> AsyncIterator[tuple[IdentityProvider, HttpUpstream]]:
-    http = HttpUpstream()
-    async with identity_provider() as provider:
-        yield provider, http
-    await http.close()
-
-
-@pytest.fixture
-def provider(running: tuple[IdentityProvider, HttpUpstream]) -> IdentityProvider:
-    running[0].reset()
-    return running[0]
-
-
-@pytest.fixture
-def open_door(
-    running: tuple[IdentityProvider, HttpUpstream], provider: IdentityProvider, street: Street
-) -> Iterator[Callable[..., SingleSignOn]]:
-    """Sets single sign-on up at the pages, with a fresh memory of the issuer."""
-
-    def open_it(groups: GroupRules = RULES, *, trusts_email: bool = False, **rules: Any) -> SingleSignOn:
-        issuer = IssuerSettings(
-            provider.url, CLIENT_ID, Secret(CLIENT_SECRET), "Example ID", trusts_email=trusts_email, wants_groups=True
-        )
-        made = SingleSignOnRules(issuer, groups, **{"auto_create": True, **rules})
-        door = street.door
-        door.pages.single_sign_on = SingleSignOn(
-            door.engine, door.principals, street.people.sessions, Issuer(running[1], issuer), made
-        )
-        return door.pages.single_sign_on
-
-    open_it()
-    yield open_it
-    street.door.pages.single_sign_on = None
-
-
-def somebody(provider: IdentityProvider, **claims: Any) -> str:
-    """Who sits before the browser; returns the address."""
-    subject = new_id("sub")
-    email = f"{subject}@example.com"
-    provider.claims = {"sub": subject, "email": email, "email_verified": True, "name": "Ada <b>", "groups": []} | claims
-    return str(provider.claims["email"])
-
-
-async def come_in(browser: Browser, provider: IdentityProvider, wanted: str = "/ui") -> httpx.Response:
-    begun = await browser.client.get("/ui/sso", params={"next": wanted})
-    assert begun.status_code == 303, begun.text
-    return await browser.get(provider.authorize(begun.headers["location"]))
-
-
-@asynccontextmanager
-async def signed_in(street: Street, provider: IdentityProvider) -> AsyncIterator[Browser]:
-    async with street.browser() as browser:
-        answer = await come_in(browser, provider)
-        assert (answer.status_code, answer.headers.get("location")) == (303, "/ui"), answer.text
-        yield browser
 
 
 async def user_of(street: Street, email: str) -> dict[str, Any]:
@@ -277,10 +209,10 @@ async def test_a_token_that_does_not_hold_opens_nothing(
     else:
         provider.sign = make
     async with street.browser() as browser:
-        refused = await come_in(browser, provider)
+        refused = await come_in(browser, provider, "/ui/account")
         assert refused.status_code == 401
         assert words in refused.text
-        assert "Continue with Example ID" in refused.text, "and the way to begin again"
+        assert 'href="/ui/sso?next=/ui/account"' in refused.text, "and the way to begin again"
         assert browser.session is None
     assert await user_of(street, email) == {}
 
@@ -325,6 +257,7 @@ async def test_who_may_not_come_in_is_told_why(
         refused = await come_in(browser, provider)
         assert refused.status_code == 403
         assert words in refused.text
+        assert ("Sign out of Example ID" in refused.text) is (words != "too many"), "and come in as somebody else"
     assert await user_of(street, email) == {}
 
 
@@ -402,20 +335,6 @@ async def test_an_issuer_that_fails_is_named_in_words(
     provider.answers = {"/token": (401, {"error": "invalid_client"})}
     async with street.browser() as browser:
         assert "does not take our client id" in (await come_in(browser, provider)).text
-
-
-async def test_answers_without_end_do_not_have_us_ask_the_issuer_without_end(
-    street: Street, provider: IdentityProvider, open_door: Callable[..., SingleSignOn]
-) -> None:
-    somebody(provider)
-    async with street.browser() as browser:
-        for expected in [401] * 20 + [429]:
-            begun = await browser.get("/ui/sso")
-            state = re.search(r"[?&]state=(\w+)", begun.headers["location"])
-            assert state is not None
-            answer = await browser.get(f"/ui/sso/callback?code=made-up&state={state[1]}")
-            assert answer.status_code == expected, answer.text
-    assert provider.requests.count("/token") == 20
 
 
 async def test_behind_a_proxy_on_https_the_issuer_leads_back_there(

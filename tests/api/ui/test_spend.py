@@ -5,8 +5,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from html import unescape
+from html import escape, unescape
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -99,9 +100,9 @@ async def test_every_figure_is_the_reports(street: Street, spent: Mapping[str, s
 async def test_the_bars_of_a_day_are_the_reports_by_day_and_group(street: Street, spent: Mapping[str, str]) -> None:
     async with street.signed_in("proxy_admin") as (browser, _):
         page = await see(browser, by="team", stack="model", team=spent["team"])
-    assert "<title>Sat 01 Mar 2025\nblue: $2.00\nred: $1.00\nTotal: $3.00</title>" in page
-    assert "<title>Mon 03 Mar 2025\nTotal: $0.00</title>" in page
-    assert "<title>Tue 04 Mar 2025\nred: $12.00\nTotal: $12.00</title>" in page
+    assert "<title>Sat 1 Mar 2025\nblue: $2.00\nred: $1.00\nTotal: $3.00</title>" in page
+    assert "<title>Mon 3 Mar 2025\nTotal: $0.00</title>" in page
+    assert "<title>Tue 4 Mar 2025\nred: $12.00\nTotal: $12.00</title>" in page
 
 
 async def test_a_line_is_looked_into_down_to_its_receipts(street: Street, spent: Mapping[str, str]) -> None:
@@ -119,6 +120,24 @@ async def test_a_line_is_looked_into_down_to_its_receipts(street: Street, spent:
         assert receipts is not None
         for part in ("from=2025-03-01", "to=2025-03-04", f"key={spent['second']}", "model=red"):
             assert part in receipts[1]
+
+
+async def test_what_is_charged_to_a_cost_centre_is_looked_into_by_team(
+    street: Street, spent: Mapping[str, str]
+) -> None:
+    center = new_id("R&D")
+    await street.door.post("/team/update", {"team_id": spent["team"], "cost_center": center})
+    async with street.signed_in("proxy_admin") as (browser, _):
+        page = await see(browser, by="cost_center", team=spent["team"])
+        [(into, one, _, cost, _)] = _LINE.findall(page)
+        assert (unescape(one), cost.strip(), 'class="over"' in page) == (center, "$15.000004321", False)
+        assert f"cost_center={quote(center)}" in unescape(into)
+        asked = {"cost_center": center, "by": "team"}
+        assert lines_of(await see(browser, **asked)).keys() == {spent["team"]}
+        assert lines_of(await see(browser, by="team", without="cost_center", team=spent["team"])) == {}
+        offered = await see(browser, by="team", team=spent["team"], pick="cost_center")
+        assert f'<option value="={escape(center)}">' in offered
+        assert (await browser.get(f"/ui/requests?pick=cost_center&cost_center={center}")).status_code == 200
 
 
 async def test_a_filter_is_chosen_among_what_was_spent_on(street: Street, spent: Mapping[str, str]) -> None:

@@ -49,6 +49,7 @@ async def test_a_team_is_made_found_changed_blocked_and_deleted(street: Street) 
             "team_alias": alias, "max_budget": "$1,250.50", "budget_duration": "month", "soft_budget": "1000",
             "models": "file-claude", "further_models": "team/*", "rpm_limit": "600", "team_member_budget": "50",
             "team_member_budget_duration": "month", "metadata": '{"owner": "Ada"}',
+            "cost_center": "R&D EMEA",
         }  # fmt: skip
         made = await browser.send("/ui/teams/new", fields)
         assert made.status_code == 303, made.text
@@ -57,6 +58,18 @@ async def test_a_team_is_made_found_changed_blocked_and_deleted(street: Street) 
         assert (info["max_budget"], info["budget_duration"], info["soft_budget"]) == (1250.5, "month", 1000)
         assert (info["models"], info["rpm_limit"]) == (["file-claude", "team/*"], 600)
         assert (info["team_member_budget_table"]["max_budget"], info["metadata"]) == (50, {"owner": "Ada"})
+
+        assert info["cost_center"] == "R&D EMEA"
+        assert "<dd>R&amp;D EMEA</dd>" in (await browser.get(address)).text
+        assert '<option value="R&amp;D EMEA">' in (await browser.get("/ui/teams/new")).text
+        wrong = await browser.send(f"{address}/edit", {"was_cost_center": "R&D EMEA", "cost_center": "a, b"})
+        assert (wrong.status_code, "The cost centre is" in wrong.text, 'value="a, b"' in wrong.text) == (
+            422,
+            True,
+            True,
+        )
+        assert (await browser.send(f"{address}/edit", {"was_cost_center": "R&D EMEA"})).status_code == 303
+        assert (await team_info(street, info["team_id"]))["cost_center"] == "R&D EMEA"  # the field was not sent
 
         listed = await browser.get(f"/ui/teams?q={alias}&sort=spend")
         assert address in listed.text
@@ -116,6 +129,7 @@ async def test_what_cannot_be_is_said_in_the_words_of_the_form_and_stays_typed(s
         for field, value, words in (
             ("max_budget", "a lot", "The budget is “a lot”"), ("metadata", "[1]", "The notes must be an object"),
             ("soft_budget", "90", "The warning"), ("team_alias", "", "name"),
+            ("tpm_limit", "1,5", "Tokens a minute is &#34;1,5&#34;; give a number such as 25 or 1,250."),
         ):  # fmt: skip
             fields = {"team_alias": "kept", "max_budget": "5", "rpm_limit": "12", field: value}
             refused = await browser.send("/ui/teams/new", fields)
@@ -129,6 +143,8 @@ async def test_members_are_added_changed_and_removed(street: Street) -> None:
     async with street.signed_in("proxy_admin") as (browser, _):
         address = f"/ui/teams/{team_id}"
         assert (await browser.send(f"{address}/members", {"who": "", "role": "user"}, of=address)).status_code == 422
+        slip = await browser.send(f"{address}/members", {"who": "nobody-at-all", "role": "user"}, of=address)
+        assert (slip.status_code, "Nobody has the id" in slip.text) == (422, True)
         added = await browser.send(f"{address}/members", {"who": email, "role": "user"}, of=address)
         assert added.status_code == 303, added.text
         twice = await browser.send(f"{address}/members", {"who": email, "role": "user"}, of=address)
@@ -137,6 +153,7 @@ async def test_members_are_added_changed_and_removed(street: Street) -> None:
         one = f"{address}/members/{member['user_id']}"
         fields = {"role": "admin", "was_role": "user", "max_budget_in_team": "7.5", "budget_duration": "week"}
         assert (await browser.send(one, fields)).status_code == 303
+        assert "of $7.50 a week" in (await browser.get(address)).text
         info = await street.door.get("/team/info", team_id=team_id)
         [row] = info.fields["team_memberships"]
         assert (row["role"], row["litellm_budget_table"]["max_budget"]) == ("admin", 7.5)

@@ -29,10 +29,11 @@ async def test_a_person_is_found_changed_blocked_and_deleted(street: Street) -> 
             assert address in (await browser.get(f"/ui/people?{query}")).text, query
         assert address not in (await browser.get(f"/ui/people?q={email}&role=proxy_admin")).text
         fields = {"was_user_role": "internal_user_viewer", "user_role": "internal_user", "user_alias": "Ada"}
-        changed = await browser.send(f"{address}/edit", {**fields, "max_budget": "12.5", "budget_duration": "month"})
+        changed = await browser.send(f"{address}/edit", {**fields, "max_budget": "12.5", "cost_center": "4711"})
         assert changed.status_code == 303, changed.text
         info = await user_info(street, user_id)
         assert (info["user_role"], info["user_alias"], info["max_budget"]) == ("internal_user", "Ada", 12.5)
+        assert info["cost_center"] == "4711"
         assert info["user_email"] == email
         refused = await browser.send(f"{address}/edit", {"user_email": "nobody", "was_user_email": email})
         assert refused.status_code == 422
@@ -73,11 +74,12 @@ async def test_an_organization_is_made_changed_and_deleted_with_its_teams(street
         organization_id = address.rpartition("/")[2]
         team_id = await team_of(street, organization_id=organization_id, team_alias=new_id("its"))
         changed = await browser.send(
-            f"{address}/edit", {"was_max_budget": "100", "max_budget": "250", "rpm_limit": "9"}
+            f"{address}/edit", {"was_max_budget": "100", "max_budget": "250", "rpm_limit": "9", "cost_center": "4712"}
         )
         assert changed.status_code == 303, changed.text
         info = (await street.door.get("/organization/info", organization_id=organization_id)).fields
         assert (info["litellm_budget_table"]["max_budget"], info["rpm_limit"]) == (250, 9)
+        assert info["cost_center"] == "4712"
         page = (await browser.get(address)).text
         assert f"/ui/teams/{team_id}" in page
         assert "takes its 1 team with" in page
@@ -127,6 +129,9 @@ async def test_an_admin_of_a_team_makes_and_changes_its_projects_alone(street: S
         assert (await browser.get(f"/ui/projects/{theirs['project_id']}")).status_code == 404
         stranger = await browser.send("/ui/projects/new", {"project_alias": "x", "team_id": other})
         assert stranger.status_code == 404
+        assert 'name="cost_center"' not in (await browser.get(f"{address}/edit")).text
+        charged = await browser.send(f"{address}/edit", {"cost_center": "4711"})
+        assert (charged.status_code, "The cost centre says who pays" in charged.text) == (403, True)
         assert (await browser.send(f"{address}/block", of=address)).status_code == 303
         assert (await browser.send(f"{address}/edit", {"rpm_limit": "7"})).status_code == 303
         info = (await street.door.get("/project/info", project_id=address.rpartition("/")[2])).fields

@@ -11,9 +11,31 @@ function tellTimes(root) {
     element.title = `${exact} (${zone})`;
     if (DATED.test(element.textContent)) {
       const isDay = !element.textContent.includes(":");
+      element.dataset.exact = "";
       element.textContent = isDay ? at.toLocaleDateString(undefined, { dateStyle: "medium" }) : exact;
     }
   }
+}
+
+// A double click sends a form once: the answer to the first may hold a secret that is shown to nobody again.
+const AGAIN_AFTER_MS = 5000;
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  if (event.timeStamp - (form.dataset.sentAt ?? -AGAIN_AFTER_MS) < AGAIN_AFTER_MS) event.preventDefault();
+  else form.dataset.sentAt = event.timeStamp;
+});
+addEventListener("pageshow", () => { for (const form of document.forms) delete form.dataset.sentAt; });
+
+// A refusal is told with the field that it is about, which has the focus.
+function showWrongField() {
+  const refusal = document.getElementById("refusal");
+  const field = refusal?.dataset.field && document.querySelector(`main [name="${CSS.escape(refusal.dataset.field)}"]:not([type=hidden], [hidden])`);
+  if (!field) return;
+  for (let part = field.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", ["refusal", field.getAttribute("aria-describedby")].join(" ").trim());
+  field.focus();
 }
 
 async function copy(button) {
@@ -37,8 +59,20 @@ document.addEventListener("click", (event) => {
 document.addEventListener("change", (event) => {
   event.target.closest("[data-submit-on-change]")?.requestSubmit();
 });
-document.addEventListener("htmx:afterSwap", (event) => tellTimes(event.detail.elt));
+
+// Which zone the times of a page are in, at its end.
+function nameZone() {
+  const line = document.querySelector("[data-zone]");
+  if (!line) return;
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  line.hidden = !document.querySelector("main time[data-exact]");
+  line.textContent = zone === "UTC" ? "Times are of UTC." : `Times are of your zone, ${zone}.`;
+}
+
+document.addEventListener("htmx:afterSwap", (event) => { tellTimes(event.detail.elt); nameZone(); });
 tellTimes(document);
+showWrongField();
+nameZone();
 
 // What a bar of a chart is made of, beside the pointer; without a script it is the title of the bar.
 function showTip(bar, event) {
@@ -102,6 +136,8 @@ document.addEventListener("click", async (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
+  const sidebar = document.getElementById("menu-open");
+  if (sidebar?.checked) { sidebar.checked = false; sidebar.focus(); }
   for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
 });
 document.addEventListener("htmx:afterSwap", () => offerZones(document));

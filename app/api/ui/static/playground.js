@@ -40,6 +40,13 @@ function askBill(requestId) {
   bill.setAttribute("hx-trigger", "every 400ms");
   turns.append(bill);
   htmx.process(bill);
+  setTimeout(() => {
+    if (bill.textContent.trim()) return;
+    const late = document.createElement("p");
+    late.className = "help";
+    late.textContent = "What this cost is not booked yet. It will stand in the log of requests.";
+    bill.replaceWith(late);
+  }, 30_000);
 }
 
 // Yields the events of an answer; a whole one is given as one of them.

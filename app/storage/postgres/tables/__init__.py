@@ -20,6 +20,7 @@ from app.storage.postgres.tables.catalog import (
     deployments,
     provider_credentials,
 )
+from app.storage.postgres.tables.cost_centers import cost_centers
 from app.storage.postgres.tables.departed import departed
 from app.storage.postgres.tables.keys import (
     keys,
@@ -32,6 +33,7 @@ from app.storage.postgres.tables.people import (
     identities,
     invitations,
     passwords,
+    saved_views,
     sign_in_attempts,
 )
 from app.storage.postgres.tables.prices import (
@@ -48,6 +50,7 @@ from app.storage.postgres.tables.sign_in import (
     sign_ins,
 )
 from app.storage.postgres.tables.tenancy import (
+    budget_standings,
     budgets,
     customers,
     memberships,
@@ -68,7 +71,9 @@ __all__ = [
     "audit",
     "audit_head",
     "browser_sessions",
+    "budget_standings",
     "budgets",
+    "cost_centers",
     "customers",
     "departed",
     "deployments",
@@ -90,6 +95,7 @@ __all__ = [
     "receipts",
     "refresh_tokens",
     "retired_key_digests",
+    "saved_views",
     "sign_in_attempts",
     "sign_ins",
     "tags",

@@ -1,6 +1,6 @@
-"""How people sign in at the pages: passwords, identities, sessions of browsers, invitations, and attempts made."""
+"""How people sign in at the pages, by passwords, identities, sessions and invitations, and what they keep there."""
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, PrimaryKeyConstraint, Table, Text, UniqueConstraint, text
 
 from app.storage.postgres.columns import id_column, map_column, metadata, reference_column, time_column
 
@@ -28,6 +28,9 @@ browser_sessions = Table(
     Column("browser", Text),
     # How it was opened: password, sso, invitation or admin key.
     Column("method", Text, nullable=False, server_default=text("'password'")),
+    # Of single sign-on: its session at the issuer (sid), and the ID token under a key that the cookie alone gives.
+    Column("issuer_session", Text),
+    Column("sealed_id_token", LargeBinary),
     Index("uq_browser_sessions_digest", "digest", unique=True),
     Index("ix_browser_sessions_user_id", "user_id"),
     Index("ix_browser_sessions_seen_at", "seen_at"),
@@ -79,4 +82,17 @@ sign_in_attempts = Table(
     Column("attempts", BigInteger, nullable=False),
     time_column("counting_since"),
     Index("ix_sign_in_attempts_counting_since", "counting_since"),
+)
+
+# Addresses of pages that somebody has given names to, for nobody else.
+saved_views = Table(
+    "saved_views",
+    metadata,
+    id_column("view_id"),
+    reference_column("user_id", "users.user_id", required=True, on_delete="CASCADE"),
+    Column("name", Text, nullable=False),
+    # A path below /ui, with its query.
+    Column("address", Text, nullable=False),
+    time_column("created_at"),
+    UniqueConstraint("user_id", "name"),
 )

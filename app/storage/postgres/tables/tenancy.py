@@ -188,3 +188,19 @@ budgets = Table(
     # finish or cut; null: as the settings say.
     Column("on_exceed", Text),
 )
+
+# How much of each budget was spent when the watch for alerts looked last, so that the nearest of many are found. What
+# names no owner of its kind is empty; without a row nothing was spent.
+budget_standings = Table(
+    "budget_standings",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("team_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("budget_id", Text, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("percent", BigInteger, nullable=False),
+    # The end of the window in which that was spent.
+    optional_time_column("ends_at"),
+    PrimaryKeyConstraint("kind", "team_id", "id", "budget_id", "part"),
+)

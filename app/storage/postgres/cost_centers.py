@@ -1,0 +1,139 @@
+"""Cost centres: which one an owner has since which month, and what the sums of receipts are charged to by them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    Text,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.roles import Tenant
+from app.storage.postgres.columns import times
+from app.storage.postgres.tables import cost_centers, organizations, projects, teams
+from app.storage.postgres.tables.closing import spend_closes
+from app.storage.postgres.tenants import within
+
+Charged = Literal["project", "team", "user", "organization"]
+# The nearest first, with the column of sums that names it.
+OWNERS: Mapping[Charged, str] = {
+    "project": "project_id", "team": "team_id", "user": "user_id", "organization": "organization_id",
+}  # fmt: skip
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_CENTER = "cost_center"
+
+
+def cost_center_of(kind: Charged, owner_id: ColumnElement[str]) -> ColumnElement[str | None]:
+    """What the owner of a row has for the month that runs, as a column; null for none."""
+    own = (cost_centers.c.owner_kind == kind, cost_centers.c.owner_id == owner_id)
+    latest = select(func.nullif(cost_centers.c.cost_center, "")).where(*own).order_by(cost_centers.c.since.desc())
+    return latest.limit(1).scalar_subquery().label(_CENTER)
+
+
+async def set_cost_center(connection: AsyncConnection, kind: Charged, owner_id: str, cost_center: str) -> None:
+    """From the first month that is not closed; of all times, where none is. The empty text is none.
+
+    Before the audit is written to: no month is closed from here to the end of the transaction.
+    """
+    await connection.execute(text(f"LOCK TABLE {spend_closes.name} IN SHARE MODE"))
+    closed_until = (await connection.execute(select(func.max(spend_closes.c.until)))).scalar_one()
+    since = closed_until or BEGINNING
+    held = (await connection.execute(select(cost_center_of(kind, literal(owner_id, Text))))).scalar_one()
+    if cost_center == (held or ""):
+        return
+    own = (cost_centers.c.owner_kind == kind, cost_centers.c.owner_id == owner_id)
+    await connection.execute(delete(cost_centers).where(*own, cost_centers.c.since >= since))
+    values = {"owner_kind": kind, "owner_id": owner_id, "since": since, _CENTER: cost_center}
+    await connection.execute(insert(cost_centers).values(**values))
+
+
+async def list_cost_centers(connection: AsyncConnection, tenant: Tenant) -> list[str]:
+    """Those that organizations, teams and projects of the tenant ever had; of everything, people's too."""
+    owned = []
+    if not tenant.everything:
+        of_teams = select(teams.c.team_id).where(*within(tenant, teams))
+        in_teams = select(projects.c.project_id).where(projects.c.team_id.in_(of_teams))
+        of_organizations = select(organizations.c.organization_id).where(
+            organizations.c.organization_id.in_(tenant.organization_ids)
+        )
+        reached = (("team", of_teams), ("project", in_teams), ("organization", of_organizations))
+        owned = [
+            or_(*(and_(cost_centers.c.owner_kind == kind, cost_centers.c.owner_id.in_(ids)) for kind, ids in reached))
+        ]
+    query = select(cost_centers.c.cost_center).distinct().where(cost_centers.c.cost_center != "", *owned)
+    return sorted((await connection.execute(query)).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Charging:
+    """How sums of a span of time are charged: which ``kinds`` of owners have cost centres, and when that changes.
+
+    ``starts`` begins with the span: each is a time from which one row of each owner holds, up to the next.
+    """
+
+    kinds: Sequence[Charged]
+    starts: Sequence[datetime]
+
+    @property
+    def columns(self) -> list[str]:
+        """Of the sums, that tell what they are charged to."""
+        return [OWNERS[kind] for kind in self.kinds]
+
+    def era(self, bucket: ColumnElement[Any]) -> ColumnElement[int]:
+        """Which of ``starts`` a bucket follows, from 1."""
+        if len(self.starts) == 1:
+            return literal_column("1", Integer)
+        return func.width_bucket(bucket, times(self.starts))
+
+    def charge(self, sums: Subquery) -> Subquery:
+        """The rows with a column ``cost_center``; they have ``columns``, and ``era`` by that name."""
+        center: ColumnElement[str] = literal("", Text)
+        joined: Any = sums
+        found = []
+        for kind in self.kinds:
+            held = self._in_force(kind).subquery(f"of_{kind}")
+            own = and_(held.c.owner_id == sums.c[OWNERS[kind]], held.c.era == sums.c.era)
+            joined = joined.outerjoin(held, own)
+            found.append(func.nullif(held.c.cost_center, ""))
+        if found:
+            center = func.coalesce(*found, "")
+        return select(sums, center.label(_CENTER)).select_from(joined).subquery("charged")
+
+    def _in_force(self, kind: Charged) -> Select[Any]:
+        starts = func.unnest(times(self.starts)).table_valued("start", with_ordinality="era")
+        eras = starts.render_derived(name="eras")
+        row = cost_centers.c
+        return (
+            select(eras.c.era, row.owner_id, row.cost_center)
+            .ext(distinct_on(eras.c.era, row.owner_id))
+            .select_from(eras.join(cost_centers, row.since <= eras.c.start))
+            .where(row.owner_kind == kind)
+            .order_by(eras.c.era, row.owner_id, row.since.desc())
+        )
+
+
+async def find_charging(connection: AsyncConnection, first: datetime, end: datetime) -> Charging:
+    """For sums whose buckets begin at ``first`` or later, and before ``end``."""
+    query = select(cost_centers.c.owner_kind, cost_centers.c.since).where(cost_centers.c.since < end).distinct()
+    rows = [(row.owner_kind, row.since) for row in await connection.execute(query)]
+    kinds = {kind for kind, _ in rows}
+    return Charging(
+        [kind for kind in OWNERS if kind in kinds],
+        [first, *sorted({since for _, since in rows if since > first})],
+    )

@@ -1,0 +1,21 @@
+"""What pages show of an alert."""
+
+from datetime import UTC, datetime
+
+from app.api.ui.alert_words import words_of
+from app.domain.alerts import AlertEvent
+
+
+def test_a_page_leaves_out_what_only_a_program_would_call() -> None:
+    spent = "21.45 of 20.00 USD spent.\nIts calls are refused."
+    assert words_of(_event(f'{spent} To change the budget: POST /key/update with key "k. 1" and max_budget.')) == spent
+    assert (
+        words_of(_event("3 USD in the last hour.\nLook at its calls with GET /spend/logs."))
+        == "3 USD in the last hour."
+    )
+    assert words_of(_event("It has no money left. Top it up there.")) == "It has no money left. Top it up there."
+
+
+def _event(text: str) -> AlertEvent:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    return AlertEvent("event_1", "test", "A title", text, {}, None, None, sent=True, created_at=at)
