@@ -117,9 +117,12 @@ async def test_p30_a_provider_that_recovers_is_called_again_and_health_says_how_
 ) -> None:
     key = await farm.open()
     farm.places[0].default = Script(error=500)
-    await ask(gateway, key, farm.model, CALLS)
-    health = (await farm.admin.client.get("/health")).json()
-    [troubled] = [one for one in health["deployments"] if one["deployment"] == farm.ids[0]]
+    for _ in range(5):  # which of three is called is chance: of thirty calls one may get too few to be put aside
+        await ask(gateway, key, farm.model, CALLS)
+        health = (await farm.admin.client.get("/health")).json()
+        [troubled] = [one for one in health["deployments"] if one["deployment"] == farm.ids[0]]
+        if troubled["state"] != "failing":
+            break
     assert (troubled["state"] in {"ejected", "probing"}, troubled["reason"]) == (True, "server_error")
     async with httpx.AsyncClient(base_url=gateway.base_url, trust_env=False) as anyone:
         for headers, status in (({}, 200), ({"x-api-key": key}, 200), ({"x-api-key": "sk-nobody"}, 401)):
