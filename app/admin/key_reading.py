@@ -7,6 +7,7 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.admin.group_names import groups_of
 from app.admin.key_parts import PartUse, uses_of_parts
 from app.base.clock import now
 from app.base.errors import NotFound
@@ -27,13 +28,17 @@ _SHA256_HEX_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """A key, its state now and its spend; ``spend_nanousd`` is of the window that ends at ``budget_resets_at``."""
+    """A key, its state now and its spend; ``spend_nanousd`` is of the window that ends at ``budget_resets_at``.
+
+    ``group_ids`` are the access groups among its models.
+    """
 
     key: StoredKey
     status: KeyStatus
     spend_nanousd: NanoUSD
     total_spend_nanousd: NanoUSD
     budget_resets_at: datetime | None
+    group_ids: tuple[str, ...] = ()
 
 
 class KeyReading:
@@ -103,9 +108,10 @@ def shown(reference: str) -> str:
 
 
 async def views(connection: AsyncConnection, found: Sequence[StoredKey], at: datetime) -> list[KeyView]:
-    """The keys with their spend, in one query for all."""
+    """The keys with their spend, in two queries for all."""
     windows = {key.key_id: _window(key, at) for key in found}
     spend = await spend_of_keys(connection, [(key_id, start) for key_id, (start, _) in windows.items()])
+    groups = await groups_of(connection, (key.models for key in found))
     return [
         KeyView(
             key,
@@ -113,6 +119,7 @@ async def views(connection: AsyncConnection, found: Sequence[StoredKey], at: dat
             spend[key.key_id].window_nanousd,
             spend[key.key_id].total_nanousd,
             windows[key.key_id][1],
+            tuple(entry for entry in key.models if entry in groups),
         )
         for key in found
     ]

@@ -29,7 +29,7 @@ class KeyTerms:
     """UNSET leaves a term as it is (on a new key: its default); None clears it.
 
     ``duration`` is the life from now; ``"forever"`` takes the expiry away, None leaves it, as LiteLLM does.
-    ``limits`` are the columns of rate limits that are set.
+    ``limits`` are the columns of rate limits that are set. ``group_ids`` are access groups, which become ``models``.
     """
 
     key_alias: str | UnsetType | None = UNSET
@@ -46,6 +46,7 @@ class KeyTerms:
     user_id: str | UnsetType | None = UNSET
     team_id: str | UnsetType | None = UNSET
     project_id: str | UnsetType | None = UNSET
+    group_ids: tuple[str, ...] | UnsetType = UNSET
 
 
 # Terms that are columns of the same name.

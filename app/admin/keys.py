@@ -1,7 +1,7 @@
 """Use cases that change virtual keys: each is one transaction with its audit line, then an announcement."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec import UNSET
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
 from app.admin.budget_terms import BudgetWords, Life, check_below_parent, write_budget
+from app.admin.group_names import with_groups
 from app.admin.key_projects import place_in_project
 from app.admin.key_reading import KeyView, find_referenced, shown, views
 from app.admin.key_rights import check_change, check_secret, terms_of_new
@@ -65,6 +66,7 @@ class Keys:
         at = now()
         terms, project = await place_in_project(connection, terms, None, actor)
         terms = terms_of_new(terms, actor)
+        terms = replace(terms, models=await with_groups(connection, terms.models, terms.group_ids))
         secret, digest = self._secret(supplied, "key")
         columns = columns_of(terms, at)
         key_id = KeyId(new_id("key"))
@@ -208,6 +210,7 @@ class Keys:
         at = now()
         terms, project = await place_in_project(connection, terms, before, actor)
         check_change(before, terms, actor)
+        terms = replace(terms, models=await with_groups(connection, terms.models, terms.group_ids, before.models))
         columns = columns_of(terms, at) | dict(renewal)
         team = await self._check_owners(connection, terms, columns, before)
         present = None if before.budget_id is None else await find_budget(connection, before.budget_id)

@@ -1,15 +1,17 @@
 """Use cases of teams: create, change, block, delete, read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import UNSET, UnsetType
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
 from app.admin.budget_terms import BudgetTerms, BudgetWords, Life, check_below_parent, write_budget
 from app.admin.cost_centers import keep_cost_center
+from app.admin.group_names import groups_of, with_groups
 from app.admin.key_reading import KeyView, views
 from app.admin.key_removal import remove_keys_of
 from app.admin.memberships import Member, MembershipView, MemberTerms, add_member, membership_views
@@ -39,22 +41,30 @@ MEMBER_BUDGET_WORDS = BudgetWords("team_member_budget", "soft_budget")
 
 @dataclass(frozen=True, slots=True)
 class TeamTerms:
-    """``columns`` of teams that are set; ``member_budget`` is for members without an own; ``members`` of a new team."""
+    """``columns`` of teams that are set; ``member_budget`` is for members without an own; ``members`` of a new team.
+
+    ``group_ids`` are access groups, which stand among its models.
+    """
 
     columns: Mapping[str, Any] = field(default_factory=dict)
     budget: BudgetTerms = field(default_factory=BudgetTerms)
     member_budget: BudgetTerms = field(default_factory=BudgetTerms)
     members: Sequence[Member] = ()
+    group_ids: Sequence[str] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)
 class TeamView:
-    """A team, where it stands, what a member may spend without a budget of its own, and its members."""
+    """A team, where it stands, what a member may spend without a budget of its own, and its members.
+
+    ``group_ids`` are the access groups among its models.
+    """
 
     team: StoredTeam
     standing: Standing
     member_budget: StoredBudget | None
     members: list[StoredMembership]
+    group_ids: tuple[str, ...] = ()
 
     @property
     def team_id(self) -> TeamId:
@@ -74,6 +84,7 @@ class Teams:
         """Raises Unprocessable: a taken id or alias, an unknown organization, a budget above its."""
         team_id = terms.columns.get("team_id") or new_id("team")
         async with transaction(self._engine) as connection:
+            terms = await _naming_groups(connection, terms, ())
             values = await keep_cost_center(connection, "team", team_id, terms.columns)
             values |= {"team_id": team_id, "created_by": actor.name, "updated_by": actor.name}
             self._check_step_down(terms, ())
@@ -108,6 +119,7 @@ class Teams:
         """``update`` in the transaction of the caller, who announces it."""
         before = await _get(connection, team_id, lock=True)
         earlier = await _snapshot(connection, before)
+        terms = await _naming_groups(connection, terms, before.models)
         self._check_step_down(terms, before.models)
         await self._check_organization(connection, terms)
         organization_id = terms.columns.get("organization_id", before.organization_id)
@@ -216,14 +228,21 @@ class Teams:
 
 
 async def team_views(connection: AsyncConnection, found: Sequence[StoredTeam]) -> list[TeamView]:
-    """The teams with what belongs to them, in four queries for all."""
+    """The teams with what belongs to them, in five queries for all."""
     stand = await standings(connection, "team", {(team.team_id,): team.budget_id for team in found}, now())
     defaults = await find_budgets(connection, {team.member_budget_id for team in found if team.member_budget_id})
     members: dict[str, list[StoredMembership]] = {team.team_id: [] for team in found}
     for member in await members_of_teams(connection, list(members)):
         members[member.team_id].append(member)
+    groups = await groups_of(connection, (team.models for team in found))
     return [
-        TeamView(team, stand[(team.team_id,)], defaults.get(team.member_budget_id or ""), members[team.team_id])
+        TeamView(
+            team,
+            stand[(team.team_id,)],
+            defaults.get(team.member_budget_id or ""),
+            members[team.team_id],
+            tuple(entry for entry in team.models if entry in groups),
+        )
         for team in found
     ]
 
@@ -244,6 +263,12 @@ async def remove_team(connection: AsyncConnection, team_id: str, actor: Actor) -
     before["members"] = [[member.user_id, member.role] for member in members]
     await record_change(connection, actor, Change("team.delete", "team", team_id, before, None))
     return team
+
+
+async def _naming_groups(connection: AsyncConnection, terms: TeamTerms, present: Sequence[str]) -> TeamTerms:
+    """The groups that are asked for stand in the column of models."""
+    models = await with_groups(connection, terms.columns.get("models", UNSET), terms.group_ids, present)
+    return terms if models is UNSET else replace(terms, columns={**terms.columns, "models": list(models)})
 
 
 async def _get(connection: AsyncConnection, team_id: str, *, lock: bool = False) -> StoredTeam:

@@ -8,7 +8,6 @@ from app.admin.key_reading import KeyView
 from app.admin.keys import IssuedKey
 from app.api.admin.answers import number, optional_number
 from app.api.admin.budget_answers import render_limits, render_parts
-from app.storage.postgres.keys import StoredKey
 
 _ROUTER_SETTINGS: dict[str, Any] = {
     "routing_strategy_args": None,
@@ -73,7 +72,7 @@ def render_issued(issued: IssuedKey) -> dict[str, Any]:
     key = issued.view.key
     return {
         **dict.fromkeys(_UNUSED_ON_GENERATE),
-        **_common(key),
+        **_common(issued.view),
         "key": issued.secret,
         "spend": number(issued.view.spend_nanousd),
         "blocked": key.blocked or None,
@@ -89,7 +88,7 @@ def render_info(view: KeyView, parts: Sequence[PartUse] = ()) -> dict[str, Any]:
     key = view.key
     info = {
         **dict.fromkeys(_UNUSED_IN_INFO),
-        **_common(key),
+        **_common(view),
         "soft_budget_cooldown": False,
         "spend": number(view.spend_nanousd),
         "total_spend": number(view.total_spend_nanousd),
@@ -123,7 +122,8 @@ def _part_usage(part: PartUse) -> dict[str, Any]:
     }
 
 
-def _common(key: StoredKey) -> dict[str, Any]:
+def _common(view: KeyView) -> dict[str, Any]:
+    key = view.key
     return {
         "key_name": f"sk-...{key.last_four}",
         "key_alias": key.key_alias,
@@ -148,7 +148,7 @@ def _common(key: StoredKey) -> dict[str, Any]:
         "budget_fallbacks": {},
         "allowed_cache_controls": [],
         "allowed_routes": key.allowed_routes,
-        "access_group_ids": [],
+        "access_group_ids": view.group_ids,
         "blocked": key.blocked,
         "metadata": {**key.metadata, "tags": key.tags} if key.tags else key.metadata,
         "expires": key.expires_at,

@@ -38,12 +38,13 @@ _TERMS: dict[str, tuple[str, Reader, Any]] = {
     "user_id": ("user_id", fields.read_text, None),
     "team_id": ("team_id", fields.read_text, None),
     "project_id": ("project_id", fields.read_text, None),
+    "access_group_ids": ("group_ids", fields.read_texts, UNSET),
 }
 _CHANGES: dict[str, tuple[str, Reader, Any]] = {**_TERMS, "duration": ("duration", _read_lifetime, UNSET)}
 
 NOT_ENFORCED = frozenset(
     {
-        "access_group_ids", "agent_id", "allowed_cache_controls", "allowed_passthrough_routes",
+        "agent_id", "allowed_cache_controls", "allowed_passthrough_routes",
         "allowed_vector_store_indexes", "auto_rotate", "budget_fallbacks", "config",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model",
         "denied_passthrough_routes", "disable_global_guardrails", "enable_prompt_caching",

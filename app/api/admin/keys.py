@@ -33,6 +33,7 @@ _LIST_PARAMETERS = (
     "substring_matching",
     "organization_id",
     "project_id",
+    "access_group_id",
     "include_team_keys",
     "include_created_by_keys",
 )
@@ -132,6 +133,7 @@ class KeyRoutes(Controller):
             team_id=query.get("team_id"),
             organization_id=query.get("organization_id"),
             project_id=query.get("project_id"),
+            access_group_id=query.get("access_group_id"),
             key_alias=query.get("key_alias"),
             alias_is_substring=read_query_flag(query, "substring_matching", default=False),
             status=read_choice(query, "status", ("active", "blocked", "expired", "deleted")),

@@ -10,7 +10,6 @@ from app.storage.postgres.memberships import StoredMembership
 _UNUSED = (
     "team_member_permissions",
     "router_settings",
-    "access_group_ids",
     "default_team_member_models",
     "model_id",
     "policies",
@@ -34,6 +33,7 @@ def render_team(view: TeamView) -> dict[str, Any]:
         "metadata": team.metadata,
         "cost_center": team.cost_center,
         "models": team.models,
+        "access_group_ids": view.group_ids,
         "blocked": team.blocked,
         **render_limits(team),
         "team_member_budget_table": render_optional_budget(view.member_budget),

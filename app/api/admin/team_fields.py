@@ -26,6 +26,7 @@ _COLUMNS: Readers = {
     "cost_center": ("cost_center", fields.read_cost_center, ""),
     **LIMITS,
 }
+_GROUPS: Readers = {"access_group_ids": ("group_ids", fields.read_texts, UNSET)}
 _MEMBER_BUDGET: Readers = {
     "team_member_budget": ("limit_nanousd", fields.read_amount, None),
     "team_member_budget_duration": ("duration", read_period, None),
@@ -35,7 +36,7 @@ _MEMBER_BUDGET: Readers = {
 }
 _NOT_ENFORCED = frozenset(
     {
-        "access_group_ids", "admins", "allowed_passthrough_routes", "allowed_vector_store_indexes",
+        "admins", "allowed_passthrough_routes", "allowed_vector_store_indexes",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model", "default_team_member_models",
         "denied_passthrough_routes", "disable_global_guardrails", "enforced_batch_output_expires_after",
         "enforced_file_expires_after", "guardrails", "mcp_rpm_limit", "members", "model_aliases",
@@ -55,20 +56,22 @@ _MEMBER_NOT_ENFORCED = frozenset({"allowed_models"})
 def read_new_team(body: Body) -> TeamTerms:
     """Raises Unprocessable."""
     further = {"team_id", "members_with_roles"}
-    fields.check_names(body, {*_COLUMNS, *BUDGET, *_MEMBER_BUDGET, *further}, _NOT_ENFORCED)
+    fields.check_names(body, {*_COLUMNS, *BUDGET, *_MEMBER_BUDGET, *_GROUPS, *further}, _NOT_ENFORCED)
     raw = body.get("members_with_roles", b"null")
     members = () if raw in (b"null", b"[]") else read_members("members_with_roles", raw, TEAM_ROLES)
     columns = _columns(body)
     if not is_null(body.get("team_id", b"null")):
         columns["team_id"] = fields.read_text("team_id", body["team_id"])
-    return TeamTerms(columns, read_budget(body), read_budget(body, _MEMBER_BUDGET), members)
+    groups = read_terms(body, _GROUPS)
+    return TeamTerms(columns, read_budget(body), read_budget(body, _MEMBER_BUDGET), members, **groups)
 
 
 def read_team_update(body: Body) -> tuple[str, TeamTerms]:
     """The team meant, and the terms that change. Raises Unprocessable."""
     not_enforced = _NOT_ENFORCED | {"members_with_roles"}
-    fields.check_names(body, {*_COLUMNS, *BUDGET, *_MEMBER_BUDGET, "team_id"}, not_enforced)
-    terms = TeamTerms(_columns(body), read_budget(body), read_budget(body, _MEMBER_BUDGET))
+    fields.check_names(body, {*_COLUMNS, *BUDGET, *_MEMBER_BUDGET, *_GROUPS, "team_id"}, not_enforced)
+    groups = read_terms(body, _GROUPS)
+    terms = TeamTerms(_columns(body), read_budget(body), read_budget(body, _MEMBER_BUDGET), **groups)
     return require_text(body, "team_id", HINT), terms
 
 

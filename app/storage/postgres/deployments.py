@@ -114,6 +114,11 @@ async def list_access_groups(connection: AsyncConnection) -> list[StoredAccessGr
     return [StoredAccessGroup(**row._mapping) for row in rows]
 
 
+async def which_are_groups(connection: AsyncConnection, names: Sequence[str]) -> frozenset[str]:
+    query = select(access_groups.c.access_group).where(access_groups.c.access_group.in_(names))
+    return frozenset((await connection.execute(query)).scalars())
+
+
 async def put_access_group(
     connection: AsyncConnection, name: str, content: tuple[Sequence[str], str | None], actor: str
 ) -> None:

@@ -79,6 +79,7 @@ class KeyFilter:
     team_id: str | None = None
     organization_id: str | None = None
     project_id: str | None = None
+    access_group_id: str | None = None
     key_alias: str | None = None
     alias_is_substring: bool = False
     status: str | None = None
@@ -241,6 +242,8 @@ def _conditions(wanted: KeyFilter, at: datetime) -> list[ColumnElement[bool]]:
         conditions.append(keys.c.organization_id == wanted.organization_id)
     if wanted.project_id is not None:
         conditions.append(keys.c.project_id == wanted.project_id)
+    if wanted.access_group_id is not None:
+        conditions.append(keys.c.models.contains([wanted.access_group_id]))
     if wanted.key_alias is not None:
         alias = keys.c.key_alias
         like = alias.icontains(wanted.key_alias, autoescape=True)

@@ -89,3 +89,59 @@ async def test_a_key_is_not_given_what_its_team_may_not_use_and_a_name_stays(adm
     assert (renamed.status, renamed.error["param"]) == (422, "access_group_name")
     assert (await door.post(PLACE, {"access_group_name": name})).error["param"] == "access_group_name"
     assert (await models_of(door, team, key))[1] == []
+
+
+async def make_groups(door: Door, *models: str) -> list[str]:
+    names = [new_id("group") for _ in models]
+    for name, model in zip(names, models, strict=True):
+        await door.post(PLACE, {"access_group_name": name, "access_model_names": [model]})
+    return names
+
+
+async def test_keys_and_teams_name_their_groups_as_they_are_made_and_changed(admin_door: Door) -> None:
+    door = admin_door
+    first, second = await make_groups(door, "file-claude", "file-claude")
+    team = (await door.post("/team/new", {"team_alias": new_id("a"), "access_group_ids": [first, second]})).fields
+    assert (team["models"], team["access_group_ids"]) == ([first, second], [first, second])
+    asked = {"team_id": team["team_id"], "models": ["file-claude"], "access_group_ids": [second]}
+    key = (await door.post("/key/generate", asked)).fields
+    assert (key["models"], key["access_group_ids"]) == (["file-claude", second], [second])
+    assert (await door.get(f"{PLACE}/{second}")).fields["assigned_key_ids"] == [key["token"]]
+
+    changed = (await door.post("/key/update", {"key": key["token"], "access_group_ids": [first]})).fields
+    assert (changed["models"], changed["access_group_ids"]) == (["file-claude", first], [first])
+    narrowed = await door.post("/team/update", {"team_id": team["team_id"], "access_group_ids": [first]})
+    assert narrowed.fields["data"]["access_group_ids"] == [first]
+    listed = (await door.get(f"/key/list?access_group_id={first}")).fields["keys"]
+    assert (listed, (await door.get(f"/key/list?access_group_id={second}")).fields["keys"]) == ([key["token"]], [])
+
+
+async def test_a_list_without_its_groups_allows_nothing_and_null_leaves_them(admin_door: Door) -> None:
+    door = admin_door
+    [name] = await make_groups(door, "file-claude")
+    key = (await door.post("/key/generate", {"access_group_ids": [name]})).fields["token"]
+
+    async def becomes(change: dict[str, object]) -> object:
+        return (await door.post("/key/update", {"key": key, **change})).fields["models"]
+
+    assert await becomes({"access_group_ids": None, "rpm_limit": 7}) == [name]
+    assert await becomes({"access_group_ids": []}) == ["no-default-models"]
+    assert await becomes({"models": ["file-claude-mini", name], "access_group_ids": [name]}) == [
+        "file-claude-mini", name,
+    ]  # fmt: skip
+    assert await becomes({"access_group_ids": []}) == ["file-claude-mini"]
+    unlimited = (await door.post("/key/generate", {"access_group_ids": []})).fields
+    assert (unlimited["models"], unlimited["access_group_ids"]) == ([], [])
+
+
+async def test_a_key_gets_no_group_that_its_team_may_not_use_and_none_that_is_none(admin_door: Door) -> None:
+    door = admin_door
+    [wide] = await make_groups(door, "file-claude")
+    team, key = await make_holders(door, ("file-claude-mini",))
+    for path, asked in (("generate", {"team_id": team}), ("update", {"key": key})):
+        refused = await door.post(f"/key/{path}", {**asked, "access_group_ids": [wide]})
+        assert (refused.status, refused.error["param"]) == (422, "models"), refused.text
+    for path, asked in (("key/update", {"key": key}), ("team/update", {"team_id": team})):
+        refused = await door.post(f"/{path}", {**asked, "access_group_ids": ["file-claude-mini"]})
+        assert (refused.status, refused.error["param"]) == (422, "access_group_ids"), refused.text
+    assert await models_of(door, team, key) == (["file-claude-mini"], [])

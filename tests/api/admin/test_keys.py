@@ -194,7 +194,7 @@ async def test_a_budget_counts_anew_when_its_duration_changes_and_not_when_its_l
         (b'{"model_max_budget": {"m": {}}}', "model_max_budget", "lacks"),
         (b'{"auto_rotate": true}', "auto_rotate", "not enforced yet"),
         (b'{"max_budgets": 5}', "max_budgets", 'nearest is "max_budget"'),
-        (b'{"": 5}', "", "known: aliases"),
+        (b'{"": 5}', "", "known: access_group_ids"),
     ],
 )
 async def test_a_bad_field_is_named_and_nothing_is_written(
