@@ -97,6 +97,18 @@ def visible_models(principal: Principal, catalog: Catalog) -> list[Model]:
     return [model for model in catalog.models if model.listed and may_use_model(principal, model)]
 
 
+def usable_names(principal: Principal, catalog: Catalog) -> list[str]:
+    """What a caller is told that it may use: the listed models; where that is none, those that no list shows, and the
+    names of allow-lists that a wildcard serves."""
+    if listed := visible_models(principal, catalog):
+        return [model.name for model in listed]
+    if unlisted := [model.name for model in catalog.models if may_use_model(principal, model)]:
+        return unlisted
+    written = (*principal.key.models, *(principal.team.models if principal.team is not None else ()))
+    meant = {name: catalog.resolve(name) for name in written}
+    return [name for name, model in meant.items() if model is not None and may_use_model(principal, model)]
+
+
 def may_call_route(principal: Principal, path: str) -> bool:
     """Whether the key's ``allowed_routes`` hold the path: exactly, by wildcard, or by the name of a group."""
     routes = principal.key.allowed_routes

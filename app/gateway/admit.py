@@ -19,7 +19,7 @@ from app.base.errors import (
     RateLimited,
 )
 from app.base.logs import get_logger
-from app.domain.access import Principal, is_allowed, lists, usable_deployments, visible_models
+from app.domain.access import Principal, is_allowed, lists, usable_deployments, usable_names
 from app.domain.budgets import OnExceed
 from app.domain.catalog import Deployment, Model
 from app.domain.failures import Failure
@@ -287,10 +287,10 @@ class Admission:
         if model is None:
             raise not_found(principal, catalog, asked)
         if not is_allowed(principal, model):
-            names = [visible.name for visible in visible_models(principal, catalog)]
+            names = enumerate_models(usable_names(principal, catalog))
             raise ModelNotAllowed(
                 f'model "{asked}" is not allowed for key "…{principal.key.last_four}"; it may use: '
-                f"{enumerate_models(names)}. Ask an admin to allow more, or see GET /v1/models",
+                f"{names}. Ask an admin to allow more, or see GET /v1/models",
                 param="model",
             )
         deployments = usable_deployments(principal, model)

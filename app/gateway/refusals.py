@@ -2,7 +2,7 @@
 
 from app.base.errors import BudgetExhausted, GatewayError, ModelNotFound, RateLimited
 from app.base.money import format_usd
-from app.domain.access import Principal, visible_models
+from app.domain.access import Principal, usable_names
 from app.domain.catalog import Catalog
 from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, RateClaim, Refused
 from app.gateway.call import Call
@@ -12,7 +12,7 @@ _MODELS_NAMED = 10
 
 
 def not_found(principal: Principal, catalog: Catalog, asked: str) -> ModelNotFound:
-    names = [model.name for model in visible_models(principal, catalog)]
+    names = usable_names(principal, catalog)
     nearest = catalog.nearest(asked, names) or names
     return ModelNotFound(
         f'model "{asked[:200]}" is not known here; {"did you mean" if nearest else "this key may use"}: '

@@ -9,6 +9,7 @@ from app.domain.access import (
     may_use_deployment,
     may_use_model,
     usable_deployments,
+    usable_names,
     visible_models,
 )
 from app.domain.catalog import Catalog
@@ -106,6 +107,24 @@ def test_only_listed_models_that_are_allowed_are_shown_in_order() -> None:
 
     assert [shown.name for shown in visible_models(Principal(virtual_key()), catalog)] == ["b", "a"]
     assert [shown.name for shown in visible_models(Principal(virtual_key(models=("a",))), catalog)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("key_models", "named"),
+    [
+        (("a", "demo/echo"), ["a"]),
+        (("demo/echo",), ["demo/echo"]),
+        (("x/*",), ["x/*"]),
+        (("x/large", "nowhere"), ["x/large"]),
+        (("nowhere",), []),
+    ],
+)
+def test_a_caller_is_told_what_no_list_shows_where_it_may_use_nothing_else(
+    key_models: tuple[str, ...], named: list[str]
+) -> None:
+    catalog = Catalog((model("a"), model("demo/echo", listed=False), model("x/*", listed=False)))
+
+    assert usable_names(Principal(virtual_key(models=key_models)), catalog) == named
 
 
 @pytest.mark.parametrize(
