@@ -93,6 +93,17 @@ async def test_without_a_script_the_answer_is_a_whole_page(visitor: Visitor) -> 
     assert "Say &lt;b&gt;hello&lt;/b&gt;.</textarea>" in wrong.text
 
 
+async def test_a_conversation_goes_on_for_as_long_as_its_text_may_be_sent(
+    visitor: Visitor, upstream: RecordingUpstream
+) -> None:
+    turns = {"turn_role": ["user", "assistant"] * 300, "turn_text": ["Again", "Said"] * 300}
+    assert (await visitor.send("/ui/playground/answer", _TURN | turns)).status_code == 200
+    assert len(upstream.requests[-1].json()["messages"]) == 601
+    for path in ("/ui/playground/answer", "/ui/playground"):
+        refused = await visitor.send(path, _TURN | {"turn_role": "user", "turn_text": "x" * 1024 * 1024})
+        assert (refused.status_code, "Clear begins a new one" in refused.text) == (413, True)
+
+
 async def test_what_bounds_the_key_bounds_the_playground(visitor: Visitor, admin: Admin) -> None:
     await visitor.send("/ui/playground/answer", _TURN)
     key = await key_of_the_playground(admin, visitor)

@@ -129,7 +129,11 @@ class Pages:
         return None if not token else await self.people.find_person(token, visit_of(request).address)
 
     async def read_form(
-        self, request: AnyRequest, most_bytes: int = _MOST_FORM_BYTES, body: bytes | None = None
+        self,
+        request: AnyRequest,
+        most_bytes: int = _MOST_FORM_BYTES,
+        body: bytes | None = None,
+        most_fields: int = _MOST_FIELDS,
     ) -> Form:
         """``body`` where it was read already. Raises Forbidden for a form of another site, InvalidRequest, TooLarge."""
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
@@ -139,7 +143,7 @@ class Pages:
         if body is None:
             body = await _read_body(request, most_bytes)
         try:
-            fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+            fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=most_fields, errors="strict")
         except (ValueError, UnicodeDecodeError) as error:
             raise InvalidRequest("the form cannot be read") from error
         if any("\0" in value for _, value in fields):

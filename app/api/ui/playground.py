@@ -24,7 +24,7 @@ from app.api.ui.forms import without_routes
 from app.api.ui.lists import read_text
 from app.api.ui.rendering import PAGE_HEADERS
 from app.base.clock import now
-from app.base.errors import Forbidden, GatewayError, Unprocessable
+from app.base.errors import Forbidden, GatewayError, TooLarge, Unprocessable
 from app.base.money import NanoUSD
 from app.domain.catalog import Model
 from app.domain.spend import Receipt
@@ -38,6 +38,9 @@ _STREAM = f"{PLAYGROUND_ROUTE}/answer"
 _RECEIPT = f"{PLAYGROUND_ROUTE}/receipt"
 _STOP_POLLING = 286
 _MOST_BYTES = 1024 * 1024
+_MOST_FIELDS = 20_000
+"""Two of each turn: it is the bytes that bound a conversation."""
+_TOO_LONG = "This conversation is longer than the playground sends, 1 MiB. Copy what you need; Clear begins a new one"
 _BODY_STALLED_S = 30
 _MOST_TOKENS, _USUAL_TOKENS = 200_000, 1_024
 _TEMPERATURE = re.compile(r"[01](\.\d{1,3})?")
@@ -81,7 +84,10 @@ class PlaygroundPages(Controller):
     ) -> Response[bytes]:
         """The next turn as a whole page, for who has no JavaScript."""
         person = await pages.require_page(request, _ACTION)
-        form = await pages.read_form(request, _MOST_BYTES)
+        try:
+            form = await pages.read_form(request, _MOST_BYTES, most_fields=_MOST_FIELDS)
+        except TooLarge as error:
+            raise TooLarge(_TOO_LONG) from error
         values: dict[str, Any] = {"typed": {name: form.raw(name) for name in _TYPED}, "turns": _read_turns(form)}
         values["asked_team"] = form.text("team_id")
         try:
@@ -126,7 +132,7 @@ class PlaygroundStream:
                 person = await self._pages.require_page(request, _ACTION)
                 guard = Guard(receive)
                 body = await guard.read_body(scope["headers"], _MOST_BYTES, _BODY_STALLED_S)
-                form = await self._pages.read_form(request, body=body)
+                form = await self._pages.read_form(request, body=body, most_fields=_MOST_FIELDS)
                 asked = read_asked(form)
                 principal = await self._keys.principal(person.user_id, _team(form), person.actor(_ACTION))
                 answering = self._playground.answer(asked, principal, PLAYGROUND_ROUTE, stream=True)
@@ -140,6 +146,8 @@ class PlaygroundStream:
                 return
             except SignInNeeded:
                 await _send_error(401, {"sign_in": f"/ui/sign-in?next={PLAYGROUND_ROUTE}"}, send)
+            except TooLarge as error:
+                await _send_error(error.status, {"message": _sentence(_TOO_LONG)}, send)
             except GatewayError as error:
                 await _send_error(error.status, {"message": _sentence(without_routes(error.message))}, send)
 
