@@ -17,8 +17,8 @@ from app.domain.budgets import Budget, parse_period, window_at
 from app.domain.keys import digest_imported, digest_key
 from app.domain.roles import EVERYTHING, Tenant
 from app.storage.postgres import keys as rows
-from app.storage.postgres.engine import transaction
-from app.storage.postgres.keys import KeyFilter, Page, StoredKey
+from app.storage.postgres.engine import reading, transaction
+from app.storage.postgres.keys import KeyFilter, Page, RetiredSecret, StoredKey
 from app.storage.postgres.owner_spend import spend_of_keys
 
 KeyStatus = Literal["active", "blocked", "expired", "deleted"]
@@ -60,6 +60,11 @@ class KeyReading:
             return []
         async with transaction(self._engine) as connection:
             return await uses_of_parts(connection, key.key_id, now())
+
+    async def earlier_secrets(self, key_id: str) -> Sequence[RetiredSecret]:
+        """Those before the present one that still work."""
+        async with reading(self._engine) as connection:
+            return await rows.list_retired(connection, key_id, now())
 
     async def find_id(self, reference: str, tenant: Tenant = EVERYTHING) -> str:
         """The key id behind a reference; the reference itself when no key is known by it.

@@ -116,6 +116,7 @@ class KeyPages(Controller):
         values: dict[str, Any] = {"view": view, "names": names, "models": models, "powers": _powers(person, view.key)}
         values |= {"graces": GRACES, "done": request.query_params.get("done")}
         values |= {"obstacles": await key_obstacles.find(view), "pages_of": owner_pages(person, view.key.team_id)}
+        values |= {"earlier": await key_reading.earlier_secrets(view.key.key_id) if view.key.rotation_count else []}
         return pages.show(request, "key.html", person, **values)
 
     @post("/ui/keys/{key_id:str}/block", status_code=200)

@@ -71,6 +71,14 @@ class StoredKey:
 
 
 @dataclass(frozen=True, slots=True)
+class RetiredSecret:
+    """An earlier secret of a key."""
+
+    last_four: str
+    works_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class KeyFilter:
     """Which keys to list; None does not filter. ``status`` is active, blocked, expired or deleted."""
 
@@ -215,6 +223,14 @@ async def end_retired_digests(connection: AsyncConnection, key_id: str, at: date
         retired_key_digests.c.key_id == key_id, retired_key_digests.c.works_until > at
     )
     await connection.execute(ended.values(works_until=at))
+
+
+async def list_retired(connection: AsyncConnection, key_id: str, at: datetime) -> Sequence[RetiredSecret]:
+    """Those that still work at ``at``, the longest first."""
+    columns = retired_key_digests.c
+    query = select(columns.last_four, columns.works_until).where(columns.key_id == key_id, columns.works_until > at)
+    rows = await connection.execute(query.order_by(columns.works_until.desc()))
+    return [RetiredSecret(**row._mapping) for row in rows]
 
 
 async def list_keys(

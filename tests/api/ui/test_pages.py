@@ -174,6 +174,19 @@ async def test_rotating_shows_the_new_secret_and_ends_the_old_one(street: Street
         assert (await street.door.get("/key/self", {"authorization": f"Bearer {found[1]}"})).status == 401
 
 
+async def test_what_still_works_of_earlier_secrets_is_said_before_they_end(street: Street) -> None:
+    async with street.signed_in("internal_user") as (browser, user_id):
+        own = await key_of(street.door, user_id=user_id)
+        path = f"/ui/keys/{own['token']}"
+        assert "ends in" not in (await browser.get(path)).text
+        await browser.send(f"{path}/rotate", {"grace": "1d"}, of=path)
+        page = await browser.get(path)
+        assert f'The secret that ends in <span class="mono">{own["key"][-4:]}</span> works until <time' in page.text
+        assert "stops at once, with all before it" in page.text
+        await browser.send(f"{path}/rotate", {"grace": ""}, of=path)
+        assert "ends in" not in (await browser.get(path)).text
+
+
 async def test_a_key_is_never_named_by_itself_in_an_address(street: Street) -> None:
     async with street.signed_in("proxy_admin") as (browser, _):
         made = await key_of(street.door)
