@@ -108,7 +108,8 @@ class Spend:
     async def log_page(self, tenant: Tenant, wanted: ReceiptFilter, page: LogPage) -> tuple[Sequence[Row[Any]], int]:
         """One page of the log, and how many rows there are in all, counted as far as ``MOST_COUNTED``."""
         async with transaction(self._engine) as connection:
-            found = await rows.list_receipts(connection, tenant, wanted, page)
+            bounded = await bound(connection, tenant, wanted, page, now())
+            found = await rows.list_receipts(connection, tenant, bounded, page)
             return found, await rows.count_receipts(connection, tenant, wanted, MOST_COUNTED)
 
     async def report(self, ask: Ask, tenant: Tenant = EVERYTHING) -> Found:

@@ -3,6 +3,7 @@
 import zoneinfo
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace as dataclass_replace
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, get_args
@@ -23,8 +24,10 @@ from app.storage.books import Books
 from app.storage.postgres.aggregates import ALL_TABLES, compare_day, rebuild_day
 from app.storage.postgres.cost_centers import OWNERS, Charged, set_cost_center
 from app.storage.postgres.engine import create_engine
+from app.storage.postgres.log_bounds import bound
 from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.owner_spend import spend_of_owners
+from app.storage.postgres.receipts import LogPage, ReceiptFilter, list_receipts
 from app.storage.postgres.reports import (
     OTHERS,
     Amounts,
@@ -293,6 +296,53 @@ async def test_cost_centres_add_up_to_the_whole_and_no_later_change_moves_a_clos
     assert await cells(engine, Report(periods, group_by, only={"cost_center": ["4711"]})) == of_one
     others = await cells(engine, Report(periods, group_by, but_not={"cost_center": ["4711"]}))
     assert others == [cell for cell in found if cell not in of_one]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batch=st.lists(receipts(), min_size=1, max_size=20),
+    late=st.lists(receipts(), min_size=1, max_size=8),
+    before=assignments,
+    after=assignments,
+    first=st.integers(0, 12),
+    days=st.integers(1, 400),
+    zone=st.sampled_from(ZONES),
+    kind=st.sampled_from((None, "usage", "adjustment")),
+)
+async def test_the_log_of_a_cost_centre_adds_up_to_its_report(
+    engine: AsyncEngine,
+    batch: list[Receipt],
+    late: list[Receipt],
+    before: list[Assigned],
+    after: list[Assigned],
+    first: int,
+    days: int,
+    zone: str,
+    kind: ReceiptKind | None,
+) -> None:
+    await book(engine, batch)
+    async with engine.begin() as connection:
+        for one in before:
+            await set_cost_center(connection, *one)
+        row = {"month": date(2026, 3, 1), "until": datetime(2026, 4, 1, tzinfo=UTC), "requests": 0, "cost_nanousd": 0}
+        await connection.execute(insert(spend_closes).values(**row, adjustments_nanousd=0, digest="", closed_by="test"))
+        for one in after:
+            await set_cost_center(connection, *one)
+    await Books(engine, NO_LEDGER).book_directly(late)
+    begins = FIRST + timedelta(days=first - 2)
+    periods = list_periods(begins, begins + timedelta(days=days), zoneinfo.ZoneInfo(zone), "month")
+    asked = ReceiptFilter(since=periods[0].start, until=periods[-1].end, kind=kind, as_counted=True)
+    wanted: dict[Dimension, list[str]] = {} if kind is None else {"kind": [kind]}
+    sums: Counter[str] = Counter()
+    for cell in await cells(engine, Report(periods, ("cost_center",), only=wanted)):
+        sums[cell.group[0]] += cell.amounts.cost_nanousd
+    async with engine.connect() as connection:
+        for center in ("", "4711", "R&D EMEA", "nobody's"):
+            filtered, page = dataclass_replace(asked, cost_center=center), LogPage(most=1_000)
+            bounded = await bound(connection, EVERYTHING, filtered, page, now())
+            logged = await list_receipts(connection, EVERYTHING, bounded, page)
+            assert logged == await list_receipts(connection, EVERYTHING, filtered, page)
+            assert sum(one.cost_nanousd for one in logged) == sums[center], center
 
 
 async def test_pages_of_a_report_follow_on_one_another(engine: AsyncEngine) -> None:

@@ -34,11 +34,12 @@ _STATUSES = {"success": True, "failure": False}
 _COLUMNS = {
     "request_id": "request_id", "session_id": "session_id", "team_id": "team_id", "end_user": "customer_id",
     "model": "model_served", "model_group": "model_asked", "model_id": "deployment_id", "key_alias": "key_alias",
-    "project": "project", "request_class": "request_class",
+    "project": "project", "request_class": "request_class", "cost_center": "cost_center",
 }  # fmt: skip
 _OTHERS = (
     "api_key", "user_id", "min_spend", "max_spend", "start_date", "end_date", "timezone", "status_filter", "page",
     "page_size", "cursor", "sort_by", "sort_order", "exclude_internal_health_checks", "group_by_session",
+    "as_counted",
 )  # fmt: skip
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})Z?", re.ASCII)
 
@@ -92,6 +93,7 @@ def _read_filter(query: Query, tenant: Tenant, key_id: str | None) -> ReceiptFil
         least_nanousd=_read_amount(query, "min_spend"),
         most_nanousd=_read_amount(query, "max_spend"),
         is_ok=None if status is None else _STATUSES[status],
+        as_counted=read_query_flag(query, "as_counted", default=False),
         **columns,
     )
 

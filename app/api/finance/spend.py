@@ -40,17 +40,20 @@ class SpendRoutes(Controller):
         key_reading: NamedDependency[KeyReading],
     ) -> Response[bytes]:
         caller = await access.require_caller(request)
-        query = read_query(request, ("api_key", "user_id", "request_id", "summarize", *_DAYS))
+        query = read_query(request, ("api_key", "user_id", "request_id", "cost_center", "summarize", *_DAYS))
         days = read_days(query)
         summarize = read_query_flag(query, "summarize", default=True)
         key_id = await key_reading.find_id(query["api_key"], caller.tenant) if "api_key" in query else None
-        user_id, request_id = query.get("user_id"), query.get("request_id")
+        user_id, request_id, center = query.get("user_id"), query.get("request_id"), query.get("cost_center")
         if user_id is not None and not caller.tenant.may_hold_rows_of(user_id):
             raise NotFound(f'no such user: "{user_id}"', param="user_id")
         if summarize and request_id is None and days.first is not None and days.last is not None:
-            ask = Ask(days.first, days.last, days.timezone, only=filters(key=key_id, user=user_id))
+            only = filters(key=key_id, user=user_id, cost_center=center)
+            ask = Ask(days.first, days.last, days.timezone, only=only)
             return answer(render_days(await spend.sums(ask, "api_key", caller.tenant), days))
-        wanted = ReceiptFilter(days.since, days.until, key_id=key_id, user_id=user_id, request_id=request_id)
+        wanted = ReceiptFilter(
+            days.since, days.until, key_id=key_id, user_id=user_id, request_id=request_id, cost_center=center
+        )
         return answer([render_log(row) for row in await spend.logs(caller.tenant, wanted)])
 
     @get("/global/spend/report")

@@ -18,7 +18,7 @@ from app.api.ui.lists import read_text
 from app.api.ui.navigation import owner_pages
 from app.api.ui.receipt_words import lines_of, reasons_of
 from app.api.ui.requests_view import RESULTS, SPANS, RequestsView, read_requests_view
-from app.api.ui.spend_filters import LOGGED, NAMELESS, Filters, choices_of, read_choice
+from app.api.ui.spend_filters import DIMENSIONS, NAMELESS, NAMES, Filters, choices_of, read_choice
 from app.base.errors import CallerError, NotFound
 from app.storage.postgres.receipts import LogPage, ReceiptFilter
 from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension
@@ -42,8 +42,8 @@ class RequestPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "spend.logs")
         tenant = person.reach("spend.logs")
-        picked = next((name for name in LOGGED if name == read_text(request, "pick")), None)
-        values: dict[str, Any] = {"dimensions": LOGGED, "nameless": NAMELESS, "results": RESULTS, "picked": picked}
+        picked = NAMES.get(read_text(request, "pick"))
+        values: dict[str, Any] = {"dimensions": DIMENSIONS, "nameless": NAMELESS, "results": RESULTS, "picked": picked}
         values |= {"spans": {name: words for name, (words, _) in SPANS.items()}, "rows": [], "names": {}, "choices": ()}
         if wanted_id := read_text(request, "find"):
             return pages.go(f"/ui/requests/{quote(wanted_id, safe='')}")

@@ -12,7 +12,7 @@ from litestar import Request
 from app.admin.spend_explorer import Question
 from app.api.admin.time_fields import check_zone
 from app.api.ui.lists import read_text
-from app.api.ui.spend_filters import LOGGED, Filters, read_days, read_filters, write_filters
+from app.api.ui.spend_filters import Filters, read_days, read_filters, write_filters
 from app.base.clock import now
 from app.domain.report_periods import midnight
 from app.domain.report_spans import Span
@@ -40,7 +40,8 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class RequestsView:
-    """``span`` is one of ``SPANS``, back from now; ``days`` are whole ones of the zone in its place."""
+    """``span`` is one of ``SPANS``, back from now; ``days`` are whole ones of the zone in its place: those in which
+    calls began, or where ``counted`` those in which reports count them."""
 
     span: str = USUAL_SPAN
     days: tuple[date, date] | None = None
@@ -48,6 +49,7 @@ class RequestsView:
     result: str = ""
     only: Filters = field(default_factory=dict)
     live: bool = False
+    counted: bool = False
 
     def address(self, **changes: object) -> str:
         return _address(self._asked() | changes)
@@ -76,7 +78,7 @@ class RequestsView:
         columns: dict[str, Any] = {
             "tag" if name == "tag" else COLUMN_NAMES[name]: value
             for name, value in self.only.items()
-            if value and name != "key"
+            if (value or name == "cost_center") and name != "key"
         }
         return ReceiptFilter(
             since=since,
@@ -86,8 +88,11 @@ class RequestsView:
             is_ok={"ok": True, "failed": False}.get(self.result),
             status=None if self.result in ("ok", "failed", "") else self.result,
             without=frozenset(
-                "tags" if name == "tag" else COLUMN_NAMES[name] for name, value in self.only.items() if not value
+                "tags" if name == "tag" else COLUMN_NAMES[name]
+                for name, value in self.only.items()
+                if not value and name != "cost_center"
             ),
+            as_counted=self.counted and self.days is not None,
             **columns,
         )
 
@@ -103,6 +108,7 @@ class RequestsView:
             "from": first,
             "to": last,
             "zone": self.timezone if self.timezone != "UTC" else "",
+            "counted": "1" if self.counted and self.days is not None else "",
             "result": self.result,
             "live": "1" if self.live else "",
             **write_filters(self.only if only is None else only),
@@ -118,8 +124,9 @@ def read_requests_view(request: Request[Any, Any, Any]) -> RequestsView:
         read_days(request, _day(now(), timezone)),
         timezone,
         result if result in RESULTS else "",
-        read_filters(request, LOGGED),
+        read_filters(request),
         read_text(request, "live") == "1",
+        read_text(request, "counted") == "1",
     )
 
 

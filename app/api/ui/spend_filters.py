@@ -30,8 +30,6 @@ DIMENSIONS: Mapping[Dimension, str] = {
     "kind": "Kind",
     "cost_center": "Cost centre",
 }
-LOGGED: Mapping[Dimension, str] = {name: words for name, words in DIMENSIONS.items() if name != "cost_center"}
-"""What receipts say of themselves: not what they are charged to, which is looked up in reports."""
 NAMES: Mapping[str, Dimension] = {name: name for name in DIMENSIONS}
 NAMELESS: Mapping[str, str] = {
     "organization": "No organization", "team": "No team", "user": "Nobody", "project": "No project",

@@ -81,16 +81,14 @@ class SpendView:
         return self._narrowed({**self.only, dimension: value})
 
     def requests(self, value: str | None = None) -> str:
-        """The log of the same: of a line, or of all of them; empty where it cannot tell them, by cost centre."""
-        if "cost_center" in (self.by, *self.only):
-            return ""
+        """The log of the same: of a line, or of all of them, which adds up to the figure here."""
         days, only = (self.span.first.isoformat(), self.span.last.isoformat()), dict(self.only)
         if value is not None:
             if self.by == DAY:
                 days = (value, value)
             else:
                 only[NAMES[self.by]] = value
-        asked = {"from": days[0], "to": days[1], "zone": self.timezone, **write_filters(only)}
+        asked = {"from": days[0], "to": days[1], "zone": self.timezone, "counted": "1", **write_filters(only)}
         return _address("/ui/requests", asked, {"zone": "UTC"})
 
     def question(self) -> Question:

@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     Subquery,
     Text,
     and_,
     delete,
+    false,
     func,
     insert,
     literal,
@@ -20,6 +22,8 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -115,6 +119,19 @@ class Charging:
             center = func.coalesce(*found, "")
         return select(sums, center.label(_CENTER)).select_from(joined).subquery("charged")
 
+    def is_charged_to(self, cost_center: str, table: FromClause, at: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether a row is that counts at some time, by the columns of its owners; the empty text is none."""
+        found: list[ColumnElement[bool]] = []
+        nearer_has_none: list[ColumnElement[bool]] = []
+        for kind in self.kinds:
+            held = self._in_force(kind).subquery(f"held_{kind}")
+            # Never null: the owners that are looked for are hashed, and a null would be compared with each of them.
+            owner = tuple_(func.coalesce(table.c[OWNERS[kind]], ""), self.era(at))
+            wanted = select(held.c.owner_id, held.c.era).where(held.c.cost_center == cost_center)
+            found.append(and_(*nearer_has_none, owner.in_(wanted)))
+            nearer_has_none.append(owner.not_in(select(held.c.owner_id, held.c.era).where(held.c.cost_center != "")))
+        return or_(false(), *found) if cost_center else and_(true(), *nearer_has_none)
+
     def _in_force(self, kind: Charged) -> Select[Any]:
         starts = func.unnest(times(self.starts)).table_valued("start", with_ordinality="era")
         eras = starts.render_derived(name="eras")
@@ -128,9 +145,11 @@ class Charging:
         )
 
 
-async def find_charging(connection: AsyncConnection, first: datetime, end: datetime) -> Charging:
-    """For sums whose buckets begin at ``first`` or later, and before ``end``."""
-    query = select(cost_centers.c.owner_kind, cost_centers.c.since).where(cost_centers.c.since < end).distinct()
+async def find_charging(connection: AsyncConnection, first: datetime, end: datetime | None = None) -> Charging:
+    """For what counts at ``first`` or later, and before ``end``."""
+    query = select(cost_centers.c.owner_kind, cost_centers.c.since).distinct()
+    if end is not None:
+        query = query.where(cost_centers.c.since < end)
     rows = [(row.owner_kind, row.since) for row in await connection.execute(query)]
     kinds = {kind for kind, _ in rows}
     return Charging(

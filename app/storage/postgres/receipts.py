@@ -1,15 +1,16 @@
 """What is asked of the receipts themselves: rows for the log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Text, and_, case, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, Text, and_, case, false, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
 from app.domain.roles import Tenant
+from app.storage.postgres.cost_centers import BEGINNING, find_charging
 from app.storage.postgres.tables import departed, keys, receipts, teams
 from app.storage.postgres.tenants import within
 
@@ -19,7 +20,9 @@ class ReceiptFilter:
     """Receipts that began in [``since``, ``until``) and have these owners; None does not filter.
 
     ``least_nanousd`` and ``most_nanousd`` are amounts that still belong to it. ``is_ok`` by the status. ``without``
-    are columns in which there is nothing, ``tags`` among them.
+    are columns in which there is nothing, ``tags`` among them. ``cost_center`` is what a receipt is charged to, the
+    empty text what is charged to none. Where ``as_counted``, the time is that at which reports count a receipt,
+    and what came too late for its month is an adjustment.
     """
 
     since: datetime | None = None
@@ -46,6 +49,8 @@ class ReceiptFilter:
     tag: str | None = None
     without: frozenset[str] = frozenset()
     key_ids: tuple[str, ...] | None = None
+    cost_center: str | None = None
+    as_counted: bool = False
 
 
 Place = tuple[datetime, str, int]
@@ -82,6 +87,7 @@ class Pace:
     first_byte_ms: int | None
 
 
+_COUNTS_AT = func.coalesce(receipts.c.posted_at, receipts.c.started_at)
 _TEAM_ALIAS = case((teams.c.team_id.is_not(None), teams.c.team_alias), else_=departed.c.name).label("team_alias")
 
 
@@ -94,7 +100,7 @@ async def list_receipts(
     query = (
         select(receipts, keys.c.key_alias, _TEAM_ALIAS)
         .select_from(_with_names())
-        .where(*within(tenant, receipts), *_conditions(wanted))
+        .where(*within(tenant, receipts), *await _conditions(connection, wanted))
         .order_by(*(column.desc() if page.newest_first else column.asc() for column in order))
         .limit(page.most)
         .offset(page.skip)
@@ -111,9 +117,8 @@ async def list_receipts(
 
 async def count_receipts(connection: AsyncConnection, tenant: Tenant, wanted: ReceiptFilter, most: int) -> int:
     """How many there are, counted as far as ``most``."""
-    found = (
-        select(literal(1)).select_from(_with_names()).where(*within(tenant, receipts), *_conditions(wanted)).limit(most)
-    )
+    conditions = (*within(tenant, receipts), *await _conditions(connection, wanted))
+    found = select(literal(1)).select_from(_with_names()).where(*conditions).limit(most)
     return int((await connection.execute(select(func.count()).select_from(found.subquery()))).scalar_one())
 
 
@@ -159,12 +164,43 @@ def _with_names() -> Any:  # noqa: ANN401  a join has no public type
     )
 
 
-def _conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
+async def _conditions(connection: AsyncConnection, wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
+    conditions = await _counted(connection, wanted) if wanted.as_counted else _began(wanted)
+    if wanted.cost_center is not None:
+        charging = await find_charging(connection, wanted.since or BEGINNING)
+        conditions.append(charging.is_charged_to(wanted.cost_center, receipts, _COUNTS_AT))
+    return conditions + _of_columns(wanted)
+
+
+def _began(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
+    kind = [] if wanted.kind is None else [receipts.c.kind == wanted.kind]
+    return [*_between(receipts.c.started_at, wanted), *kind]
+
+
+async def _counted(connection: AsyncConnection, wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
+    began, posted = receipts.c.started_at, receipts.c.posted_at
+    kind = [] if wanted.kind is None else [receipts.c.kind == wanted.kind]
+    late = posted.is_not(None) if wanted.kind in (None, "adjustment") else false()
+    # The oldest of those that are counted late: the log is looked through by when receipts began.
+    oldest = select(func.min(began)).where(posted.is_not(None), *_between(posted, wanted))
+    since = (await connection.execute(oldest)).scalar_one()
+    if since is None:
+        return [*_between(began, wanted), posted.is_(None), *kind]
+    either = or_(
+        and_(posted.is_(None), *_between(began, wanted), *kind),
+        and_(late, *_between(posted, wanted)),
+    )
+    earliest = since if wanted.since is None else min(since, wanted.since)
+    return [*_between(began, replace(wanted, since=earliest)), either]
+
+
+def _between(column: ColumnElement[Any], wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
+    first = [] if wanted.since is None else [column >= wanted.since]
+    return first if wanted.until is None else [*first, column < wanted.until]
+
+
+def _of_columns(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.since is not None:
-        conditions.append(receipts.c.started_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(receipts.c.started_at < wanted.until)
     for name in _COMPARED:
         value = getattr(wanted, name)
         if value is not None:
@@ -196,5 +232,5 @@ def _empty(name: str) -> ColumnElement[bool]:
 
 _COMPARED = (
     "key_id", "user_id", "team_id", "customer_id", "request_id", "session_id", "model_served", "model_asked",
-    "deployment_id", "project", "request_class", "organization_id", "provider", "kind", "status",
+    "deployment_id", "project", "request_class", "organization_id", "provider", "status",
 )  # fmt: skip

@@ -76,6 +76,15 @@ async def test_filters_leave_the_rows_that_were_asked_for(admin_door: Door, book
     assert await ids(admin_door, request_id=one) == [one]
     alias = (await ask(admin_door, request_id=one))["data"][0]["metadata"]["user_api_key_alias"]
     assert await ids(admin_door, key_alias=alias) == newest_first
+    team, center = (await admin_door.post("/team/new", {"cost_center": new_id("R&D")})).fields["team_id"], "cost_center"
+    other = (await admin_door.new_key())["token"]
+    charged = await admin_door.book(other, AT - timedelta(days=9), 1, team_id=team)
+    held = (await admin_door.get("/team/info", query={"team_id": team})).fields["team_info"][center]
+    assert await ids(admin_door, cost_center=held, as_counted="true", end_date="2025-03-31") == [charged]
+    days = {"start_date": "2025-02-23", "end_date": "2025-02-23"}
+    logged = await admin_door.get("/spend/logs", query={**days, center: held, "summarize": "false"})
+    assert [row["request_id"] for row in logged.fields] == [charged]
+    assert await ids(admin_door, api_key=key, cost_center="") == newest_first
     assert await ids(admin_door, api_key=key, sort_by="spend", sort_order="asc", page_size="1", page="5") == [one]
 
 

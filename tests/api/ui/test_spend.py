@@ -130,14 +130,21 @@ async def test_what_is_charged_to_a_cost_centre_is_looked_into_by_team(
     async with street.signed_in("proxy_admin") as (browser, _):
         page = await see(browser, by="cost_center", team=spent["team"])
         [(into, one, _, cost, _)] = _LINE.findall(page)
-        assert (unescape(one), cost.strip(), 'class="over"' in page) == (center, "$15.000004321", False)
+        assert (unescape(one), cost.strip()) == (center, "$15.000004321")
+        [receipts] = re.findall(r'class="over" href="([^"]+)"', page)
+        logged = (await browser.get(unescape(receipts))).text
+        costs = re.findall(r'<td class="number right"><span title="\$([\d.]+)">', logged)
+        assert (len(costs), sum(map(Decimal, costs))) == (4, Decimal("15.000004321"))
+        assert f'<span class="quiet">Cost centre</span> <span class="cut" title="{escape(center)}">' in logged
+        assert "No requests" in (await browser.get(f"{unescape(receipts)}&without=cost_center")).text
         assert f"cost_center={quote(center)}" in unescape(into)
         asked = {"cost_center": center, "by": "team"}
         assert lines_of(await see(browser, **asked)).keys() == {spent["team"]}
         assert lines_of(await see(browser, by="team", without="cost_center", team=spent["team"])) == {}
         offered = await see(browser, by="team", team=spent["team"], pick="cost_center")
         assert f'<option value="={escape(center)}">' in offered
-        assert (await browser.get(f"/ui/requests?pick=cost_center&cost_center={center}")).status_code == 200
+        offered = (await browser.get(f"/ui/requests?from=2025-03-01&team={spent['team']}&pick=cost_center")).text
+        assert f'<option value="={escape(center)}">' in offered
 
 
 async def test_a_filter_is_chosen_among_what_was_spent_on(street: Street, spent: Mapping[str, str]) -> None:
