@@ -143,34 +143,6 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("htmx:afterSwap", () => offerZones(document));
 offerZones(document);
 
-// The log, live: what is new comes in at the top and old lines leave at the bottom; what is there stays in its place.
-function mergeLines(shown, fresh) {
-  const before = shown.querySelector("tbody");
-  const after = fresh.querySelector("tbody");
-  if (!before || !after) { if (shown.innerHTML !== fresh.innerHTML) shown.replaceChildren(...fresh.childNodes); return; }
-  const known = new Map([...before.rows].map((row) => [row.dataset.id, row]));
-  const rows = [...after.rows].map((row) => {
-    const old = known.get(row.dataset.id);
-    if (!old) { row.classList.add("fresh"); return row; }
-    old.querySelector("time").textContent = row.querySelector("time").textContent;
-    known.delete(row.dataset.id);
-    return old;
-  });
-  for (const gone of known.values()) gone.remove();
-  rows.forEach((row, place) => { if (before.rows[place] !== row) before.insertBefore(row, before.rows[place] ?? null); });
-}
-
-setInterval(async () => {
-  const shown = document.querySelector("[data-live]");
-  if (!shown || document.hidden) return;
-  const answer = await fetch(shown.dataset.live).catch(() => null);
-  if (!answer?.ok || !shown.isConnected) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("results");
-  if (!fresh) return;
-  mergeLines(shown, fresh);
-  tellTimes(shown);
-}, 3000);
-
 document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) print(); });
 
 // A long sidebar on a low screen: the page that one is on is in sight.

@@ -116,7 +116,7 @@ async function send() {
   try {
     await answer(fields, given.said);
   } catch (error) {
-    if (error.name !== "AbortError") tell(error.message);
+    if (error.name !== "AbortError") tell(error instanceof TypeError ? "The gateway does not answer, or the connection broke. Try again." : error.message);
   }
   if (given.said.textContent.trim()) {
     keepTurn("user", text);
