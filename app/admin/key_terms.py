@@ -35,6 +35,7 @@ class KeyTerms:
     key_alias: str | UnsetType | None = UNSET
     models: tuple[str, ...] | UnsetType = UNSET
     aliases: Mapping[str, str] | UnsetType = UNSET
+    budget_fallbacks: Mapping[str, list[str]] | UnsetType = UNSET
     duration: Duration | str | UnsetType | None = UNSET
     budget: BudgetTerms = field(default_factory=BudgetTerms)
     limits: Mapping[str, Any] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class KeyTerms:
 _COLUMNS = (
     "key_alias",
     "aliases",
+    "budget_fallbacks",
     "blocked",
     "metadata",
     "user_id",

@@ -7,7 +7,7 @@ from typing import Any
 from app.base.errors import Unprocessable
 from app.domain.access import EVERY_MODEL, NO_MODELS, TEAM_MODELS, names_model
 from app.domain.catalog import Catalog
-from app.domain.step_down import parse_step_down
+from app.domain.step_down import fallback_rungs, parse_step_down
 
 CurrentCatalog = Callable[[], Catalog]
 
@@ -49,17 +49,21 @@ def check_narrower(written: Mapping[str, Any], above: Any, of: str, catalog: Cat
 
 
 def check_step_down(written: Mapping[str, Any], models: Sequence[str], catalog: Catalog | None) -> None:
-    """Raises Unprocessable for a policy whose target is no model here, or none of its owner's ``models``."""
+    """Raises Unprocessable for a policy or fallback to what is no model here, or none of its owner's ``models``."""
+    if catalog is None:
+        return
     policy = (written.get("metadata") or {}).get("step_down")
-    for rung in () if policy is None or catalog is None else parse_step_down(policy):
-        if catalog is not None and catalog.resolve(rung.to) is None:
+    stepped = () if policy is None else parse_step_down(policy)
+    named = [("step_down", "metadata", rung.to) for rung in stepped]
+    fallbacks = fallback_rungs(written.get("budget_fallbacks") or {})
+    named += [("budget_fallbacks", "budget_fallbacks", rung.to) for rung in fallbacks]
+    for word, field, model in named:
+        if catalog.resolve(model) is None:
+            raise Unprocessable(f'"{word}" names "{model}", which is no model here; see GET /v1/models', param=field)
+        if models and TEAM_MODELS not in models and not _is_within(model, models, catalog):
             raise Unprocessable(
-                f'"step_down" names "{rung.to}", which is no model here; see GET /v1/models', param="metadata"
-            )
-        if models and TEAM_MODELS not in models and not _is_within(rung.to, models, catalog):
-            raise Unprocessable(
-                f'"step_down" names "{rung.to}", which "models" does not hold: {", ".join(models[:20])}; add it there',
-                param="metadata",
+                f'"{word}" names "{model}", which "models" does not hold: {", ".join(models[:20])}; add it there',
+                param=field,
             )
 
 

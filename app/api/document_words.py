@@ -71,6 +71,7 @@ FIELDS: Mapping[str, Schema] = {
     "auto_create_key": _flag("whether a key is made with the user"),
     "blocked": _flag("whether calls are refused"),
     "budget_duration": _duration("when the budget's window ends; without it, it never resets"),
+    "budget_fallbacks": _map("a model, and a list of those that serve instead once its budget is spent"),
     "budget_id": _text("a shared budget, made by /budget/new"),
     "budget_limits": {"type": ["array", "null"], "items": {"type": "object"}, "description": "windows of one budget"},
     "budget_timezone": _text("in which zone days, weeks and months begin", "Europe/Berlin"),

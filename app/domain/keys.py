@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -30,7 +30,7 @@ class VirtualKey:
     """One issued key as the data plane knows it; the secret itself is nowhere, only its digest in storage.
 
     ``models`` empty means every model; ``allowed_routes`` empty means every route of the role; ``aliases`` maps
-    a model name asked for to the one meant.
+    a model name asked for to the one meant; ``budget_fallbacks`` a model to those that serve once its budget is spent.
     """
 
     key_id: KeyId
@@ -50,6 +50,7 @@ class VirtualKey:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     project_id: ProjectId | None = None
+    budget_fallbacks: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def mint_key() -> str:

@@ -8,7 +8,7 @@ from app.domain.access import Principal, names_model
 from app.domain.catalog import Model
 from app.domain.spend import BudgetStanding, RequestClass
 
-SOFT, LIMIT = "soft_budget", "limit"
+SOFT, LIMIT, BUDGET = "soft_budget", "limit", "budget"
 DEFAULT_CLASSES = frozenset({"auxiliary", "subagent"})
 """Those whose answers nobody reads as such: titles, summaries, helpers of an agent."""
 MOST_RUNGS = 10
@@ -18,8 +18,8 @@ _FIELDS = ("to", "at", "classes", "models")
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """``to`` is the model that is served, ``at`` per cent of a budget, ``soft_budget`` or ``limit``. ``classes`` None
-    are all; ``models`` are names or patterns of those asked for, none is all."""
+    """``to`` is the model that is served, ``at`` per cent of a budget, ``soft_budget``, ``limit``, or ``budget``: when
+    one refuses. ``classes`` None are all; ``models`` are names or patterns of those asked for, none is all."""
 
     to: str
     at: int | str
@@ -38,7 +38,7 @@ class Rung:
 
     def is_reached(self, standings: Iterable[BudgetStanding]) -> bool:
         """By what is spent of any budget; what only runs may yet be given back. Who passes has not reached a limit."""
-        if self.at == LIMIT:
+        if self.at in (LIMIT, BUDGET):
             return False
         for standing in standings:
             claim, spent_nanousd = standing.claim, standing.spent_nanousd
@@ -63,20 +63,32 @@ def parse_step_down(value: object) -> tuple[Rung, ...]:
 
 def has_policy(principal: Principal) -> bool:
     team = principal.team
-    return "step_down" in principal.key.metadata or (team is not None and "step_down" in team.metadata)
+    return (
+        "step_down" in principal.key.metadata
+        or bool(principal.key.budget_fallbacks)
+        or (team is not None and "step_down" in team.metadata)
+    )
 
 
 def rungs_of(principal: Principal) -> tuple[Rung, ...]:
-    """The key's, then its team's. What makes no sense was written past the admin's routes, and is left out."""
-    found: tuple[Rung, ...] = ()
+    """The key's, then its team's."""
     team = principal.team
-    for metadata in (principal.key.metadata, {} if team is None else team.metadata):
-        if (value := metadata.get("step_down")) is not None:
-            try:
-                found += parse_step_down(value)
-            except ValueError:
-                continue
-    return found
+    of_team = () if team is None else _of_metadata(team.metadata)
+    return (*_of_metadata(principal.key.metadata), *fallback_rungs(principal.key.budget_fallbacks), *of_team)
+
+
+def fallback_rungs(fallbacks: Mapping[str, Sequence[str]]) -> tuple[Rung, ...]:
+    """Of LiteLLM's ``budget_fallbacks``: a model, and those that serve instead, in order, once a budget is spent."""
+    return tuple(Rung(to, BUDGET, None, (model,)) for model, others in fallbacks.items() for to in others)
+
+
+def _of_metadata(metadata: Mapping[str, Any]) -> tuple[Rung, ...]:
+    """What makes no sense was written past the admin's routes, and is left out."""
+    value = metadata.get("step_down")
+    try:
+        return () if value is None else parse_step_down(value)
+    except ValueError:
+        return ()
 
 
 def _rung(entry: object) -> Rung:
@@ -92,11 +104,11 @@ def _rung(entry: object) -> Rung:
 
 
 def _at(at: object) -> int | str:
-    if at in (SOFT, LIMIT):
+    if at in (SOFT, LIMIT, BUDGET):
         return str(at)
     if type(at) is int and 1 <= at <= 100:
         return at
-    raise ValueError(f'"at" must be per cent of a budget from 1 to 100, "{SOFT}" or "{LIMIT}"')
+    raise ValueError(f'"at" must be per cent of a budget from 1 to 100, "{SOFT}", "{LIMIT}" or "{BUDGET}"')
 
 
 def _classes(entry: Mapping[str, Any]) -> frozenset[str] | None:

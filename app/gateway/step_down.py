@@ -7,7 +7,7 @@ from app.base.errors import BudgetExhausted, CallerError, RateLimited
 from app.base.logs import get_logger
 from app.domain.access import Principal
 from app.domain.catalog import Model
-from app.domain.step_down import LIMIT, Rung, rungs_of
+from app.domain.step_down import BUDGET, LIMIT, Rung, rungs_of
 from app.gateway.attribution import class_of
 from app.gateway.call import Call, Grant
 from app.gateway.claims import rate_claims
@@ -33,8 +33,10 @@ class StepDown:
         rungs = self._rungs()
         try:
             grant = await self.admit(self.asked, self.model)
-        except (BudgetExhausted, RateLimited):
+        except (BudgetExhausted, RateLimited) as error:
             for rung in rungs:
+                if rung.at == BUDGET and not isinstance(error, BudgetExhausted):
+                    continue
                 if (lower := await self._lower(rung, LIMIT, frozenset())) is not None:
                     return lower
             raise

@@ -47,6 +47,11 @@ def test_a_key_is_known_by_what_litellm_keeps_of_it() -> None:
     assert made["last_four"] == "abcd"
 
 
+def test_a_key_keeps_its_fallbacks_for_spent_budgets() -> None:
+    [made] = columns(plan(KEYS=[key("of-ada", budget_fallbacks={"opus": ["sonnet", 3], "gpt": "x"})]), "key")
+    assert made["budget_fallbacks"] == {"opus": ["sonnet"], "gpt": []}
+
+
 def test_what_people_keep_for_themselves_stays_as_it_was() -> None:
     metadata = {"share": 0.5, "deep": [{"n": 1.25}], "tags": ["a"]}
     [made] = columns(plan(KEYS=[key("1", metadata=metadata)]), "key")

@@ -74,6 +74,28 @@ async def test_at_the_limit_of_one_model_another_serves_where_it_may(
     assert (refused.json()["error"]["type"], len(upstream.requests)) == ("billing_error", calls)
 
 
+async def test_budget_fallbacks_serve_once_the_budget_of_their_model_is_spent_and_not_at_a_rate(
+    gateway: GatewayProcess, admin: Admin, upstream: RecordingUpstream
+) -> None:
+    upstream.default = DEAR
+    fallbacks = {"budget_fallbacks": {SONNET: ["team-sonnet", HAIKU]}}
+    limited = {"model_max_budget": {SONNET: {"budget_limit": 0.001, "time_period": "1d"}}}
+    key = await admin.generate(**fallbacks, **limited, models=[SONNET, HAIKU, "team-sonnet"])
+    await ask(gateway, key)
+    await admin.receipts(key, 1)
+    second = await ask(gateway, key)
+    assert second.headers["x-keyhouse-step-down"] == f"team-sonnet; from={SONNET}; at=limit"
+    changed = await admin.post("/key/update", key=key, budget_fallbacks={SONNET: [HAIKU]})
+    assert changed.json()["budget_fallbacks"] == {SONNET: [HAIKU]}
+    await ask(gateway, key)
+    assert served(upstream) == HAIKU
+    await admin.post("/key/update", key=key, budget_fallbacks=None)
+    assert (await ask(gateway, key)).json()["error"]["type"] == "billing_error"
+
+    hurried = await admin.generate(**fallbacks, model_rpm_limit={SONNET: 1})
+    assert [(await ask(gateway, hurried)).status_code for _ in range(2)] == [200, 429]
+
+
 async def test_a_target_that_is_no_model_or_not_allowed_is_refused_when_it_is_set(admin: Admin) -> None:
     for fields, said in (
         ({"metadata": {"step_down": {"to": "nobody", "at": 80}}}, 'names \\"nobody\\", which is no model here'),
@@ -83,3 +105,6 @@ async def test_a_target_that_is_no_model_or_not_allowed_is_refused_when_it_is_se
         for path in ("/key/generate", "/team/new"):
             answer = await admin.post(path, **fields)
             assert (answer.status_code, said in answer.text) == (422, True), answer.text
+    for fallbacks in ({SONNET: ["nobody"]}, {SONNET: [HAIKU]}, {SONNET: HAIKU}, [SONNET]):
+        answer = await admin.post("/key/generate", models=[SONNET], budget_fallbacks=fallbacks)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, "budget_fallbacks"), answer.text

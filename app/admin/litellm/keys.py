@@ -83,6 +83,7 @@ class KeyPlanner:
         shared = named if own is None and self._draft.is_there("budget", named) else None
         tags = metadata.pop("tags", None)
         aliases = {name: to for name, to in row.map("aliases").items() if isinstance(to, str)}
+        fallbacks = Row(row.map("budget_fallbacks"))
         columns = {
             "key_id": new_id("key"),
             "digest": digest,
@@ -94,6 +95,7 @@ class KeyPlanner:
             "budget_id": shared if own is None else own["budget_id"],
             "models": models_of(row),
             "aliases": aliases,
+            "budget_fallbacks": {name: fallbacks.texts(name) for name in fallbacks.values},
             "allowed_routes": row.texts("allowed_routes"),
             "blocked": row.flag("blocked"),
             "metadata": metadata,

@@ -161,6 +161,14 @@ def read_text_map(name: str, raw: bytes) -> dict[str, str]:
     return entries
 
 
+def read_text_lists(name: str, raw: bytes) -> dict[str, list[str]]:
+    """Lists of texts by a name."""
+    lists = {key: read_text_list(name, value) for key, value in read_by_name(name, raw).items()}
+    if sum(map(len, lists.values())) > MOST_ENTRIES:
+        raise Unprocessable(f'"{name}" has more than {MOST_ENTRIES} entries in all', param=name)
+    return lists
+
+
 def read_metadata(name: str, raw: bytes) -> dict[str, Any]:
     """An open JSON object of at most 64 KB and 32 levels."""
     if len(raw) > MOST_METADATA_BYTES:

@@ -145,7 +145,7 @@ def _common(view: KeyView) -> dict[str, Any]:
         "budget_duration": key.budget_duration,
         "on_exceed": key.on_exceed,
         "budget_id": key.budget_id,
-        "budget_fallbacks": {},
+        "budget_fallbacks": key.budget_fallbacks,
         "allowed_cache_controls": [],
         "allowed_routes": key.allowed_routes,
         "access_group_ids": view.group_ids,

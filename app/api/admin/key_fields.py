@@ -30,6 +30,7 @@ _TERMS: dict[str, tuple[str, Reader, Any]] = {
     "key_alias": ("key_alias", fields.read_text, None),
     "models": ("models", fields.read_texts, ()),
     "aliases": ("aliases", fields.read_text_map, {}),
+    "budget_fallbacks": ("budget_fallbacks", fields.read_text_lists, {}),
     "duration": ("duration", fields.read_duration, None),
     "blocked": ("blocked", fields.read_flag, UNSET),
     "allowed_routes": ("allowed_routes", fields.read_texts, ()),
@@ -45,7 +46,7 @@ _CHANGES: dict[str, tuple[str, Reader, Any]] = {**_TERMS, "duration": ("duration
 NOT_ENFORCED = frozenset(
     {
         "agent_id", "allowed_cache_controls", "allowed_passthrough_routes",
-        "allowed_vector_store_indexes", "auto_rotate", "budget_fallbacks", "config",
+        "allowed_vector_store_indexes", "auto_rotate", "config",
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model",
         "denied_passthrough_routes", "disable_global_guardrails", "enable_prompt_caching",
         "end_user_budget_id", "enforced_params", "guardrails", "mcp_rpm_limit",

@@ -35,6 +35,7 @@ class StoredKey:
     budget_id: BudgetId | None
     models: list[str]
     aliases: dict[str, str]
+    budget_fallbacks: dict[str, list[str]]
     allowed_routes: list[str]
     requests_per_minute: int | None
     tokens_per_minute: int | None

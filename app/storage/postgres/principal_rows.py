@@ -43,6 +43,7 @@ _ORGANIZATION_ID = func.coalesce(teams.c.organization_id, keys.c.organization_id
 _COLUMNS = [
     *(keys.c[name] for name in ("key_id", "key_alias", "team_id", "user_id", "project_id", "created_at")),
     *(keys.c[name] for name in ("models", "aliases", "allowed_routes", "metadata", "tags", "expires_at", "blocked")),
+    keys.c.budget_fallbacks,
     _ORGANIZATION_ID.label("organization_id"),
     teams.c.team_alias,
     teams.c.organization_id.label("team_organization_id"),
@@ -134,6 +135,7 @@ def _principal(row: Any) -> Principal:  # noqa: ANN401  a row of a join
         metadata=row.metadata,
         tags=tuple(row.tags),
         project_id=row.project_id,
+        budget_fallbacks=row.budget_fallbacks,
     )
     levels = tuple(level for level in _levels(row) if level.sets_something)
     named = (row._mapping[f"{owner}_budget_budget_id"] for owner in _OWNERS)

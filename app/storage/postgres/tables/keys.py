@@ -32,6 +32,7 @@ keys = Table(
     since_column("budget_since"),
     texts_column("models"),
     map_column("aliases"),
+    map_column("budget_fallbacks"),
     texts_column("allowed_routes"),
     *limit_columns(),
     flag_column("blocked"),
