@@ -49,6 +49,7 @@ _DELIVER_EVERY_S = 1.0
 _TELL_EVERY_S = 1.0
 _WRITE_REFUSALS_EVERY_S = 0.5
 _LONGEST_PAUSE_S = 5.0
+_MOST_DOUBLINGS = 10
 _LOOK, _HEALTH = "alerts", "health-checks"
 _NEARLY = 0.9  # a turn ends before the same process asks for the next one
 _LOOK_SHARE = 20  # a look takes at most a twentieth of the time, however long it takes
@@ -227,4 +228,10 @@ async def _forever(name: str, work: Callable[[], Awaitable[object]], pause_s: fl
         except Exception:
             failures += 1
             log.exception("background loop failed", loop=name)
-        await asyncio.sleep(min(pause_s * 2**failures, max(_LONGEST_PAUSE_S, pause_s)) if failures else pause_s)
+        await asyncio.sleep(pause_after(failures, pause_s))
+
+
+def pause_after(failures: int, pause_s: float) -> float:
+    """Twice as long after each failure in a row, up to a few seconds, or as long as usual where that is longer."""
+    doublings = min(failures, _MOST_DOUBLINGS)  # thousands of them are more than a float holds
+    return min(pause_s * 2**doublings, max(_LONGEST_PAUSE_S, pause_s))

@@ -1,8 +1,10 @@
-"""The background loops of a process end when it does."""
+"""The background loops of a process: they survive that a store is away, and end when the process does."""
 
 import asyncio
 
-from app.worker import end_tasks
+import pytest
+
+from app.worker import end_tasks, pause_after
 
 
 async def test_a_loop_that_swallows_a_cancellation_is_ended_all_the_same() -> None:
@@ -17,3 +19,21 @@ async def test_a_loop_that_swallows_a_cancellation_is_ended_all_the_same() -> No
     async with asyncio.timeout(5):
         await end_tasks([task])
     assert task.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("failures", "pause_s", "waits_s"),
+    [
+        (0, 0.5, 0.5),
+        (1, 0.5, 1.0),
+        (3, 0.5, 4.0),
+        (4, 0.5, 5.0),
+        (100_000, 0.5, 5.0),
+        (0, 3600.0, 3600.0),
+        (7, 3600.0, 3600.0),
+    ],
+)
+def test_a_loop_waits_longer_after_each_failure_and_never_gives_up_however_long_a_store_is_away(
+    failures: int, pause_s: float, waits_s: float
+) -> None:
+    assert pause_after(failures, pause_s) == waits_s
