@@ -110,6 +110,8 @@ class Gateway:
         found = await self.cache.find(asked, grant) if grant.metered else None
         if isinstance(found, Reply):
             return found
+        if found is not None:
+            self.cache.give_up(found)
         self._settlement.release(call)
         raise refused
 

@@ -240,6 +240,7 @@ class RecordedStream:
         self._content_type = content_type
         self._relay = relay
         self._most_bytes = most_bytes
+        self._is_kept = False
         self._chunks = self._run()
 
     @property
@@ -250,6 +251,8 @@ class RecordedStream:
         return self._chunks
 
     async def close(self) -> None:
+        if not self._is_kept:
+            self._cache.give_up(self._miss)
         await self._chunks.aclose()
         await self._relay.close()
 
@@ -264,6 +267,7 @@ class RecordedStream:
                 parts.append(chunk)
             yield chunk
         if parts is not None:
+            self._is_kept = True
             self._cache.keep_body(self._miss, self._content_type, b"".join(parts), self._relay.receipt)
 
 

@@ -130,6 +130,27 @@ async def test_the_same_request_many_times_at_once_is_asked_for_once() -> None:
         assert told.count(b"hit") == hits, told
 
 
+async def test_nobody_waits_for_an_answer_that_will_not_come() -> None:
+    refused = CachingHouse(whole(), whole())
+    await refused.ask(Principal(BUDGETED), max_tokens=7)
+    refused.ledger.outcomes = [
+        Refused("budget", 60, budget=BudgetStanding(refused.ledger.claims[0].budgets[0], 10**9, 0))
+    ]
+    with pytest.raises(BudgetExhausted):
+        await refused.ask(Principal(BUDGETED))
+    unasked = CachingHouse(stream(START, TEXT * 300, DELTA, STOP), whole())
+    await unasked.ask()  # a stream for who wanted none, and too large to be kept
+    gone = CachingHouse(stream(START, TEXT, DELTA, STOP), whole())
+    reply = await gone.gateway.serve(call(), Principal(KEY))
+    assert not isinstance(reply.body, bytes)
+    await reply.body.close()
+
+    for house in (refused, unasked, gone):
+        async with asyncio.timeout(5):
+            _, told = await house.ask(Principal(BUDGETED))
+        assert told[b"x-keyhouse-cache"] == b"miss"
+
+
 async def test_a_cache_by_litellms_file_is_for_the_kinds_of_calls_that_it_names_and_who_asks_for_it(
     tmp_path: Path,
 ) -> None:
