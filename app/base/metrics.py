@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter as PlainCounter
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,6 +11,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.registry import CollectorRegistry
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+MOST_LABEL_SETS = 2_000
+"""Of one instrument: callers name fields, and models behind a wildcard, and what is counted once stays in memory."""
+OTHER = "other"
 _OVERHEAD_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 
 
@@ -129,13 +133,15 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self._meters: dict[tuple[str, str, str, str], Meter] = {}
-        self._children: dict[tuple[Any, ...], Any] = {}
+        self._children: defaultdict[Counter | Histogram, dict[tuple[str, ...], Any]] = defaultdict(dict)
 
     def meter(self, model: str, provider: str, outcome: str, price_source: str) -> "Meter":
         """The instruments of calls of one kind, looked up together."""
         kind = (model, provider, outcome, price_source)
         found = self._meters.get(kind)
         if found is None:
+            if len(self._meters) >= MOST_LABEL_SETS and model != OTHER:
+                return self.meter(OTHER, provider, outcome, price_source)
             found = self._meters[kind] = Meter(
                 requests=self.requests.labels(model, provider, outcome),
                 duration=self.duration.labels(model, provider),
@@ -152,9 +158,11 @@ class Metrics:
         self.child(self.losses, protocol_in, protocol_out, plain, severity).inc()
 
     def child(self, instrument: Counter | Histogram, *values: str) -> Any:  # noqa: ANN401  either kind of child
-        """The instrument's child for these label values, remembered."""
-        key = (instrument, *values)
-        found = self._children.get(key)
+        """The instrument's child for these label values, remembered; beyond ``MOST_LABEL_SETS`` all are ``OTHER``."""
+        children = self._children[instrument]
+        found = children.get(values)
         if found is None:
-            found = self._children[key] = instrument.labels(*values)
+            if len(children) >= MOST_LABEL_SETS:
+                return instrument.labels(*[OTHER] * len(values))
+            found = children[values] = instrument.labels(*values)
         return found

@@ -214,4 +214,7 @@ def losses_header(losses: Sequence[Loss]) -> bytes:
     parts = [f"{loss.severity} {loss.field[:60]}" for loss in losses[:40]]
     if len(losses) > len(parts):
         parts.append(f"and {len(losses) - len(parts)} more")
-    return ", ".join(parts).encode("ascii", "replace")
+    said = ", ".join(parts)
+    if not said.isprintable():  # a field is as its caller wrote it: line breaks too, which no header can hold
+        said = "".join(sign if sign.isprintable() else "?" for sign in said)
+    return said.encode("ascii", "replace")

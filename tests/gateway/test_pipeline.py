@@ -135,6 +135,14 @@ async def test_a_whole_answer_passes_as_it_is_and_is_booked_once() -> None:
     assert (receipt.status, receipt.usage_source, receipt.finish_reason) == ("ok", "provider", "end_turn")
 
 
+async def test_what_a_translation_leaves_out_is_named_in_a_header_whatever_signs_its_name_holds() -> None:
+    house = House([ScriptedReply(200, JSON, [msgspec.json.encode({"content": [], "stop_reason": "end_turn"})])])
+    odd: dict[str, Any] = {"x\r\nset-cookie: a=b": 1, "caf\u00e9\x7f": 2}
+    reply = await house.serve(call(codec=OpenAIChat(), messages=[{"role": "user", "content": "Hello"}], **odd))
+    told = dict(reply.headers)[b"x-keyhouse-losses"]
+    assert told == b"dropped x??set-cookie: a=b, dropped caf??"
+
+
 async def test_a_stream_passes_as_it_is_and_is_booked_before_its_last_bytes_are_given_away() -> None:
     house = House([stream(START, TEXT, DELTA, STOP)])
     reply = await house.serve(call(stream=True))
