@@ -16,7 +16,8 @@ _OURS = frozenset({401, 402, 403})
 """The host refuses our credential or our account: the caller's is fine."""
 
 _decode = msgspec.json.Decoder().decode
-_tags = re.compile(r"<(script|style).*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE).sub
+# Each sign is looked at once, of a page whose elements do not end too.
+_tags = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE).sub
 _spaces = re.compile(r"\s+").sub
 
 
