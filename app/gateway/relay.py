@@ -16,6 +16,8 @@ from app.providers.provider import UpstreamReply
 
 NOTHING_SEEN = UsageReport(usage=None, final=False, output_bytes=0)
 _PROGRESS_EVERY_S = 5.0
+_MOST_WHOLE_BYTES = 256 * 2**20
+"""Beyond the largest answer that there is, of some thousand embeddings; one without an end would take all memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,18 @@ class RelayRules:
 async def read_whole(reply: UpstreamReply, deployment: Deployment) -> bytes:
     """The whole body. Raises UpstreamBroken, UpstreamTimeout."""
     chunks: list[bytes] = []
+    received_bytes = 0
     idle_s = deployment.timeouts.idle_s
     ends_at = time.monotonic() + deployment.timeouts.total_s
     try:
         while chunk := await reply.next_chunk(min(idle_s, max(ends_at - time.monotonic(), 0.001))):
             chunks.append(chunk)
+            received_bytes += len(chunk)
+            if received_bytes > _MOST_WHOLE_BYTES:
+                raise UpstreamBroken(
+                    f'the answer of provider "{deployment.provider}" is larger than {_MOST_WHOLE_BYTES // 2**20} MiB',
+                    provider=deployment.provider,
+                )
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     except TimeoutError as error:
         raise UpstreamTimeout(

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.base.errors import UpstreamRejected, UpstreamUnreadable
+from app.base.errors import UpstreamBroken, UpstreamRejected, UpstreamUnreadable
 from app.base.ids import DeploymentId
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.keys import VirtualKey
@@ -104,6 +104,14 @@ async def test_a_stream_under_the_content_type_of_a_whole_answer_is_an_answer_al
         assert received.endswith(b"data: [DONE]\n\n" if translated else STOP)
         [receipt] = house.ledger.settled
         assert (receipt.usage_source, receipt.usage.output) == ("provider", 50)
+
+
+async def test_a_whole_answer_that_does_not_end_is_given_up_and_booked() -> None:
+    house = Home([ScriptedReply(200, JSON, [b" " * 2**24] * 20)])
+    with pytest.raises(UpstreamBroken, match="larger than 256 MiB"):
+        await house.ask(translated=False, stream=False)
+    [receipt] = house.ledger.settled
+    assert (receipt.status, receipt.usage_source) == ("error", "estimated")
 
 
 @pytest.mark.parametrize("stream", [False, True])
