@@ -234,4 +234,4 @@ async def _forever(name: str, work: Callable[[], Awaitable[object]], pause_s: fl
 def pause_after(failures: int, pause_s: float) -> float:
     """Twice as long after each failure in a row, up to a few seconds, or as long as usual where that is longer."""
     doublings = min(failures, _MOST_DOUBLINGS)  # thousands of them are more than a float holds
-    return min(pause_s * 2**doublings, max(_LONGEST_PAUSE_S, pause_s))
+    return min(pause_s * float(2**doublings), max(_LONGEST_PAUSE_S, pause_s))
