@@ -24,7 +24,7 @@ _DAYS_NAMED = 5
 class Closed:
     """A closed month, by its first day of UTC. ``adjustments_nanousd`` of its cost correct months before.
 
-    ``digest`` is of the sums of its days, as they were when it was closed.
+    ``digest`` is of what it was when it was closed; what that covers goes by ``digest_version``.
     """
 
     month: date
@@ -32,6 +32,7 @@ class Closed:
     cost_nanousd: NanoUSD
     adjustments_nanousd: NanoUSD
     digest: str
+    digest_version: int
     closed_by: str
     closed_at: datetime
 
@@ -53,12 +54,13 @@ class Closing:
             return await rows.booked_later(connection)
 
     async def verify(self, month: date) -> tuple[Closed, str]:
-        """A closed month, and the digest of what its sums say now. Raises NotFound for one that is open."""
+        """A closed month, and the digest of what it is now. Raises NotFound for one that is open."""
         async with transaction(self._engine) as connection:
             found = [row for row in await rows.list_closes(connection) if row.month == month]
             if not found:
                 raise NotFound(f'the month "{month:%Y-%m}" is not closed; see POST /spend/close', param="month")
-            return _closed(found[0]), await rows.digest_of(connection, *span_of(month))
+            closed = _closed(found[0])
+            return closed, await rows.digest_of(connection, month, *span_of(month), closed.digest_version)
 
     async def close(self, month: date, actor: Actor) -> Sequence[Closed]:
         """Close a month, and those before it that are open, the oldest first; those closed already stay as they are.
@@ -100,19 +102,16 @@ async def close_month(connection: AsyncConnection, month: date, actor: Actor) ->
             param="month",
         )
     requests, cost, adjustments = await rows.sums_of(connection, since, until)
-    digest = await rows.digest_of(connection, since, until)
-    made = Closed(month, requests, cost, adjustments, digest, actor.name, now())
-    await rows.insert_close(
-        connection,
-        {
-            "month": month, "until": until, "requests": requests, "cost_nanousd": cost,
-            "adjustments_nanousd": adjustments, "digest": digest, "closed_by": actor.name, "closed_at": made.closed_at,
-        },
-    )  # fmt: skip
+    closed_at = now()
+    values = {"requests": requests, "cost_nanousd": cost, "adjustments_nanousd": adjustments}
+    by = {"closed_by": actor.name, "closed_at": closed_at}
+    await rows.insert_close(connection, {"month": month, "until": until, **values, **by})
     await rows.keep_names(connection, month, since, until)
+    digest = await rows.digest_of(connection, month, since, until, rows.DIGEST_VERSION)
+    await rows.sign(connection, month, digest)
     after = {"requests": requests, "spend_nanousd": cost, "adjustments_nanousd": adjustments, "digest": digest}
     await record_change(connection, actor, Change("close", "spend_month", f"{month:%Y-%m}", None, after))
-    return made
+    return Closed(month, requests, cost, adjustments, digest, rows.DIGEST_VERSION, actor.name, closed_at)
 
 
 async def differing_days(connection: AsyncConnection, month: date) -> list[str]:
@@ -131,5 +130,12 @@ def span_of(month: date) -> tuple[datetime, datetime]:
 
 def _closed(row: Row[Any]) -> Closed:
     return Closed(
-        row.month, row.requests, row.cost_nanousd, row.adjustments_nanousd, row.digest, row.closed_by, row.closed_at
+        row.month,
+        row.requests,
+        row.cost_nanousd,
+        row.adjustments_nanousd,
+        row.digest,
+        row.digest_version,
+        row.closed_by,
+        row.closed_at,
     )

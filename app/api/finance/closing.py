@@ -69,6 +69,7 @@ def _render(closed: Closed) -> dict[str, Any]:
         "spend": number(closed.cost_nanousd),
         "adjustments": number(closed.adjustments_nanousd),
         "digest": closed.digest,
+        "digest_version": closed.digest_version,
         "closed_by": closed.closed_by,
         "closed_at": closed.closed_at,
     }

@@ -1,23 +1,26 @@
 """Closed months: what a month adds up to, digested; the names of that time; and which months are closed."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, cast, func, insert, literal, select
+from sqlalchemy import BigInteger, Row, cast, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
 from app.domain.report_periods import DAY_S
 from app.storage.postgres.columns import TIME
+from app.storage.postgres.cost_centers import charged_at
 from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension, find_names
-from app.storage.postgres.tables import receipts
+from app.storage.postgres.tables import cost_centers, receipts
 from app.storage.postgres.tables.closing import spend_close_names, spend_closes
 from app.storage.postgres.tables.reports import DIMENSIONS, MEASURES, SPEND, SPEND_BY_TAG
 
 _FIELD, _LINE = b"\x1f", b"\x1e"
+DIGEST_VERSION = 2
+"""Of what is closed now."""
 # Months were digested before keys belonged to projects, and before it was known what own logins pay, which nobody is
 # billed for: their digests stand.
 _DIGESTED = tuple(name for name in DIMENSIONS if name != "project_id")
@@ -44,9 +47,21 @@ async def sums_of(connection: AsyncConnection, since: datetime, until: datetime)
     return int(row[0] or 0), int(row[1] or 0), int(row[2] or 0)
 
 
-async def digest_of(connection: AsyncConnection, since: datetime, until: datetime) -> str:
-    """SHA-256, in hex, of the sums of each day: of all calls and by tag, in an order that they give themselves."""
+async def digest_of(connection: AsyncConnection, month: date, since: datetime, until: datetime, version: int) -> str:
+    """SHA-256, in hex, of a month that ``insert_close`` and ``keep_names`` have noted. All lines are in an order that
+    they give themselves.
+
+    Of version 1 they are the sums of each day, of all calls and by tag; of version 2 also what the close says of them,
+    the cost centres that owners had, and the names.
+    """
     digest = hashlib.sha256()
+    await _digest_sums(connection, digest, since, until)
+    if version >= 2:
+        await _digest_terms(connection, digest, month, since)
+    return digest.hexdigest()
+
+
+async def _digest_sums(connection: AsyncConnection, digest: "hashlib._Hash", since: datetime, until: datetime) -> None:
     for table, further in ((SPEND[DAY_S], "tagged"), (SPEND_BY_TAG[DAY_S], "tag")):
         told_apart = [table.c[name] for name in (*_DIGESTED, further)]
         amounts = [cast(func.sum(table.c[name]), BigInteger) for name in _SIGNED]
@@ -60,8 +75,23 @@ async def digest_of(connection: AsyncConnection, since: datetime, until: datetim
         digest.update(table.name.encode() + _LINE)
         async for row in await connection.stream(query):
             fields = (row[0].astimezone(UTC).date().isoformat(), *row[1:])
-            digest.update(_FIELD.join(str(one).encode() for one in fields) + _LINE)
-    return digest.hexdigest()
+            digest.update(_line(fields))
+
+
+async def _digest_terms(connection: AsyncConnection, digest: "hashlib._Hash", month: date, since: datetime) -> None:
+    close, name = spend_closes.c, spend_close_names.c
+    told = [close.requests, close.cost_nanousd, close.adjustments_nanousd]
+    of_month = select(*told).where(close.month == month)
+    names = select(name.dimension, name.id, name.name).where(name.month == month)
+    names = names.order_by(name.dimension.collate("C"), name.id.collate("C"))
+    for table, query in ((spend_closes, of_month), (cost_centers, charged_at(since)), (spend_close_names, names)):
+        digest.update(table.name.encode() + _LINE)
+        for row in await connection.execute(query):
+            digest.update(_line(row))
+
+
+def _line(fields: Iterable[object]) -> bytes:
+    return _FIELD.join(str(one).encode() for one in fields) + _LINE
 
 
 async def booked_later(connection: AsyncConnection) -> dict[date, tuple[int, NanoUSD]]:
@@ -73,7 +103,12 @@ async def booked_later(connection: AsyncConnection) -> dict[date, tuple[int, Nan
 
 
 async def insert_close(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
-    await connection.execute(insert(spend_closes).values(**values))
+    """Not signed yet."""
+    await connection.execute(insert(spend_closes).values(**values, digest="", digest_version=DIGEST_VERSION))
+
+
+async def sign(connection: AsyncConnection, month: date, digest: str) -> None:
+    await connection.execute(update(spend_closes).where(spend_closes.c.month == month).values(digest=digest))
 
 
 async def keep_names(connection: AsyncConnection, month: date, since: datetime, until: datetime) -> None:

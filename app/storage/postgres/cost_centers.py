@@ -67,6 +67,20 @@ async def set_cost_center(connection: AsyncConnection, kind: Charged, owner_id: 
     await connection.execute(insert(cost_centers).values(**values))
 
 
+def charged_at(at: datetime) -> Select[Any]:
+    """The owners that have a cost centre at a time, each with it: kind, id and centre, in the order of their texts."""
+    row = cost_centers.c
+    latest = (
+        select(row.owner_kind, row.owner_id, row.cost_center)
+        .ext(distinct_on(row.owner_kind, row.owner_id))
+        .where(row.since <= at)
+        .order_by(row.owner_kind, row.owner_id, row.since.desc())
+        .subquery("latest")
+    )
+    order = (latest.c.owner_kind.collate("C"), latest.c.owner_id.collate("C"))
+    return select(latest).where(latest.c.cost_center != "").order_by(*order)
+
+
 async def list_cost_centers(connection: AsyncConnection, tenant: Tenant) -> list[str]:
     """Those that organizations, teams and projects of the tenant ever had; of everything, people's too."""
     owned = []

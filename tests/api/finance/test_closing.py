@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from app.base.ids import new_id
 from app.storage.books import Books
 from app.storage.postgres import tables
+from app.storage.postgres.closing import digest_of
 from app.storage.postgres.cost_centers import set_cost_center
 from app.storage.postgres.owner_spend import spend_of_owners
 from app.storage.postgres.tables.closing import spend_closes
@@ -163,6 +164,49 @@ async def test_a_closed_month_that_somebody_changed_is_told(door: Door) -> None:
     async with door.engine.begin() as connection:
         await connection.execute(text("UPDATE spend_tag_days SET cost_nanousd = 6 WHERE tag = 'blue'"))
     assert (await door.get(f"/spend/closes/{CLOSED:%Y-%m}")).fields["is_unchanged"] is False
+
+
+@pytest.mark.parametrize(
+    ("tampered", "is_told_by"),
+    [
+        ("UPDATE cost_centers SET cost_center = '4712' WHERE since < now() - interval '40 days'", {2}),
+        ("DELETE FROM cost_centers WHERE since < now() - interval '40 days'", {2}),
+        ("INSERT INTO cost_centers VALUES ('user', 'user_beta', '2020-01-01 00:00+00', '4712')", {2}),
+        ("UPDATE spend_close_names SET name = 'ours'", {2}),
+        ("UPDATE spend_closes SET cost_nanousd = cost_nanousd + 1", {2}),
+        ("UPDATE spend_days SET team_id = 'team_beta'", {1, 2}),
+        ("UPDATE cost_centers SET cost_center = '4712' WHERE since > now() - interval '40 days'", set()),
+    ],
+)
+async def test_the_signature_of_a_month_covers_its_cost_centres_and_names(
+    door: Door, tampered: str, is_told_by: set[int]
+) -> None:
+    async with door.engine.begin() as connection:
+        team = {"team_id": "team_alpha", "team_alias": "research", "created_by": "x", "updated_by": "x"}
+        await connection.execute(insert(tables.teams).values(**team))
+    await door.post("/team/update", {"team_id": "team_alpha", "cost_center": "4711"})
+    await book(door, CLOSED + timedelta(days=3), 5)
+    await close(door, CLOSED)
+    await door.post("/team/update", {"team_id": "team_alpha", "cost_center": "4713"})
+    # As a version signed it that knew of sums alone.
+    async with door.engine.connect() as connection:
+        by_sums = await digest_of(connection, CLOSED.date(), CLOSED, THIS_MONTH, 1)
+    for version, signature in ((2, None), (1, by_sums)):
+        async with door.engine.begin() as connection:
+            if signature is not None:
+                row = {"digest": signature, "digest_version": version}
+                await connection.execute(update(spend_closes).values(**row))
+        verdict = (await door.get(f"/spend/closes/{CLOSED:%Y-%m}")).fields
+        assert (verdict["is_unchanged"], verdict["digest_version"]) == (True, version)
+    signatures = {}
+    async with door.engine.connect() as connection:
+        for version in (1, 2):
+            signatures[version] = await digest_of(connection, CLOSED.date(), CLOSED, THIS_MONTH, version)
+        await connection.execute(text(tampered))
+        for version, signature in signatures.items():
+            now = await digest_of(connection, CLOSED.date(), CLOSED, THIS_MONTH, version)
+            assert (now != signature) == (version in is_told_by), version
+        await connection.rollback()
 
 
 async def test_what_cannot_be_closed_is_named(door: Door) -> None:

@@ -51,7 +51,7 @@ async def test_a_month_is_closed_after_saying_what_that_does_and_later_receipts_
         late = datetime(2001, 2, 3, 12, tzinfo=UTC)
         await door.book(key, late, 5_000_000_000, posted_at=datetime(2001, 3, 1, tzinfo=UTC))
         page = (await browser.get("/ui/months/2001-02?verify=yes")).text
-        assert "every sum is what it was" in page
+        assert "every sum, cost centre and name is what it was" in page
         assert "$5.00" in page
         assert "$2.000000002" in page
         again = await browser.send(f"/ui/months/{datetime.now(UTC):%Y-%m}", of="/ui/account")

@@ -1,6 +1,16 @@
 """The tables of closed months: what each added up to, who was in it, and what became of its receipts."""
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, ForeignKeyConstraint, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+)
 
 from app.storage.postgres.columns import metadata, optional_time_column, time_column
 
@@ -16,6 +26,8 @@ spend_closes = Table(
     # How much of the cost corrects months before.
     Column("adjustments_nanousd", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
+    # 1: of its sums. 2: also of the figures above, of its cost centres and of its names.
+    Column("digest_version", SmallInteger, nullable=False, server_default="1"),
     Column("closed_by", Text, nullable=False),
     time_column("closed_at"),
     # Of those that began in it.
