@@ -25,8 +25,9 @@ NO_PAGES = (
     "/ui/sign-out",
     "/ui/signed-out",
     "/ui/forgot",
+    "/ui/{rest:path}",
 )
-"""Files, parts of pages, what only leads to an issuer of identities and back, and what needs a mail server."""
+"""Files, parts of pages, what leads to an issuer of identities and back, what needs a mail server, and any other."""
 _LABS = "/ui/organizations/org_halden_labs"
 # Of the demo data; a word in capitals is looked up in the running gateway.
 EXAMPLES: Mapping[str, str] = {

@@ -126,7 +126,9 @@ class Pages:
     async def find_person(self, request: AnyRequest) -> Person | None:
         """None for who has not signed in."""
         token = self.cookies.read(request, SESSION)
-        return None if not token else await self.people.find_person(token, visit_of(request).address)
+        person = None if not token else await self.people.find_person(token, visit_of(request).address)
+        request.state.signed_in = person  # a page of an error has the sidebar too
+        return person
 
     async def read_form(
         self,

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from litestar import Request, Response
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 
 from app.api.ui.access import Pages, SignInNeeded, sign_in_address
-from app.api.ui.forms import without_routes
+from app.api.ui.forms import in_words
 from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
 from app.base.ids import new_id
 from app.base.logs import get_logger
@@ -19,6 +20,13 @@ _TITLES = {
 }  # fmt: skip
 
 
+@get("/ui/{rest:path}", include_in_schema=False)
+async def no_such_page(request: Request[Any, Any, Any], pages: NamedDependency[Pages]) -> Response[bytes]:
+    """Whoever is signed in keeps the sidebar there too."""
+    await pages.find_person(request)
+    raise NotFound("There is no such page.")
+
+
 def page_error_handler(pages: Pages) -> Handler:
     """Of all paths of pages, those too that there are not."""
     log = get_logger()
@@ -27,13 +35,14 @@ def page_error_handler(pages: Pages) -> Handler:
         if isinstance(exception, SignInNeeded):
             return _to_sign_in(pages, request)
         error = _as_gateway_error(exception)
-        message = without_routes(error.message)
+        message = in_words(error.message)
         if error.status == 500:
             request_id = new_id("req")
             message = f"An unexpected failure. Tell an admin this number: {request_id}"
             log.error("unexpected failure", request_id=request_id, path=request.scope["path"], exc_info=exception)
         title = _TITLES.get(error.status, "Something went wrong")
-        response = pages.show(request, "error.html", None, status=error.status, title=title, message=message)
+        person = getattr(request.state, "signed_in", None)
+        response = pages.show(request, "error.html", person, status=error.status, title=title, message=message)
         if error.retry_after_s is not None:
             response.headers["retry-after"] = str(error.retry_after_s)
         return response

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from app.api.ui.access import Form
+from app.api.ui.role_words import with_role_names
 from app.api.ui.typed_numbers import EXAMPLES, WHOLE_EXAMPLES, plain_number
 from app.base.errors import CallerError, Unprocessable
 from app.base.money import NANO_PER_USD, NanoUSD
@@ -109,7 +110,7 @@ def as_refusal(error: CallerError) -> Refusal:
 
 def in_words(message: str) -> str:
     """What a route refuses, in those of its form. Said twice it stays the same."""
-    message = without_routes(message)
+    message = with_role_names(without_routes(message))
     for name, words in WORDS.items():
         message = message.replace(f'"{name}"', words)
     return _AMOUNT.sub(lambda found: f"${int(found[1]):,}.{found[2]}{found[3].rstrip('0')}", message)

@@ -1,6 +1,5 @@
 """The page of people: who there is, who can sign in, and invitations."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,23 +12,16 @@ from app.admin.people import Person, check_email
 from app.admin.users import Users, UserTerms
 from app.api.ui.access import SIGN_IN, Form, Pages
 from app.api.ui.lists import page_of, read_listing
+from app.api.ui.role_words import ROLE_WORDS
 from app.api.ui.segments import read_segment
 from app.api.ui.sign_in import INVITATION
 from app.base.errors import CallerError, Unprocessable
-from app.domain.roles import DEFAULT_ROLE, USER_ROLES, Role
+from app.domain.roles import DEFAULT_ROLE, USER_ROLES
 from app.storage.postgres.users import StoredUser, UserFilter
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 50
 _STATES = ("active", "blocked")
-ROLE_WORDS: Mapping[Role, str] = {
-    "proxy_admin": "Admin: everything",
-    "proxy_admin_viewer": "Finance: reads everything",
-    "auditor": "Auditor: reads the audit and the settings",
-    "org_admin": "Admin of an organization",
-    "internal_user": "Member: own keys, makes them",
-    "internal_user_viewer": "Reader: own keys, made by others",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from app.api.ui.budgets import BudgetPages
 from app.api.ui.connect import ConnectPages
 from app.api.ui.credentials import CredentialPages
 from app.api.ui.device import DevicePages
+from app.api.ui.errors import no_such_page
 from app.api.ui.forms import in_words
 from app.api.ui.issuer_logout import IssuerLogoutRoute
 from app.api.ui.key_edit import KeyEditPages
@@ -56,6 +57,7 @@ from app.api.ui.own_keys import OwnKeys
 from app.api.ui.playground import PlaygroundPages, PlaygroundStream
 from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
+from app.api.ui.role_words import member_role_name, role_name
 from app.api.ui.saved_views import SavedViewPages
 from app.api.ui.settings import SettingsPages
 from app.api.ui.sign_in import INVITATION, SignInPages
@@ -99,7 +101,8 @@ def make_pages(
         base = public_url.rstrip("/")
         reset = PasswordReset(engine, principals.pepper, people, post, lambda token: f"{base}{INVITATION}/{token}")
     outside = Outside(single_sign_on, issuer_logout, post, reset, public_url)
-    return Pages(people, Templates({"in_words": in_words}), outside)
+    filters = {"in_words": in_words, "role_name": role_name, "member_role_name": member_role_name}
+    return Pages(people, Templates(filters), outside)
 
 
 def page_routes(
@@ -168,6 +171,7 @@ def page_routes(
             *TENANCY_PAGES,
             *at_play,
             serve_asset,
+            no_such_page,
         ],
         dependencies={
             "pages": Given(pages),

@@ -29,11 +29,10 @@ from app.api.ui.forms import (
     shown_limits,
     text,
 )
-from app.api.ui.people import ROLE_WORDS
+from app.api.ui.role_words import ROLE_WORDS, role_name
 from app.api.ui.segments import last_word, read_segment, segment
 from app.api.ui.team_form import PERIODS
 from app.base.errors import CallerError
-from app.domain.roles import DEFAULT_ROLE
 
 AnyRequest = Request[Any, Any, Any]
 _MOST_KEYS = 10
@@ -156,7 +155,7 @@ async def _show_form(
     request: AnyRequest, pages: Pages, desk: Desk, person: Person, shown: tuple[UserView, Filled]
 ) -> Response[bytes]:
     view, form = shown
-    roles = [("", f"None: as {DEFAULT_ROLE}"), *ROLE_WORDS.items()]
+    roles = [("", f"None: as {role_name(None)}"), *ROLE_WORDS.items()]
     values: dict[str, Any] = {"view": view, "f": form, "roles": roles, "periods": PERIODS}
     values |= {"model_names": desk.models_for(person)}
     values |= {

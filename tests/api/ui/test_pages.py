@@ -245,6 +245,18 @@ async def test_every_page_comes_under_the_strict_policy_and_loads_from_here_alon
         assert (await browser.get("/ui/static/old/..%2f..%2faccess.py")).status_code == 404
 
 
+async def test_a_refusal_is_told_in_words_within_the_pages_that_one_has(street: Street) -> None:
+    async with street.signed_in("internal_user") as (browser, _):
+        refused = await browser.get("/ui/people")
+        assert refused.status_code == 403
+        assert "Your role Member may not do this: it needs one of Admin, Finance." in refused.text
+        for page in (refused, await browser.get("/ui/no-such-page"), await browser.get("/ui/keys/key_none")):
+            assert 'aria-label="Pages"' in page.text
+    async with street.browser() as stranger:
+        lost = await stranger.get("/ui/no-such-page")
+        assert (lost.status_code, 'aria-label="Pages"' in lost.text) == (404, False)
+
+
 async def test_the_overview_adds_up_what_the_person_reaches(street: Street) -> None:
     async with street.signed_in("internal_user") as (browser, user_id):
         assert "No calls in thirty days" in (await browser.get("/ui")).text
@@ -331,7 +343,7 @@ async def test_an_admin_invites_somebody_who_then_signs_in_with_that_role(street
     async with street.browser() as guest:
         fields = {"password": "a password of my own", "again": "a password of my own"}
         assert (await guest.send(link[1], fields)).status_code == 303
-        assert "internal_user" in (await guest.get("/ui/account")).text
+        assert '<span class="tag">Member</span>' in (await guest.get("/ui/account")).text
         assert (await guest.get("/ui/people")).status_code == 403
 
 
