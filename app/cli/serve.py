@@ -26,6 +26,8 @@ from app.storage.postgres.migrate import upgrade
 
 _SUPERVISE_EVERY_S = 0.5
 _KEEP_ALIVE_S = 75
+_WORKER_ANSWERS_WITHIN_S = 60
+"""uvicorn's 5 s are less than a worker needs to start on a busy machine: it would kill and start them without end."""
 
 
 @click.command()
@@ -160,7 +162,13 @@ def _run(settings: Settings, servers: EmbeddedServers | None) -> None:
 def _run_workers(settings: Settings, shared: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory(prefix="keyhouse-metrics-") as metrics_folder:
         export_environment(settings, {"PROMETHEUS_MULTIPROC_DIR": metrics_folder})
-        uvicorn.run("app.cli.serve:create_worker_app", factory=True, workers=settings.workers, **shared)
+        uvicorn.run(
+            "app.cli.serve:create_worker_app",
+            factory=True,
+            workers=settings.workers,
+            timeout_worker_healthcheck=_WORKER_ANSWERS_WITHIN_S,
+            **shared,
+        )
 
 
 def _supervise(servers: EmbeddedServers, stopped: threading.Event) -> None:
