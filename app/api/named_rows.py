@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.api.admin.fields import Body, read_body
+from app.api.admin.fields import Body, not_json, read_body
 from app.base.errors import Forbidden, InvalidRequest, NotFound, Unprocessable
 from app.domain.roles import Rule, Tenant
 from app.storage.postgres.tenants import belong_to
@@ -89,7 +89,7 @@ def _decode(raw: bytes) -> Any:  # noqa: ANN401  JSON
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(f"the body cannot be read as JSON: {error}") from error
+        raise not_json(error, raw) from error
 
 
 def _unknown(name: str, ids: Iterable[str]) -> NotFound:

@@ -304,7 +304,7 @@ def read_page(query: bytes) -> PageAsked:
     given = parse_qs(query.decode("latin-1"))
     text = given.get("limit", [str(_PAGE)])[-1]
     if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= _LONGEST_PAGE:
-        raise InvalidRequest(f'"limit" must be a whole number from 1 to {_LONGEST_PAGE}', param="limit")
+        raise InvalidRequest(f'"limit" is "{text[:20]}"; give a whole number from 1 to {_LONGEST_PAGE}', param="limit")
     only = (*given.get("ids", ()), *given.get("ids[]", ()))
     cursor = given.get("page", [""])[-1].removeprefix("page_")
     return PageAsked(

@@ -23,7 +23,7 @@ def not_found(principal: Principal, catalog: Catalog, asked: str) -> ModelNotFou
 
 def enumerate_models(names: list[str]) -> str:
     if not names:
-        return "no model"
+        return "no model that is listed"
     more = len(names) - _MODELS_NAMED
     listed = ", ".join(f'"{name}"' for name in names[:_MODELS_NAMED])
     return f"{listed} and {more} more" if more > 0 else listed
@@ -58,9 +58,9 @@ def refusal(call: Call, principal: Principal, refused: Refused) -> GatewayError:
 
 def _rate_refusal(call: Call, principal: Principal, refused: Refused, rate: RateClaim) -> RateLimited:
     said = {
-        "requests": f"{rate.limits.requests} requests per {rate.limits.window}",
-        "tokens": f"{rate.limits.tokens} tokens per {rate.limits.window}",
-        "concurrency": f"{rate.limits.max_parallel_requests} parallel requests",
+        "requests": f"{_counted(rate.limits.requests, 'request')} per {rate.limits.window}",
+        "tokens": f"{_counted(rate.limits.tokens, 'token')} per {rate.limits.window}",
+        "concurrency": _counted(rate.limits.max_parallel_requests, "parallel request"),
     }[refused.reason]
     error = RateLimited(
         f"the limit of {said} of {whose(principal, rate.scope)} is reached; try again in {refused.retry_after_s} s",
@@ -69,6 +69,10 @@ def _rate_refusal(call: Call, principal: Principal, refused: Refused, rate: Rate
     standing = Admitted(requests=refused.requests, tokens=refused.tokens, budgets=())
     error.headers = call.codec.limit_headers(standing, int(call.started_at.timestamp()))
     return error
+
+
+def _counted(number: int | None, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _pace_refusal(owner: str, standing: BudgetStanding, retry_after_s: int) -> RateLimited:

@@ -40,7 +40,7 @@ def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         return _decode_fields(body)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"the request body is JSON, but no object: {_first_line(error)}") from error
+        raise InvalidRequest('the request body is JSON, but no object; send one, such as {"model": "…"}') from error
     except msgspec.DecodeError as error:
         said = _first_line(error).removeprefix("JSON is malformed: ")
         if said == "Input data was truncated":
@@ -124,7 +124,7 @@ def read_count(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
     if type(value) is not int:
         raise InvalidRequest(f'"{name}" must be a whole number, not {_kind(value)}', param=name)
     if not 0 <= value <= LARGEST_COUNT:
-        raise InvalidRequest(f'"{name}" must be from 0 to {LARGEST_COUNT}', param=name)
+        raise InvalidRequest(f'"{name}" is {str(value)[:20]}, and must be from 0 to {LARGEST_COUNT}', param=name)
     return value
 
 

@@ -123,7 +123,7 @@ def _read_page(query_string: bytes) -> _Page:
     limit = query.get("limit", str(LARGEST_PAGE))
     # The length is checked first: Python refuses to read a number of thousands of digits.
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 4 and 1 <= int(limit) <= LARGEST_PAGE):
-        raise InvalidRequest(f'"limit" must be a whole number from 1 to {LARGEST_PAGE}', param="limit")
+        raise InvalidRequest(f'"limit" is "{limit[:20]}"; give a whole number from 1 to {LARGEST_PAGE}', param="limit")
     after_id, before_id = query.get("after_id"), query.get("before_id")
     if after_id is not None and before_id is not None:
         raise InvalidRequest('"after_id" and "before_id" exclude each other; send one of them', param="before_id")

@@ -1,5 +1,6 @@
 """JSON that stays text as it came, and refusals that name the place in a client's request that cannot be read."""
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,13 @@ from app.base.errors import InvalidRequest
 
 T = TypeVar("T")
 Decode = Callable[[msgspec.Raw | bytes], T]
+
+_EXPECTED = re.compile(r"Expected `([a-z |]+)`, got `([a-z]+)`")
+_KINDS = {
+    "str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false", "object": "an object",
+    "array": "an array", "null": "null",
+}  # fmt: skip
+"""What a decoder calls the kinds of JSON, and what people call them."""
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -45,4 +53,13 @@ def read(decode: Decode[T], raw: msgspec.Raw, place: str) -> T:
 def unreadable(error: Exception, place: str) -> InvalidRequest:
     said, _, inner = str(error).partition("\n")[0].partition(" - at `$")
     param = place + inner.rstrip("`").replace("[", ".").replace("]", "")
-    return InvalidRequest(f'"{param}" cannot be read: {said}', param=param)
+    return InvalidRequest(f'"{param}" {plainly(said)}', param=param)
+
+
+def plainly(said: str) -> str:
+    """What a decoder says of a value, in words that follow the value's name: ``must be an array, not a string``."""
+    found = _EXPECTED.fullmatch(said)
+    if found is None:
+        return f"cannot be read: {said}"
+    wanted = [_KINDS.get(kind, kind) for kind in found[1].split(" | ") if kind != "null"] or ["null"]
+    return f"must be {' or '.join(wanted)}, not {_KINDS.get(found[2], found[2]).replace('true or false', 'a boolean')}"

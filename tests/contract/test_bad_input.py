@@ -13,6 +13,8 @@ from tests.storage.ledger_support import until
 pytestmark = [pytest.mark.services, pytest.mark.contract]
 
 ANTHROPIC, OPENAI = "/v1/messages", "/v1/chat/completions"
+OLLAMA = ("/api/chat", "/api/tags")
+GEMINI = "/v1beta/models/claude-sonnet-4-6:generateContent"
 DEEP = b'{"model":"claude-sonnet-4-6","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 BODIES = {
@@ -53,12 +55,18 @@ async def key(gateway: GatewayProcess) -> str:
 def assert_shape(path: str, answer: httpx.Response) -> None:
     body = answer.json()
     assert answer.headers["request-id"]
+    if path in OLLAMA:
+        assert isinstance(body["error"], str)
+        return
     assert isinstance(body["error"]["message"], str)
     assert len(body["error"]["message"]) < 1000
     assert "Traceback" not in answer.text
     if path.startswith(("/v1/messages", "/anthropic")):
         assert body["type"] == "error"
         assert body["request_id"] == answer.headers["request-id"]
+    elif path.startswith("/v1beta"):
+        assert set(body["error"]) == {"code", "details", "message", "status"}
+        assert body["error"]["code"] == answer.status_code
     else:
         assert set(body["error"]) == {"message", "type", "param", "code"}
 
@@ -97,6 +105,13 @@ async def test_a_body_of_65_megabytes_is_too_large_whether_it_says_so_or_not(
         ("POST", "/v1/nonsense", 404),
         ("POST", "/v1/messages/nonsense", 404),
         ("GET", "/nonsense", 404),
+        ("GET", GEMINI, 405),
+        ("POST", "/v1beta/models/claude-sonnet-4-6:fly", 404),
+        ("GET", "/v1beta/nonsense", 404),
+        ("GET", "/api/chat", 405),
+        ("GET", "/api/tags", 404),
+        ("GET", "/api/v1/nonsense", 404),
+        ("GET", "/v1/completions/nonsense", 404),
         ("GET", "/key/nonsense", 404),
         ("GET", "/key/generate", 405),
         ("GET", "/v1/models/nonsense", 404),
@@ -110,6 +125,61 @@ async def test_an_unknown_route_and_a_wrong_method_have_the_shape_too(
     assert answer.status_code == status, answer.text
     assert (status == 405) == ("allow" in answer.headers)
     assert_shape(path, answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("POST", ANTHROPIC, b"[1]", "no object; send one"),
+        ("POST", ANTHROPIC, b'{"model":"gpt-5","messages":"x"}', '"messages" must be an array, not a string'),
+        (
+            "POST",
+            ANTHROPIC,
+            b'{"model":"gpt-5","messages":[{"role":"user","content":5}]}',
+            '"messages.0.content" must be a string or an array, not a whole number',
+        ),
+        (
+            "POST",
+            ANTHROPIC,
+            b'{"model":"gpt-5","messages":[{"role":"king","content":"x"}]}',
+            '"messages.0.role" is "king"; it must be user, assistant or system',
+        ),
+        ("POST", ANTHROPIC, b'{"model":"gpt-5","max_tokens":-1}', '"max_tokens" is -1, and must be from 0 to'),
+        ("POST", OPENAI, b'{"model":"claude-sonnet-4-6","messages":7}', '"messages" must be an array, not a whole'),
+        ("POST", "/v1/responses", b'{"model":"claude-sonnet-4-6","input":5}', '"input" must be an array, not a whole'),
+        ("POST", "/api/chat", b'{"model":"claude-sonnet-4-6"}', 'send "messages" to /api/chat'),
+        ("GET", "/v1/messages/batches?limit=x", b"", '"limit" is "x"; give a whole number from 1 to'),
+        ("GET", "/v1/nonsense", b"", "there are POST /v1/chat/completions"),
+        ("GET", "/key/generate", b"", "/key/generate takes POST, not GET"),
+    ],
+)
+async def test_a_refusal_names_the_thing_the_value_and_the_next_step(
+    client: httpx.AsyncClient, key: str, method: str, path: str, body: bytes, said: str
+) -> None:
+    answer = await client.request(method, path, content=body, headers={"x-api-key": key})
+    assert 400 <= answer.status_code < 500
+    error = answer.json()["error"]
+    assert said in (error if isinstance(error, str) else error["message"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/key/generate", b"{", "the body is not valid JSON: it ends too early (1 bytes were read)"),
+        ("/key/generate", b"\xff", "the body is not UTF-8 (byte 0)"),
+        ("/key/generate", b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}", "nested too deeply"),
+        ("/key/generate", b'{"a":"' + b"x" * 1_000_000 + b'"}', "larger than 1000000 bytes"),
+        ("/spend/report?start_date=2026-11-31&end_date=2026-12-01", None, "no day of the calendar"),
+        ("/spend/report?start_date=0001-01-01&end_date=2026-12-01", None, "give a year from 2000 to 2999"),
+    ],
+)
+async def test_so_does_one_of_the_admin_api(
+    client: httpx.AsyncClient, path: str, body: bytes | None, said: str
+) -> None:
+    headers = {"authorization": f"Bearer {MASTER_KEY}"}
+    answer = await client.request("GET" if body is None else "POST", path, content=body, headers=headers)
+    assert 400 <= answer.status_code < 500
+    assert said in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", [ANTHROPIC, OPENAI, "/v1/models", "/anthropic/v1/models"])

@@ -41,9 +41,21 @@ async def read_body(request: Request[Any, Any, Any]) -> Body:
         fields = msgspec.json.decode(raw.decode(), type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as error:
         raise InvalidRequest("the body must be a JSON object, such as {}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"the body cannot be read as JSON: {error}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"the body is not UTF-8 (byte {error.start}); send JSON in UTF-8") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise not_json(error, raw) from error
     return {name: bytes(value) for name, value in fields.items()}
+
+
+def not_json(error: Exception, raw: bytes) -> InvalidRequest:
+    """A body that no decoder takes; what it holds is not repeated, as it may be a secret."""
+    if isinstance(error, RecursionError):
+        return InvalidRequest("the body is nested too deeply; flatten it to a few hundred levels")
+    said = str(error).removeprefix("JSON is malformed: ")
+    if said == "Input data was truncated":
+        said = f"it ends too early ({len(raw)} bytes were read)"
+    return InvalidRequest(f"the body is not valid JSON: {said}; send an object, such as {{}}")
 
 
 def check_names(body: Body, enforced: Collection[str], not_enforced: Collection[str]) -> None:

@@ -52,12 +52,15 @@ def _read_date(query: Query, name: str) -> date | None:
     text = query.get(name)
     if text is None:
         return None
+    if not _DATE.fullmatch(text):
+        raise Unprocessable(f'"{name}" is "{text[:50]}"; write a date as YYYY-MM-DD', param=name)
     try:
-        found = date.fromisoformat(text) if _DATE.fullmatch(text) else None
-    except ValueError:
-        found = None
-    if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        raise Unprocessable(f'"{name}" is "{text}"; write a date as YYYY-MM-DD', param=name)
+        found = date.fromisoformat(text)
+    except ValueError as error:
+        said = f'"{name}" is "{text}", which is no day of the calendar; write a date as YYYY-MM-DD'
+        raise Unprocessable(said, param=name) from error
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise Unprocessable(f'"{name}" is "{text}"; give a year from {_FIRST_YEAR} to {_LAST_YEAR}', param=name)
     return found
 
 

@@ -136,7 +136,8 @@ def _check_declared_length(headers: Iterable[Header], most_bytes: int) -> None:
 
 
 def _too_large(most_bytes: int) -> TooLarge:
+    in_mebibytes = f" ({most_bytes // 2**20} MiB)" if most_bytes % 2**20 == 0 else ""
     return TooLarge(
-        f"the request body is larger than {most_bytes} bytes ({most_bytes // 2**20} MiB), the limit of this gateway; "
+        f"the request body is larger than {most_bytes} bytes{in_mebibytes}, the limit of this gateway; "
         "an admin can raise KEYHOUSE_MAX_BODY_BYTES"
     )

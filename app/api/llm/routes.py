@@ -128,7 +128,7 @@ class ModelRoutes:
     def _gemini(self, prefix: str) -> ASGIRouteHandler:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             below = _below(prefix, scope)
-            if scope["method"] in {"GET", "HEAD"}:
+            if scope["method"] in {"GET", "HEAD"} and below.rpartition(":")[2] not in _GEMINI_METHODS:
                 await self._list_models(scope, send, below, "gemini")
             else:
                 await self._serve_gemini(below, scope, receive, send)

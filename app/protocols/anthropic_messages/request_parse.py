@@ -124,9 +124,12 @@ def _parse_messages(raw: msgspec.Raw, extras: dict[str, str]) -> list[Turn]:
     for number, item in enumerate(read(_decode_list, raw, "messages")):
         place = f"messages.{number}"
         message = read(_decode_message, item, place)
-        role = _ROLES.get(read(_decode_role, message.pop("role", _NULL), f"{place}.role"))
+        asked = read(_decode_role, message.pop("role", _NULL), f"{place}.role")
+        role = _ROLES.get(asked)
         if role is None:
-            raise InvalidRequest(f'"{place}.role" must be user, assistant or system', param=f"{place}.role")
+            given = f'"{asked[:50]}"' if asked else "missing"
+            said = f'"{place}.role" is {given}; it must be user, assistant or system'
+            raise InvalidRequest(said, param=f"{place}.role")
         if "content" not in message:
             raise InvalidRequest(f'"{place}.content" is missing', param=f"{place}.content")
         blocks = parse_content(message.pop("content"), role, f"{place}.content")

@@ -100,7 +100,8 @@ def _parse_said(fields: Mapping[str, msgspec.Raw]) -> tuple[tuple[Text, ...], tu
     if prompt:
         blocks.insert(0, Text(prompt))
     if not blocks:
-        raise InvalidRequest('"prompt" is missing; send a text to complete', param="prompt")
+        said = 'there is nothing to answer: send "messages" to /api/chat, or "prompt" to /api/generate'
+        raise InvalidRequest(said, param="prompt" if "prompt" in fields else "messages")
     return ((Text(system),) if system else (), (Turn("user", tuple(blocks)),))
 
 

@@ -79,7 +79,7 @@ class PartsRenderer:
             self._losses.approximate(block.kind)
             return block.text
         if block.essential:
-            raise refusal(f'a "{block.kind}" block', TARGET, "leave it out or say it as text", param=place)
+            raise refusal(f'a block of type "{block.kind}"', TARGET, "leave it out or say it as text", param=place)
         self._losses.drop(block.kind)
         return None
 

@@ -7,6 +7,7 @@ import msgspec
 
 from app.base.errors import InvalidRequest
 from app.protocols.envelope import Buffer
+from app.protocols.raw_json import plainly
 
 _STEP = re.compile(r"[.\[\]]+")
 _Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -251,7 +252,7 @@ def read_as(decoder: msgspec.json.Decoder[_Value], raw: Buffer | msgspec.Raw, wi
         said, _, place = str(error).partition(" - at `$")
         steps = [within, *(step for step in _STEP.split(place.rstrip("`")) if step and step != "...")]
         param = ".".join(step for step in steps if step)
-        raise InvalidRequest(f'"{param}" cannot be read: {said}' if param else said, param=param or None) from error
+        raise InvalidRequest(f'"{param}" {plainly(said)}' if param else said, param=param or None) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"the request body cannot be read: {error}", param=within or None) from error
 

@@ -7,7 +7,7 @@ import msgspec
 
 from app.base.errors import InvalidRequest
 from app.protocols.conversation import Citation
-from app.protocols.raw_json import text_of
+from app.protocols.raw_json import plainly, text_of
 from app.protocols.scanning import UNREADABLE
 
 PROTOCOL = "openai_responses"
@@ -46,8 +46,9 @@ def read(decode: Callable[[msgspec.Raw], T], raw: msgspec.Raw, param: str) -> T:
     try:
         return decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
-        said = str(error).partition("\n")[0]
-        raise InvalidRequest(f'"{param}" cannot be read: {said}', param=param) from error
+        said, _, inner = str(error).partition("\n")[0].partition(" - at `$")
+        place = param + inner.rstrip("`")
+        raise InvalidRequest(f'"{place}" {plainly(said)}', param=place) from error
 
 
 def is_given(raw: msgspec.Raw | None) -> bool:

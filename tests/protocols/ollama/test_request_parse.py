@@ -143,7 +143,7 @@ def test_tools_are_functions() -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({}, "prompt"),
+        ({}, "messages"),
         ({"prompt": 5}, "prompt"),
         ({"prompt": ""}, "prompt"),
         ({"messages": []}, "messages"),

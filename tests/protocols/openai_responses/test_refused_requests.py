@@ -54,7 +54,7 @@ def test_a_reference_to_a_stored_item_is_refused() -> None:
         ({"input": [5]}, "input[0]"),
         ({"input": [{}]}, "input[0]"),
         ({"input": [{"role": "critic", "content": "x"}]}, "input[0].role"),
-        ({"input": [{"role": "user", "content": 5}]}, "input[0]"),
+        ({"input": [{"role": "user", "content": 5}]}, "input[0].content"),
         ({"input": [{"role": "user", "content": [{"type": "input_text"}]}]}, "input[0].content[0].text"),
         ({"input": [{"role": "user", "content": [{"text": "x"}]}]}, "input[0].content[0]"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0].image_url"),
