@@ -147,7 +147,7 @@ def _execute(url: str, statement: str) -> None:
     _run(execute())
 
 
-def _run(work: Coroutine[None, None, None]) -> None:
+def _run(work: Coroutine[None, None, object]) -> None:
     """In a thread, because the loop of the tests may belong to this one."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, work).result()

@@ -8,6 +8,7 @@ from types import ModuleType
 import click
 
 from app.base.errors import GatewayError
+from app.cli.groups import Group
 from app.embedded.errors import EmbeddedServerError
 from app.settings.errors import SettingsError
 
@@ -30,7 +31,7 @@ _COMMANDS = {
 _NOUNS = ("keys", "teams", "projects", "users", "organizations", "customers", "tags", "budgets", "models")
 
 
-class Commands(click.Group):
+class Commands(Group):
     """Turns our own errors into one line on standard error and exit status 1; click itself uses 2 for usage."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  as click has it

@@ -6,10 +6,12 @@ from typing import Any
 import click
 
 from app.cli.client import call
+from app.cli.days import DAY
+from app.cli.groups import Group
 from app.settings import environment, load_settings
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Read the audit trail of the running gateway, and check its chain.
 
@@ -21,8 +23,8 @@ def audit() -> None:
 @click.option("--object-type", help="Only of this kind: key, team, user, organization, customer, budget.")
 @click.option("--object-id", help="Only of this thing.")
 @click.option("--actor", help="Only by this person or key; the master key is default_user_id.")
-@click.option("--from", "start_date", help="The first day, as YYYY-MM-DD.")
-@click.option("--to", "end_date", help="The last day, included.")
+@click.option("--from", "start_date", type=DAY, help="The first day, as YYYY-MM-DD.")
+@click.option("--to", "end_date", type=DAY, help="The last day, included.")
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the API's own JSON.")
 def list_rows(as_json: bool, **filters: Any) -> None:  # noqa: ANN401, FBT001  click gives them

@@ -57,12 +57,15 @@ def call(
     request = urllib.request.Request(url, data, _headers(settings), method=method)  # noqa: S310  http or https
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+            _check_is_gateway(answer, url)
             return Answer(answer.read().decode(), {name.lower(): value for name, value in answer.headers.items()})
     except urllib.error.HTTPError as error:
+        _check_is_gateway(error, url)
         raise click.ClickException(_message(error)) from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
         raise click.ClickException(
-            f"no gateway answers at {url.partition('?')[0]} ({error}); start one with: keyhouse serve"
+            f"no gateway answers at {url.partition('?')[0]} ({reason}); start one with: keyhouse serve"
         ) from error
 
 
@@ -84,9 +87,23 @@ def _base_url(settings: Settings) -> str:
     written = environment().get("KEYHOUSE_URL", "").strip().rstrip("/")
     if not written:
         return f"http://{_reachable(settings.host)}:{settings.port}"
-    if urlsplit(written).scheme not in {"http", "https"}:
+    if not is_address(written):
         raise click.ClickException(f'KEYHOUSE_URL is "{written}"; give an address such as https://gateway.example.com')
     return written
+
+
+def is_address(written: str) -> bool:
+    """Whether a gateway can be called there: http or https, a host, and a port that is a number."""
+    try:
+        parts = urlsplit(written)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def is_sendable(key: str) -> bool:
+    """Whether it fits a header: what is copied from a page may end with "…"."""
+    return key.isascii() and key.isprintable()
 
 
 def _headers(settings: Settings) -> dict[str, str]:
@@ -101,11 +118,24 @@ def _headers(settings: Settings) -> dict[str, str]:
                 "no admin key: set KEYHOUSE_ADMIN_KEY or KEYHOUSE_MASTER_KEY, or KEYHOUSE_HOME to the data directory "
                 f"({error.strerror})"
             ) from error
+    if not is_sendable(key):
+        raise click.ClickException(
+            f'the admin key "…{key[-4:]}" is not plain ASCII, as keys are; check KEYHOUSE_ADMIN_KEY'
+        )
     return {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
 
 def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  compared, not bound
+
+
+def _check_is_gateway(answer: Any, url: str) -> None:  # noqa: ANN401  an answer of urllib, or its HTTPError
+    """Every answer of a Keyhouse carries a request id."""
+    if "request-id" not in answer.headers:
+        raise click.ClickException(
+            f"what answers at {url.partition('?')[0]} ({answer.status}) is no Keyhouse; is KEYHOUSE_URL the gateway's "
+            "own address, without a path?"
+        )
 
 
 def _message(error: urllib.error.HTTPError) -> str:

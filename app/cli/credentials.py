@@ -5,10 +5,11 @@ import sys
 import click
 
 from app.cli.client import call
+from app.cli.groups import Group
 from app.settings import environment, load_settings
 
 
-@click.group()
+@click.group(cls=Group)
 def credentials() -> None:
     """Care for the stored secrets of providers.
 

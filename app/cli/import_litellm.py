@@ -9,6 +9,7 @@ import click
 from app.admin.litellm import rows as tables
 from app.base.clock import now
 from app.cli.client import call
+from app.cli.groups import Group
 from app.cli.litellm_api import LiteLLMApi
 from app.settings import environment, load_settings
 from app.storage.postgres.litellm_source import LiteLLMDatabase, read_database
@@ -19,7 +20,7 @@ _MOST_NAMES = 5
 _SPENT_OUTSIDE_OF_DAYS = "no daily sums: what each key spent is booked as one amount, today"
 
 
-@click.group("import")
+@click.group("import", cls=Group)
 def import_from() -> None:
     """Take over from another gateway.
 

@@ -10,6 +10,7 @@ import msgspec
 
 from app.cli.client import call
 from app.cli.fetching import read_source
+from app.cli.groups import Group
 from app.cli.tables import Column, terminal_width, write_table
 from app.providers.litellm_prices import slimmed
 from app.settings import environment, load_settings
@@ -29,7 +30,7 @@ _HIDDEN = ("provider", "model", "deployment_id", "service_tiers", "terms", "char
 _json = click.option("--json", "as_json", is_flag=True, help="The gateway's own answer.")
 
 
-@click.group()
+@click.group(cls=Group)
 def prices() -> None:
     """What models cost, and from when on.
 

@@ -6,6 +6,7 @@ import click
 
 from app.base.clock import now
 from app.cli.client import call
+from app.cli.days import DAY
 from app.cli.tables import Column, terminal_width, write_table
 from app.settings import environment, load_settings
 
@@ -35,8 +36,10 @@ _AMOUNTS = (
 @click.option(
     "--by", "group_by", default="team", show_default=True, help=f"Comma separated: {', '.join(_OWNERS)}, day."
 )
-@click.option("--from", "start_date", help="The first day (UTC), as YYYY-MM-DD; the 1st of this month unless set.")
-@click.option("--to", "end_date", help="The last day, included; today unless set.")
+@click.option(
+    "--from", "start_date", type=DAY, help="The first day (UTC), YYYY-MM-DD; the 1st of this month unless set."
+)
+@click.option("--to", "end_date", type=DAY, help="The last day, included; today unless set.")
 @click.option("--interval", type=click.Choice(["day", "week", "month"]), help="One row for each of them.")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")

@@ -1,8 +1,10 @@
 """``keyhouse serve``, ``migrate`` and ``demo-data``: from nothing to a running gateway."""
 
 import asyncio
+import errno
 import gc
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -19,7 +21,7 @@ from app.base.logs import configure_logs, get_logger
 from app.base.secret import Secret
 from app.cli.demo_data import demo_lines, demo_receipts, fill
 from app.embedded import EmbeddedServers
-from app.home import Prepared, prepare
+from app.home import Prepared, check_secrets, make_home, prepare
 from app.main import create_app
 from app.settings import Settings, environment, export_environment, load_settings
 from app.storage.postgres.migrate import upgrade
@@ -46,6 +48,8 @@ def serve(demo_data: bool, demo_receipts: int, **options: Any) -> None:  # noqa:
     gc.freeze()  # what is loaded stays, so the collector need not go through it while the rest is built
     settings = load_settings(environment(), {name: value for name, value in options.items() if value is not None})
     configure_logs(settings.log_level, settings.log_format)
+    check_secrets(settings)
+    _check_address(settings.host, settings.port)
     prepared = prepare(settings)
     signal.signal(signal.SIGTERM, _leave)
     servers = _embedded(prepared.settings)
@@ -73,11 +77,16 @@ def migrate(**options: Any) -> None:  # noqa: ANN401  click gives them
     """
     settings = load_settings(environment(), {name: value for name, value in options.items() if value is not None})
     configure_logs(settings.log_level, settings.log_format)
-    servers = _embedded(prepare(settings).settings)
+    servers = None
+    if settings.database_url is None:
+        make_home(settings.home)
+        servers = EmbeddedServers(settings.home, postgres=True, valkey=False)
+        servers.start()
     try:
-        settings = _with_stores(settings, servers)
-        asyncio.run(upgrade(_reveal(settings.database_url)))
-        click.echo("the database is at the newest schema")
+        database_url = servers.database_url if servers is not None else _reveal(settings.database_url)
+        before, newest = asyncio.run(upgrade(database_url))
+        came = "was there already" if before == newest else f"was at {before}" if before else "was empty"
+        click.echo(f"the database is at the newest schema, {newest} (it {came})")
     finally:
         if servers is not None:
             servers.stop()
@@ -109,6 +118,22 @@ def create_worker_app() -> ASGIApp:
     settings = load_settings(environment(), {})
     configure_logs(settings.log_level, settings.log_format)
     return create_app(settings)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Said at once, in one line: the server itself would only find out when everything else has been started."""
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, number) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        raise click.ClickException(
+            f"port {port} of {host} is taken by another program; end it, or give another port with --port"
+            if taken
+            else f'cannot listen on "{host}", port {port} ({error.strerror}); give others with --host and --port'
+        ) from error
 
 
 def _embedded(settings: Settings) -> EmbeddedServers | None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import click
 
 from app.cli.client import call
+from app.cli.days import DAY
 from app.cli.tables import Column, terminal_width, write_table, write_value
 from app.settings import environment, load_settings
 
@@ -34,8 +35,8 @@ _COLUMNS = (
 @click.option("--key", "api_key", help="Only of this key.")
 @click.option("--project", help="Only of this project.")
 @click.option("--model", help="Only calls that this model served.")
-@click.option("--from", "start_date", help="The first day, as YYYY-MM-DD.")
-@click.option("--to", "end_date", help="The last day, included.")
+@click.option("--from", "start_date", type=DAY, help="The first day, as YYYY-MM-DD.")
+@click.option("--to", "end_date", type=DAY, help="The last day, included.")
 @click.option("--sort-by", type=click.Choice(["last_activity", "cost"]), default="last_activity", show_default=True)
 @click.option("--page-size", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--cursor", help="Go on where a page ended.")

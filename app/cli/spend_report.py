@@ -9,6 +9,7 @@ import msgspec
 
 from app.base.clock import now
 from app.cli.client import Answer, call
+from app.cli.days import DAY
 from app.cli.tables import Column, terminal_width, write_table
 from app.settings import environment, load_settings
 
@@ -55,8 +56,8 @@ class _Page(msgspec.Struct):
     "group_by",
     help=f"Comma separated: {', '.join(_FIELDS)}.",
 )
-@click.option("--from", "start_date", help="The first day, as YYYY-MM-DD; the 1st of this month unless set.")
-@click.option("--to", "end_date", help="The last day, included; today unless set.")
+@click.option("--from", "start_date", type=DAY, help="The first day, as YYYY-MM-DD; the 1st of this month unless set.")
+@click.option("--to", "end_date", type=DAY, help="The last day, included; today unless set.")
 @click.option("--timezone", help="Whose days, such as Europe/Berlin; UTC unless set.")
 @click.option("--interval", type=click.Choice(["hour", "day", "week", "month"]), help="One row for each of them.")
 @click.option(

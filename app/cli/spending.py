@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from app.cli.client import call
+from app.cli.groups import Group
 from app.cli.productivity import productivity
 from app.cli.receipts import export, retention
 from app.cli.repricing import reprice
@@ -19,7 +20,7 @@ _first = click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help
 _last = click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="The last day (UTC); all unless set.")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def spend(context: click.Context) -> None:
     """What was spent in all, in dollars.

@@ -23,7 +23,7 @@ def not_found(principal: Principal, catalog: Catalog, asked: str) -> ModelNotFou
 
 def enumerate_models(names: list[str]) -> str:
     if not names:
-        return "no model that is listed"
+        return "no model"
     more = len(names) - _MODELS_NAMED
     listed = ", ".join(f'"{name}"' for name in names[:_MODELS_NAMED])
     return f"{listed} and {more} more" if more > 0 else listed

@@ -361,7 +361,7 @@ async def test_a_budget_that_is_spent_or_too_small_refuses_the_batch_with_the_nu
 async def test_a_batch_is_one_request_of_the_minute(sdk: Connect, admin: Admin) -> None:
     client = sdk(await admin.generate(rpm_limit=1, tpm_limit=10))
     await client.messages.batches.create(requests=requests_of(20))
-    with pytest.raises(anthropic.RateLimitError, match="1 requests per minute"):
+    with pytest.raises(anthropic.RateLimitError, match="1 request per minute"):
         await client.messages.batches.create(requests=requests_of(1))
 
 

@@ -81,6 +81,23 @@ async def test_a_key_is_made_listed_blocked_and_deleted(gateway: GatewayProcess,
             "this gateway knows no such key",
         ),
         (("keys", "list"), {"KEYHOUSE_PORT": "1"}, 1, "start one with: keyhouse serve"),
+        (
+            ("keys", "list"),
+            {"KEYHOUSE_URL": "http://127.0.0.1:port"},
+            1,
+            'KEYHOUSE_URL is "http://127.0.0.1:port"; give',
+        ),
+        (("keys", "list"), {"KEYHOUSE_URL": "http://[gateway"}, 1, "such as https://gateway.example.com"),
+        (
+            ("keys", "list"),
+            {"KEYHOUSE_ADMIN_KEY": "sk-kh-…"},
+            1,
+            "not plain ASCII, as keys are",
+        ),
+        (("claude", "--key", "sk-kh-copied…", "--check"), {}, 2, "give it whole with --key"),
+        (("conformance", "--model", "x"), {}, 2, "no key: give one of that gateway with --key"),
+        (("spend", "report", "--from", "2026-11-31"), {}, 2, "'--from': \"2026-11-31\" is no day"),
+        (("audit", "list", "--to", "today"), {}, 2, "write it as YYYY-MM-DD"),
         (("serve", "--port", "70000"), {}, 2, "70000"),
         (("serve",), {"KEYHOUSE_PROT": "1"}, 1, "KEYHOUSE_PORT"),
         (("serve",), {"DATABASE_URL": "mysql://x"}, 1, "postgresql://"),
@@ -136,8 +153,31 @@ async def test_doctor_names_each_broken_link(
     assert re.search(r"ok      Postgres: [0-9.]+, schema 00[0-9]{2}", text), text
 
 
-async def test_migrate_may_be_said_again(gateway: GatewayProcess, database_url: str) -> None:
+async def test_what_is_no_keyhouse_is_called_so(gateway: GatewayProcess, upstream: RecordingUpstream) -> None:
+    status, _, errors = await keyhouse(gateway, "keys", "list", KEYHOUSE_URL=upstream.base_url)
+    assert (status, "is no Keyhouse; is KEYHOUSE_URL the gateway's own address" in errors) == (1, True)
+
+
+async def test_a_taken_port_is_said_before_anything_is_started(gateway: GatewayProcess, tmp_path: Path) -> None:
+    status, output, errors = await keyhouse(gateway, "serve", KEYHOUSE_HOME=str(tmp_path / "home"))
+    assert (status, output) == (1, "")
+    assert f"port {gateway.port} of 127.0.0.1 is taken by another program" in errors
+    assert not (tmp_path / "home").exists()
+
+
+async def test_migrate_needs_no_secret_and_says_where_the_database_stood(
+    gateway: GatewayProcess, database_url: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
     status, text, _ = await keyhouse(
-        gateway, "migrate", DATABASE_URL=database_url, REDIS_URL="redis://127.0.0.1:1", KEYHOUSE_SECRET="s" * 32
+        gateway, "migrate", DATABASE_URL=database_url, KEYHOUSE_MASTER_KEY="", KEYHOUSE_HOME=str(home)
     )
-    assert (status, text.strip()) == (0, "the database is at the newest schema")
+    assert status == 0
+    assert re.fullmatch(r"the database is at the newest schema, 00\d\d \(it was there already\)\n", text)
+    assert not home.exists(), "a database of the operator's needs no data here"
+
+
+async def test_help_says_of_each_command_a_whole_sentence(gateway: GatewayProcess) -> None:
+    for arguments in ((), ("keys",), ("spend",), ("audit",), ("prices",), ("credentials",), ("import",)):
+        _, text, _ = await keyhouse(gateway, *arguments, "--help")
+        assert "..." not in text.partition("Commands:")[2]

@@ -117,7 +117,7 @@ async def test_a_budget_of_one_model_lets_the_others_go_on(client: httpx.AsyncCl
     answers = [await ask(client, key, "claude-haiku-4-5") for _ in range(3)]
     # The minute may turn between two of them.
     assert [answer.status_code for answer in answers].count(429) >= 1
-    assert "1 requests per minute of model" in answers[-1].text or "1 requests per minute of model" in answers[1].text
+    assert "1 request per minute of model" in answers[-1].text or "1 requests per minute of model" in answers[1].text
     assert (await ask(client, key, "gpt-5")).status_code == 200
 
 
@@ -151,7 +151,7 @@ async def test_of_two_limits_the_one_that_ends_last_is_told(client: httpx.AsyncC
     await ask(client, key)
     answer = await ask(client, key)
     assert answer.status_code == 429
-    assert "1 requests per day" in answer.text
+    assert "1 request per day" in answer.text
     counted = await client.post(
         "/v1/messages/count_tokens",
         json={"model": "claude-sonnet-4-6", "messages": [{"role": "user", "content": "Hello"}]},

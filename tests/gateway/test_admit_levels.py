@@ -123,7 +123,7 @@ async def test_a_held_budget_says_whose_it_is() -> None:
     [
         ("requests", "team:red", '10 requests per minute of team "red"'),
         ("tokens", "team:red", '1000 tokens per minute of team "red"'),
-        ("concurrency", "user:ada", '1 parallel requests of user "ada"'),
+        ("concurrency", "user:ada", '1 parallel request of user "ada"'),
     ],
 )
 async def test_a_reached_limit_says_whose_it_is(reason: str, scope: str, said: str) -> None:

@@ -36,6 +36,8 @@ def conformance(
     Example: keyhouse conformance --url https://gateway.example.com --key sk-… --model claude-sonnet-4-6
     """
     gateway = find_gateway(url, key)
+    if not gateway.has_key:
+        raise click.UsageError("no key: give one of that gateway with --key, or in KEYHOUSE_KEY")
     line = Line(gateway.url, gateway.key, _SLOW_S if slow else 60.0)
     with _watched(witness) as watched:
         results = []

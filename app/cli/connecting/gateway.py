@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 import msgspec
 
+from app.cli.client import is_address, is_sendable
 from app.domain.client_setups import NO_KEY
 from app.settings import environment, load_settings
 
@@ -68,10 +68,11 @@ def find_gateway(url: str | None, key: str | None) -> Gateway:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104  compared
         written = f"http://{host}:{settings.port}"
     # Clients add /v1 themselves; one that is there already would be doubled.
-    parts = urlsplit(written.removesuffix("/v1"))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not is_address(written.removesuffix("/v1")):
         raise click.UsageError(f'"{written}" is no address; give one such as --url https://gateway.example.com')
     held = (key or next((known[name] for name in _KEY_VARIABLES if known.get(name)), "")).strip()
+    if held != NO_KEY and not is_sendable(held):
+        raise click.UsageError(f'the key "…{held[-4:]}" is no key, which is plain ASCII; give it whole with --key')
     return Gateway(written.removesuffix("/v1"), held or NO_KEY)
 
 

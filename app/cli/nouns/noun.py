@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from app.cli.client import Answer, call
+from app.cli.groups import Group
 from app.cli.tables import Column, terminal_width, write_sheet, write_table
 from app.settings import environment, load_settings
 
@@ -181,7 +182,7 @@ def _read_json(text: str, kind: Any, name: str) -> msgspec.Raw:  # noqa: ANN401
 def build(noun: Noun) -> click.Group:
     """The group of the noun's commands."""
     first = noun.verbs[0]
-    group = click.Group(noun.name, help=f"{noun.does}\n\nExample: keyhouse {noun.name} {first.name} {first.example}")
+    group = Group(noun.name, help=f"{noun.does}\n\nExample: keyhouse {noun.name} {first.name} {first.example}")
     for verb in noun.verbs:
         group.add_command(_command(noun, verb))
     return group

@@ -28,10 +28,11 @@ class MigrationFailed(GatewayError):
     code = "migration_failed"
 
 
-async def upgrade(database_url: str, *, lock_timeout_s: int = LOCK_TIMEOUT_S) -> None:
+async def upgrade(database_url: str, *, lock_timeout_s: int = LOCK_TIMEOUT_S) -> tuple[str | None, str]:
     """Run the migrations that are missing, and make the partitions of this month and the next two.
 
-    Silent on success. Needs a direct connection: behind a pooler in transaction mode the lock would not hold.
+    Gives the schema that was found, None for an empty database, and that of now. Needs a direct connection: behind a
+    pooler in transaction mode the lock would not hold.
     Raises MigrationFailed, or StorageUnavailable when Postgres does not answer.
     """
     engine = create_engine(database_url, pool_size=1, max_overflow=0)
@@ -39,6 +40,8 @@ async def upgrade(database_url: str, *, lock_timeout_s: int = LOCK_TIMEOUT_S) ->
         async with engine.connect() as connection:
             await _lock(connection, lock_timeout_s)
             try:
+                before, newest = await schema_of(connection)
+                await connection.rollback()
                 await connection.run_sync(_upgrade)
                 await create_partitions(connection, now())
                 await connection.commit()
@@ -50,6 +53,7 @@ async def upgrade(database_url: str, *, lock_timeout_s: int = LOCK_TIMEOUT_S) ->
         raise StorageUnavailable(f"Postgres does not answer: {error}. Is DATABASE_URL right?") from error
     finally:
         await engine.dispose()
+    return before, newest
 
 
 async def schema_of(connection: AsyncConnection) -> tuple[str | None, str]:
