@@ -91,7 +91,6 @@ class ModelRoutes:
         self._discovery = discovery
         self._codecs = codecs
         self._anthropic = codecs["anthropic_messages"]
-        self._openai = codecs["openai_chat"]
         self._metrics = door.metrics
         self._rules = rules
         self._log = get_logger()

@@ -39,10 +39,6 @@ class WireSource(msgspec.Struct, gc=False):
     file_id: str | None = None
 
 
-class WireCitations(msgspec.Struct, gc=False):
-    enabled: bool = False
-
-
 class WirePart(msgspec.Struct, gc=False):
     type: str
     text: str | None = None

@@ -38,8 +38,6 @@ from app.storage.redis.ledger_words import (
 from app.storage.redis.script import Answer, ScriptRunner, load_script
 
 LEASE_S = 60.0
-# What ``retry_after_s`` says when a spent budget has no end: a year of seconds. Only a human can change it.
-NEVER_S = 31_536_000
 # Redis may lose its last second when it dies (appendfsync everysec), two when its disk is slow.
 REMEMBERED_S = 5.0
 _HOLDS_PER_CALL = 200
