@@ -8,8 +8,8 @@ results, however often, moves the same receipts to the books:
   price and labels were noted when the batch was made. So two readings make the very same receipt, and the book drops
   the second.
 - **Only the book moves counters.** A receipt goes to the ledger without a hold, which moves no counter. Whoever drains
-  the ledger adds it to the counters of its key when, and only when, the book did not have it. No mark is needed in
-  Redis, which could expire.
+  the ledger adds it to the counters of its key when, and only when, the book did not have it, in the step that takes it
+  off the stream.
 - **What is booked already is left out**: the book is asked for the names of each piece of the results before they are
   sent to the ledger. That is thrift: readings that run at once, and pieces that are not drained yet, are sent twice
   and dropped.

@@ -130,6 +130,11 @@ WITH inserted AS (
 )
 SELECT request_id, attempt, started_at FROM inserted
 """  # noqa: S608  the names are the constants above
+_FIND = """
+SELECT request_id, attempt, started_at FROM receipts
+JOIN unnest($1::text::text[], $2::text::smallint[], $3::text::timestamptz[]) AS asked (request_id, attempt, started_at)
+USING (request_id, attempt, started_at)
+"""
 # Classes of SQLSTATE: what is wrong with the data, and what will be right later.
 _CONTENT = ("22", "23")
 _LATER = ("08", "40", "53", "55", "57", "58")
@@ -207,7 +212,7 @@ class Books:
         return [one for one in found if not one.agrees and not one.receipts_are_gone]
 
     async def _drain(self, connection: AsyncConnection, count: int) -> list[StreamedReceipt]:
-        """Under the lock: read, insert, correct counters that have not seen a receipt, acknowledge."""
+        """Under the lock: read, note what no counter has seen, insert, acknowledge."""
         entries = await self._ledger.read_receipts(count)
         readable: list[_Read] = []
         for entry in entries:
@@ -222,7 +227,8 @@ class Books:
     async def _book(self, connection: AsyncConnection, batch: Sequence[_Read]) -> None:
         """Book a batch; one that Postgres refuses is halved until the receipt at fault stands alone."""
         try:
-            inserted = await insert_receipts(connection, [receipt for _, receipt in batch])
+            await self._owe(connection, batch)
+            await insert_receipts(connection, [receipt for _, receipt in batch])
         except DBAPIError as error:
             if not _is_content(error):
                 raise
@@ -233,7 +239,6 @@ class Books:
                 return
             await self._book_mended(connection, batch[0], error)
             return
-        await self._correct(batch, inserted)
         await self._ledger.acknowledge([entry.entry_id for entry, _ in batch])
 
     async def _book_mended(self, connection: AsyncConnection, read: _Read, refusal: DBAPIError) -> None:
@@ -244,18 +249,21 @@ class Books:
         else:
             await self._book(connection, [(entry, mended)])
 
-    async def _correct(self, batch: Sequence[_Read], inserted: set[tuple[Any, ...]]) -> None:
-        missed: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+    async def _owe(self, connection: AsyncConnection, batch: Sequence[_Read]) -> None:
+        """Note what no counter has seen and the book does not have yet, before it does: whoever takes these receipts
+        off the stream counts them then, though we should die in between. Of two in one batch the first is booked."""
+        uncounted = [receipt for entry, receipt in batch if not entry.counted]
+        if not uncounted:
+            return
+        named = await _find_booked(connection, uncounted)
+        owed = []
         for entry, receipt in batch:
             name = (receipt.request_id, receipt.attempt, receipt.started_at)
-            if name in inserted:
-                # Of two in one batch the first was booked.
-                inserted.remove(name)
-                if not entry.counted:
-                    for scope in scopes_of_receipt(receipt):
-                        missed[scope].append((receipt.started_at, receipt.cost.total))
-        for scope, receipts in missed.items():
-            await self._ledger.correct(scope, receipts)
+            if name not in named and not entry.counted:
+                owed.append(entry.entry_id)
+            named.add(name)
+        if owed:
+            await self._ledger.owe(owed)
 
     async def _reject(self, entry: StreamedReceipt, error: Exception) -> None:
         reason = str(getattr(error, "orig", None) or error)[:1000]
@@ -303,6 +311,13 @@ async def _sum(connection: AsyncConnection, claim: BudgetClaim) -> int:
     else:
         since = [(await spend_of_owners(connection, names, [(owner, end)]))[owner].window_nanousd for end in ends]
     return since[0] - sum(since[1:])
+
+
+async def _find_booked(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:
+    """Which of these the book has, by request, attempt and start."""
+    names = zip(*((one.request_id, one.attempt, one.started_at) for one in receipts), strict=True)
+    found = await connection.exec_driver_sql(_FIND, tuple(map(_array_literal, names)))
+    return {tuple(row) for row in found.all()}
 
 
 async def insert_receipts(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:

@@ -22,6 +22,7 @@ from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.tables import receipts
 from app.storage.redis.client import script_runner
 from app.storage.redis.ledger import RedisLedger
+from app.storage.redis.script import Answer, Script, ScriptRunner
 from tests.conftest import RunningServers, fresh_database
 from tests.storage.ledger_support import RedisServer, make_budget, make_claim, make_receipt, redis_server, until
 
@@ -264,6 +265,49 @@ async def test_a_redis_that_lost_its_data_in_the_middle_gets_its_counters_back(
     await drain(books)
     assert sum(row["cost_nanousd"] for row in await booked(engine, key_id)) == 580
     assert await ledger.find_counter(budget) == (580, 0)
+
+
+class Unheard:
+    """A ScriptRunner whose server goes away as soon as a script of these is sent to it: before it runs, or after."""
+
+    def __init__(self, inner: ScriptRunner, names: frozenset[str], *, runs: bool) -> None:
+        self._inner = inner
+        self._names = names
+        self._runs = runs
+        self.connections = 1
+
+    async def run(self, script: Script, keys: list[bytes], arguments: list[bytes | str | int]) -> Answer:
+        if script.name not in self._names:
+            return await self._inner.run(script, keys, arguments)
+        if self._runs:
+            await self._inner.run(script, keys, arguments)
+        raise StorageUnavailable("Redis is away")
+
+    def start(self, script: Script, keys: list[bytes], arguments: list[bytes | str | int]) -> asyncio.Future[Answer]:
+        return self._inner.start(script, keys, arguments)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["not said", "said, and no answer heard"])
+async def test_what_had_no_hold_moves_its_counters_once_though_the_drainer_dies_when_it_is_in_the_book(
+    runs: bool, books: Books, ledger: RedisLedger, engine: AsyncEngine, server: RedisServer, key_id: str
+) -> None:
+    budget = budget_of(key_id, 1_000, 100)
+    assert isinstance(await ledger.reserve(make_claim(budget, scope=key_id)), Admitted)
+    of_batch = make_receipt(new_id("req"), 70, key_id=key_id)
+    for _ in range(2):
+        await ledger.settle(of_batch, 1)
+    runner = Unheard(script_runner(server.url), frozenset({"correct", "acknowledge"}), runs=runs)
+    with pytest.raises(StorageUnavailable):
+        await Books(engine, RedisLedger(runner)).drain_once()
+    await runner.close()
+    assert len(await booked(engine, key_id)) == 1
+
+    await ledger.settle(of_batch, 1)
+    await drain(books)
+    assert await ledger.find_counter(budget) == (70, 100)
 
 
 async def test_a_killed_redis_loses_no_receipt_and_no_counter(engine: AsyncEngine, key_id: str) -> None:

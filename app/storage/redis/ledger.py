@@ -41,11 +41,12 @@ LEASE_S = 60.0
 # Redis may lose its last second when it dies (appendfsync everysec), two when its disk is slow.
 REMEMBERED_S = 5.0
 _HOLDS_PER_CALL = 200
-_IDS_PER_CALL = 1_000
+_IDS_PER_CALL = 200
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 
 _REJECTED = b"{kh}:rejected"
+_OWED = b"{kh}:owed"
 _BORN = b"{kh}:born"
 
 _GROWN, _FULL = 1, 2
@@ -83,7 +84,7 @@ class RedisLedger:
         self._settled: deque[tuple[float, list[bytes], Arguments]] = deque()
         self._connections = 0
         names = ("open", "reserve", "grow", "settle", "release", "renew", "sweep", "rebuild", "correct", "look")
-        self._scripts = {name: load_script(name) for name in (*names, "read", "acknowledge", "reject")}
+        self._scripts = {name: load_script(name) for name in (*names, "read", "owe", "acknowledge", "reject")}
 
     async def open(self) -> None:
         """Note when this data set was first seen, so that windows that begin later need no rebuilding."""
@@ -180,17 +181,26 @@ class RedisLedger:
             entries.append(StreamedReceipt(entry_id, payload, flat[-2:] == [b"counted", b"1"]))
         return entries
 
-    async def acknowledge(self, entry_ids: Sequence[bytes]) -> None:
-        """These receipts are in the book: take them off the stream."""
+    async def owe(self, entry_ids: Sequence[bytes]) -> None:
+        """These receipts no counter has seen, and the book does not have them yet: ``acknowledge`` will count them."""
         for begin in range(0, len(entry_ids), _IDS_PER_CALL):
-            await self._run("acknowledge", [RECEIPTS], list(entry_ids[begin : begin + _IDS_PER_CALL]))
+            await self._run("owe", [_OWED], list(entry_ids[begin : begin + _IDS_PER_CALL]))
+
+    async def acknowledge(self, entry_ids: Sequence[bytes]) -> None:
+        """These receipts are in the book: take them off the stream, and add to the counters what they are owed.
+
+        May be repeated at will, and by another process.
+        """
+        for begin in range(0, len(entry_ids), _IDS_PER_CALL):
+            await self._run("acknowledge", [RECEIPTS, _OWED], list(entry_ids[begin : begin + _IDS_PER_CALL]))
 
     async def reject(self, entry: StreamedReceipt, error: str) -> None:
         """Put aside a receipt that the book refuses, into the stream ``{kh}:rejected``."""
-        await self._run("reject", [RECEIPTS, _REJECTED], [entry.entry_id, entry.payload, error])
+        await self._run("reject", [RECEIPTS, _REJECTED, _OWED], [entry.entry_id, entry.payload, error])
 
     async def correct(self, scope: str, receipts: Sequence[tuple[datetime, int]]) -> None:
-        """Add booked receipts (when they started, what they cost) that no counter has seen to those of one scope."""
+        """Add receipts of the book (when they started, what they cost) that were never in the stream to the counters of
+        one scope."""
         arguments: Arguments = []
         for started_at, cost_nanousd in receipts:
             arguments += (microseconds(started_at), cost_nanousd)

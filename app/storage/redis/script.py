@@ -19,6 +19,8 @@ _SHARED = {
     "release": ("hold",),
     "renew": ("hold",),
     "sweep": ("hold",),
+    "correct": ("missed",),
+    "acknowledge": ("missed",),
 }
 
 

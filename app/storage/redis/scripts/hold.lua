@@ -10,6 +10,7 @@
 -- {kh}:budget:<counter>    hash: spent, held, start, end (µs; end is empty when there is none)
 -- {kh}:counters:<scope>    sorted set: the counters of a scope by the end of their windows (ms)
 -- {kh}:receipts            stream: receipt, key (its scopes), cost, at (µs), counted (1 when counters moved with it)
+-- {kh}:owed                set: entries of that stream that no counter has seen and that are on their way into the book
 -- {kh}:born                when this data set was first seen (ms): a window begun before may have lost its counter
 --
 -- A scope is a key's id, or names a level (team:red), a pool or a model of one of these. The scopes of a receipt are
