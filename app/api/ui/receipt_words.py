@@ -66,7 +66,7 @@ def reasons_of(row: Row[Any]) -> Sequence[tuple[str, str]]:
     """What is to be said of a price beside its parts; each with what it is."""
     version, terms = _terms_of(row.price_version)
     reasons = [
-        ("Price", f"{_SOURCES.get(row.price_source, row.price_source)} ({version})"),
+        ("Price", _price_of(row.price_source, version)),
         *terms,
         ("Service tier", row.service_tier),
         ("Counted by", _COUNTED_BY.get(row.usage_source, row.usage_source)),
@@ -77,6 +77,12 @@ def reasons_of(row: Row[Any]) -> Sequence[tuple[str, str]]:
             ("Stepped down", f"{row.model_served} in place of {row.model_asked}, as {why}".replace("_", " "))
         )
     return [(what, words) for what, words in reasons if words]
+
+
+def _price_of(source: str, version: str) -> str:
+    words = _SOURCES.get(source, source)
+    version = version.removeprefix(source).removeprefix(":")
+    return f"{words}, version {version}" if version else words
 
 
 def _terms_of(price_version: str) -> tuple[str, list[tuple[str, str]]]:

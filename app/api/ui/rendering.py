@@ -13,7 +13,9 @@ from litestar.datastructures import Cookie
 from markupsafe import Markup
 
 from app.api.ui.assets import asset_address
+from app.api.ui.call_words import FILTERS as CALL_FILTERS
 from app.api.ui.navigation import navigation_for
+from app.api.ui.role_words import member_role_name, role_name
 from app.api.ui.segments import segment
 from app.base.clock import now
 from app.base.money import NANO_PER_USD, NanoUSD
@@ -50,8 +52,8 @@ class Templates:
         )
         environment.filters |= {
             "usd": usd, "exact_usd": exact_usd, "count": count, "short": short, "duration": duration, "ago": ago,
-            "day": day, "moment": moment, "segment": segment, "calendar_day": calendar_day,
-            **filters,
+            "day": day, "moment": moment, "instant": instant, "segment": segment, "calendar_day": calendar_day,
+            "role_name": role_name, "member_role_name": member_role_name, **CALL_FILTERS, **filters,
         }  # fmt: skip
         environment.globals |= {"asset": asset_address, "navigation_for": navigation_for, "form_token": _form_token}
         environment.globals["icon"] = getattr(environment.get_template("icons.html").module, "icon")  # noqa: B009
@@ -142,6 +144,12 @@ def moment(at: datetime | None) -> Markup:
         return Markup("–")
     utc = at.astimezone(UTC)
     return Markup('<time datetime="{}">{} UTC</time>').format(utc.isoformat(), f"{utc:%d %b %Y, %H:%M}")
+
+
+def instant(at: datetime) -> Markup:
+    """As ``moment``, to the second: for what happens many times a minute."""
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}" data-seconds>{} UTC</time>').format(utc.isoformat(), f"{utc:%d %b %Y, %H:%M:%S}")
 
 
 def day(at: datetime | None) -> Markup:

@@ -29,7 +29,7 @@ SPANS: Mapping[str, tuple[str, timedelta]] = {
 USUAL_SPAN = "7d"
 RESULTS: Mapping[str, str] = {
     "ok": "Succeeded",
-    "failed": "Failed, however",
+    "failed": "Failed in any way",
     "error": "The provider failed",
     "hung_up": "The client left",
     "cut": "Cut short here",

@@ -57,7 +57,6 @@ from app.api.ui.own_keys import OwnKeys
 from app.api.ui.playground import PlaygroundPages, PlaygroundStream
 from app.api.ui.rendering import Templates
 from app.api.ui.requests import RequestPages
-from app.api.ui.role_words import member_role_name, role_name
 from app.api.ui.saved_views import SavedViewPages
 from app.api.ui.settings import SettingsPages
 from app.api.ui.sign_in import INVITATION, SignInPages
@@ -101,8 +100,7 @@ def make_pages(
         base = public_url.rstrip("/")
         reset = PasswordReset(engine, principals.pepper, people, post, lambda token: f"{base}{INVITATION}/{token}")
     outside = Outside(single_sign_on, issuer_logout, post, reset, public_url)
-    filters = {"in_words": in_words, "role_name": role_name, "member_role_name": member_role_name}
-    return Pages(people, Templates(filters), outside)
+    return Pages(people, Templates({"in_words": in_words}), outside)
 
 
 def page_routes(

@@ -76,7 +76,7 @@ async def test_a_receipt_says_all_that_made_its_price(street: Street) -> None:
     async with street.signed_in("proxy_admin") as (browser, _):
         page = (await browser.get(f"/ui/requests/{said}")).text
         for words in (
-            "$0.009000001", "A price that an admin set (database:prc_1)", "<dt>Discount</dt><dd>5 %", "<dd>10 %",
+            "$0.009000001", "A price that an admin set, version prc_1", "<dt>Discount</dt><dd>5 %", "<dd>10 %",
             "<dt>Fee of each receipt</dt><dd>$0.0005", "priority", "as a budget had reached 80%", "3 searches",
             "Keyhouse, while the bytes passed", "those before it cost nothing", "in place of claude-opus-4-8",
         ):  # fmt: skip

@@ -6,7 +6,7 @@ const DATED = /^\d\d \w{3} \d{4}/;
 function tellTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const at = new Date(element.dateTime);
-    const exact = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    const exact = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "seconds" in element.dataset ? "medium" : "short" });
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     element.title = `${exact} (${zone})`;
     if (DATED.test(element.textContent)) {
