@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import os
+import random
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,9 +19,12 @@ import asyncpg
 import pytest
 import redis
 
+from app.base import clock
 from app.embedded import EmbeddedServers
 from app.embedded.places import find_server_account, may_enter
 from app.storage.postgres.migrate import upgrade
+
+DAY_MARGIN_S = 20
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,6 +45,15 @@ def pytest_collection() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that need servers come first, so that the short ones fill what is left of a worker's time at the end."""
     items.sort(key=lambda item: item.get_closest_marker("services") is None)
+
+
+def pytest_runtest_setup() -> None:
+    """What draws lots in this process draws the same ones each time, and a test sees one day: none begins just before
+    midnight, when what it calls today would be yesterday by its end."""
+    random.seed(1)
+    day_ends_in_s = 86_400 - clock.now().timestamp() % 86_400
+    if day_ends_in_s < DAY_MARGIN_S:
+        time.sleep(day_ends_in_s)
 
 
 @dataclass(frozen=True, slots=True)

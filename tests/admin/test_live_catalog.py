@@ -32,15 +32,15 @@ async def replicas(database_url: str, redis_url: str) -> AsyncIterator[tuple[Mod
 
 
 async def becomes(catalog: LiveCatalog, name: str, *, known: bool) -> bool:
-    """Whether it does within a second."""
-    for _ in range(100):
+    """Whether it does sooner than the catalogue is read again unasked."""
+    for _ in range(800):
         if (catalog.current().resolve(name) is not None) is known:
             return True
         await asyncio.sleep(0.01)
     return False
 
 
-async def test_every_process_hears_of_a_model_within_a_second(replicas: tuple[Models, LiveCatalog]) -> None:
+async def test_every_process_hears_of_a_model(replicas: tuple[Models, LiveCatalog]) -> None:
     models, there = replicas
     params = {"model": "anthropic/claude-haiku-4-5", "api_key": "sk-ant-heard"}
     made = await models.create(ModelTerms("heard-of", params), Actor())

@@ -57,6 +57,7 @@ def _fresh_upstream(upstream: RecordingUpstream) -> None:
     upstream.requests.clear()
     upstream.responses.clear()
     upstream.default = Script()
+    upstream.released.clear()
 
 
 @pytest.fixture(scope="package")

@@ -18,6 +18,7 @@ from tests.contract.conftest import PROVIDER_KEY
 from tests.contract.test_budgets_hold import INPUT_USD, OUTPUT_USD
 from tests.fakes.bill import BillEntry
 from tests.fakes.gateway_process import Admin, GatewayProcess
+from tests.fakes.minutes import within_one_minute
 from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream
 
@@ -213,7 +214,7 @@ async def test_a_gateway_killed_while_results_are_read_books_each_result_once(
                 async for chunk in answer.aiter_raw():
                     seen += chunk
                     if len(seen) > pieces * 700:
-                        await asyncio.to_thread(gateway.kill)
+                        gateway.kill()  # in this very moment: the provider, in this loop, says no more meanwhile
         assert gateway.process is not None
         assert gateway.process.poll() is not None
         await asyncio.to_thread(gateway.start)
@@ -360,6 +361,7 @@ async def test_a_budget_that_is_spent_or_too_small_refuses_the_batch_with_the_nu
 
 async def test_a_batch_is_one_request_of_the_minute(sdk: Connect, admin: Admin) -> None:
     client = sdk(await admin.generate(rpm_limit=1, tpm_limit=10))
+    await within_one_minute()
     await client.messages.batches.create(requests=requests_of(20))
     with pytest.raises(anthropic.RateLimitError, match="1 request per minute"):
         await client.messages.batches.create(requests=requests_of(1))

@@ -99,10 +99,10 @@ async def test_after_a_kill_the_receipts_are_what_the_provider_billed(
         await calls
     if victim == "gateway":
         await asyncio.to_thread(embedded_gateway.start)
-    await upstream.wait_until(lambda: all(entry.state != "started" for entry in upstream.bill.entries), 20)
+    await upstream.wait_until(lambda: all(entry.state != "started" for entry in upstream.bill.entries))
 
     reached = {request.json()["metadata"]["user_id"] for request in upstream.requests}
-    rows = await admin.receipts(key, len(reached), timeout_s=LEASE_S + 15)
+    rows = await admin.receipts(key, len(reached), timeout_s=LEASE_S + 60)
     by_name = {row["end_user"]: row for row in rows}
     assert len(rows) == len(by_name), "a receipt was booked twice"
     for name in names:

@@ -7,6 +7,7 @@ import pytest
 
 from app.base.ids import new_id
 from tests.fakes.gateway_process import Admin, GatewayProcess
+from tests.fakes.minutes import within_one_minute
 from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream
 
@@ -72,6 +73,7 @@ async def test_a_hit_counts_on_the_limit_of_requests_and_the_allow_list_stands_b
 ) -> None:
     key = await admin.generate(rpm_limit=2)
     body = message()
+    await within_one_minute()
     heads = [await ask(gateway, key, body, x_keyhouse_cache="use-cache, ttl=60") for _ in range(3)]
     assert [answer.status_code for answer in heads] == [200, 200, 429]
     other = await admin.generate(models=["claude-haiku-4-5"], metadata={"cache": True})

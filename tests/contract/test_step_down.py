@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.fakes.gateway_process import Admin, GatewayProcess
+from tests.fakes.minutes import within_one_minute
 from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream
 
@@ -39,6 +40,7 @@ async def test_helpers_step_down_at_their_share_and_the_main_turn_goes_on(
     upstream.default = DEAR
     policy = {"step_down": {"to": HAIKU, "at": at}}
     key = await admin.generate(max_budget=0.1, soft_budget=0.01, rpm_limit=5, metadata=policy)
+    await within_one_minute(10)
     first = await ask(gateway, key, SESSION)
     assert (served(upstream), "x-keyhouse-step-down" in first.headers) == (SONNET, False)
     helper = await ask(gateway, key, SESSION)

@@ -102,7 +102,7 @@ async def mail_sink(refuse: int = 0) -> AsyncIterator[MailSink]:
         server.close()
 
 
-async def wait_until(holds: Callable[[], object], timeout_s: float = 15) -> None:
+async def wait_until(holds: Callable[[], object], timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, "it did not come to be so"

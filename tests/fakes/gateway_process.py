@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 MASTER_KEY = "sk-master-key-of-the-tests-0123456789"
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 100.0
 
 
 def free_port() -> int:
@@ -103,18 +103,18 @@ class Admin:
     async def post(self, path: str, **fields: Any) -> httpx.Response:
         return await self.client.post(path, json=fields)
 
-    async def receipts(self, key: str, count: int, timeout_s: float = 10.0) -> list[dict[str, Any]]:
+    async def receipts(self, key: str, count: int, timeout_s: float = 30.0) -> list[dict[str, Any]]:
         """The key's rows of /spend/logs, newest first, as soon as there are ``count``."""
         return await self.receipts_when(key, lambda rows: len(rows) >= count, timeout_s)
 
-    async def receipts_until(self, key: str, request_id: str, timeout_s: float = 10.0) -> list[dict[str, Any]]:
+    async def receipts_until(self, key: str, request_id: str, timeout_s: float = 30.0) -> list[dict[str, Any]]:
         """The key's rows of /spend/logs, newest first, as soon as that request is among them."""
         return await self.receipts_when(
             key, lambda rows: any(row["request_id"] == request_id for row in rows), timeout_s
         )
 
     async def receipts_when(
-        self, key: str, enough: Callable[[list[dict[str, Any]]], bool], timeout_s: float = 10.0
+        self, key: str, enough: Callable[[list[dict[str, Any]]], bool], timeout_s: float = 30.0
     ) -> list[dict[str, Any]]:
         """The key's rows of /spend/logs, newest first, as soon as they are enough, or the time is up."""
         deadline = time.monotonic() + timeout_s

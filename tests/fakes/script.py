@@ -46,6 +46,7 @@ class Script:
     delay_ms: float = 0.0  # before each event, or before a whole answer
     silence_s: float = 0.0  # one pause before event `silence_after`, or before a whole answer
     silence_after: int = 3
+    hold_after: int | None = None  # waits before that event, or before a whole answer, for `upstream.released`
     hang_before: bool = False  # accepts the request and never answers
     hang_after: int | None = None  # sends so much and then nothing more
     cut_after: int | None = None  # sends so much and closes without an end

@@ -39,6 +39,7 @@ class RecordingUpstream:
         self.bill = Bill(bill_path)
         self.objects = AnthropicObjects(self.bill)
         self.default = Script()
+        self.released = asyncio.Event()
         self.port = port
         self.connections_made = 0
         self._keep_traffic = keep_traffic
@@ -55,12 +56,12 @@ class RecordingUpstream:
         """Queue scripts for the next requests, whatever their path; they win over words in prompts."""
         self._scripts.extend(scripts)
 
-    async def wait_until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    async def wait_until(self, condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
         """Wait for a condition on the records, checked at each change of them. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(condition)
 
-    async def wait_until_settled(self, calls: int, timeout_s: float = 10.0) -> list[BillEntry]:
+    async def wait_until_settled(self, calls: int, timeout_s: float = 60.0) -> list[BillEntry]:
         """The bill, as soon as it has so many calls and none of them runs. Raises TimeoutError."""
         entries = self.bill.entries
         await self.wait_until(
@@ -101,7 +102,7 @@ class RecordingUpstream:
         kept = self.objects.answer(request, script, response.request_id)
         answer = kept or answer_of(request, script, response.request_id)
         entry = self._open_call(request, script, answer, response.request_id)
-        exchange = _Exchange(connection, request, script, response, entry)
+        exchange = _Exchange(connection, request, script, response, entry, self.released)
         try:
             await self._announce()
             finished = await exchange.run(answer)
@@ -146,7 +147,9 @@ class _Exchange:
         script: Script,
         response: RecordedResponse,
         entry: BillEntry | None,
+        released: asyncio.Event,
     ) -> None:
+        self._released = released
         self._connection = connection
         self._request = request
         self._script = script
@@ -158,6 +161,8 @@ class _Exchange:
         if self._script.hang_before:
             await asyncio.Event().wait()
         if not answer.streamed:
+            if self._script.hold_after is not None:
+                await self._released.wait()
             await asyncio.sleep(self._script.delay_ms / 1000 + self._script.silence_s)
         await self._send(_render_head(answer, self._request.method))
         if self._request.method == "HEAD":
@@ -185,6 +190,8 @@ class _Exchange:
                 await self._pay_out(error_event(self._request, script), chunked=True)
                 await self._send(b"0\r\n\r\n")
                 return False
+            if number == script.hold_after:
+                await self._released.wait()
             silence_s = script.silence_s if number == script.silence_after else 0.0
             if (number and script.delay_ms) or silence_s:
                 await asyncio.sleep(script.delay_ms / 1000 + silence_s)

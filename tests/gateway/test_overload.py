@@ -79,11 +79,16 @@ async def test_the_queue_is_bounded_and_half_of_it_is_left_to_others() -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_who_waits_too_long_is_refused_and_who_leaves_gives_its_place_on() -> None:
+async def test_who_waits_too_long_is_refused() -> None:
     busy = gate(replace(RULES, most_running=1, wait_s=0.02))
     assert await enter(busy, "red") == "team:red"
     with pytest.raises(Overloaded, match=r"none became free within 0\.02 s"):
         await enter(busy, "blue")
+
+
+async def test_who_leaves_in_the_moment_it_is_called_in_gives_its_place_on() -> None:
+    busy = gate(replace(RULES, most_running=1))
+    assert await enter(busy, "red") == "team:red"
     gone, next_one = (asyncio.create_task(enter(busy, team)) for team in ("blue", "green"))
     await asyncio.sleep(0)
     busy.leave("team:red")  # blue is called in, and has left in the same moment

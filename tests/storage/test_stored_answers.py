@@ -33,8 +33,9 @@ def answer(size_bytes: int) -> StoredAnswer:
 async def test_an_answer_is_found_as_it_was_until_its_end(runner: ScriptRunner) -> None:
     answers, digest = RedisAnswers(runner, ROOM_BYTES), new_id("d").encode()
     assert await answers.find(digest) is None
-    await answers.keep(digest, answer(10), 1)
+    await answers.keep(digest, answer(10), 60)
     assert await answers.find(digest) == answer(10)
+    await answers.keep(digest, answer(10), 1)
     await asyncio.sleep(1.05)
     assert await answers.find(digest) is None
 

@@ -59,7 +59,7 @@ async def going(door: Door, table: str, column: str, owner: str) -> AsyncIterato
 async def _until_somebody_waits(door: Door) -> None:
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     async with asyncio.timeout(30), door.engine.connect() as connection:
-        # One transaction for each look: within one, Postgres tells only of the connections that were there at the first.
+        # One transaction for each look: within one, Postgres tells only of those that were there at the first.
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         while not (await connection.execute(text(waits))).scalar():  # noqa: ASYNC110  only Postgres can tell
             await asyncio.sleep(0.005)
