@@ -86,7 +86,7 @@ async def test_what_own_logins_paid_is_added_up_beside_the_cost_and_signed_with_
 ) -> None:
     batch = [at(0, 5), at(1, 0, notional_nanousd=7), at(2, 0, notional_nanousd=11), at(90, 0, notional_nanousd=0)]
     await books.book_directly([replace(one, tags=("a", "b"), session_id="s") for one in batch])
-    month = (NOON - timedelta(days=1), NOON + timedelta(days=1))
+    month = (NOON.date(), NOON - timedelta(days=1), NOON + timedelta(days=1), 1)
     async with engine.begin() as connection:
         for table in ALL_TABLES:
             sums = select(func.sum(table.c.cost_nanousd), func.sum(table.c.notional_nanousd))
