@@ -190,7 +190,7 @@ class Gateway:
             await self._settlement.settle(call, grant, NOTHING_SEEN, "hung_up", None)
             raise
         if reply.status >= 300:
-            return await self._refused_attempt(call, grant, reply)
+            return await self._refused_attempt(call, grant, route, reply)
         self._router.head_came(route)
         if is_stream(reply) and _wants_stream(grant):
             begun = await self._begin_stream(call, grant, reply)
@@ -220,12 +220,13 @@ class Gateway:
             reply.close()
         return begun
 
-    async def _refused_attempt(self, call: Call, grant: Grant, reply: UpstreamReply) -> Failed:
+    async def _refused_attempt(self, call: Call, grant: Grant, route: Route, reply: UpstreamReply) -> Failed:
         try:
             body = await read_whole(reply, grant.deployment)
         except UpstreamError as error:
             return failed_by(grant, error)
         except BaseException:
+            self._router.left(route)
             self._settlement.release(call)
             raise
         finally:
