@@ -1,6 +1,5 @@
 """Attempts at secrets, counted by whose secret and by network address: together for all processes, in Postgres."""
 
-import ipaddress
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -13,7 +12,6 @@ from app.storage.postgres import people as rows
 from app.storage.postgres.engine import transaction
 
 LONGEST_WINDOW = timedelta(minutes=15)
-_NETWORK_BITS = 64
 
 
 class Attempts:
@@ -56,16 +54,3 @@ async def forgive_account(connection: AsyncConnection, account: str, address: st
     """After a success: the account begins anew, and of the address this one attempt is taken back."""
     await rows.delete_attempts(connection, account)
     await rows.take_attempt_back(connection, address)
-
-
-def place_of(address: str) -> str:
-    """As what a network address is counted: of IPv6 its network, as whoever has one has all of its addresses."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, _NETWORK_BITS), strict=False))

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.attempts import Attempts, place_of
+from app.admin.attempts import Attempts
 from app.admin.key_terms import KeyTerms
 from app.admin.keys import IssuedKey, Keys
 from app.admin.sign_in_people import Choices, Person, choose_team, hold_person, list_choices
 from app.base.clock import now
 from app.base.errors import GrantRefused, NotFound, RateLimited, Unprocessable
 from app.base.ids import new_id
+from app.base.network_place import place_of
 from app.domain import sign_in as domain
 from app.domain.budgets import Duration
 from app.domain.keys import digest_key

@@ -7,13 +7,14 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.actor import Actor
-from app.admin.attempts import Attempts, place_of
+from app.admin.attempts import Attempts
 from app.admin.browser_sessions import Visit
 from app.admin.digests import digest_of
 from app.admin.people import People
 from app.admin.post import Post
 from app.base.errors import GatewayError
 from app.base.logs import get_logger
+from app.base.network_place import place_of
 from app.domain.email_addresses import may_be_email
 from app.storage.postgres.engine import reading
 from app.storage.postgres.people import find_password

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.attempts import Attempts, forgive_account, place_of
+from app.admin.attempts import Attempts, forgive_account
 from app.admin.browser_sessions import PASSWORD_METHODS, BrowserSessions, Method, Visit
 from app.admin.digests import digest_of
 from app.admin.memberships import hold_address
@@ -19,6 +19,7 @@ from app.base.clock import now
 from app.base.errors import Forbidden, NotFound, Unauthenticated, Unprocessable
 from app.base.ids import new_id
 from app.base.logs import get_logger
+from app.base.network_place import place_of
 from app.domain.email_addresses import LONGEST_EMAIL, may_be_email
 from app.domain.roles import Standing, Tenant, roles_that_may, tenant_of
 from app.storage.postgres import people as rows

@@ -12,7 +12,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.actor import Actor, Change, record_change
-from app.admin.attempts import Attempts, place_of
+from app.admin.attempts import Attempts
 from app.admin.browser_sessions import AtIssuer, BrowserSessions, Visit
 from app.admin.digests import digest_of
 from app.admin.group_membership import give_by_groups, hold_places
@@ -22,6 +22,7 @@ from app.base.clock import now
 from app.base.errors import Forbidden, Unauthenticated, UpstreamError
 from app.base.ids import new_id
 from app.base.logs import get_logger
+from app.base.network_place import place_of
 from app.domain.group_mapping import map_groups
 from app.identity.issuer import Attempt, Identity, Issuer, make_verifier, same
 from app.identity.rules import SingleSignOnRules

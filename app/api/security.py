@@ -1,10 +1,8 @@
 """Who is at the door: credentials found in headers, the master key, and the keys of callers on the admin routes."""
 
 import hmac
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import compress
 from operator import itemgetter
 from typing import Any
@@ -13,14 +11,13 @@ from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.actor import Actor
-from app.admin.attempts import place_of
 from app.api.named_rows import check_named
 from app.base.clock import now
 from app.base.errors import Forbidden, RateLimited, Unauthenticated
 from app.domain.access import Principal, blocked_above, may_call_route
 from app.domain.keys import OWN_LOGIN_PREFIX, digest_key, key_state, may_be_key
 from app.domain.roles import EVERYTHING, MASTER, Rule, Standing, Tenant, roles_that_may, rule_for, tenant_of
-from app.gateway.authenticate import WRONG_KEYS_PER_MINUTE
+from app.domain.wrong_keys import WRONG_KEYS_PER_MINUTE, WrongKeys
 from app.storage.postgres.engine import reading
 from app.storage.postgres.tenants import find_standing
 from app.storage.principals import Principals
@@ -30,7 +27,6 @@ CREDENTIAL_HEADERS = frozenset(
 )
 AnyRequest = Request[Any, Any, Any]
 _LONGEST_CHANGED_BY = 256
-_ADDRESSES_REMEMBERED = 10_000
 _NAME = itemgetter(0)
 
 
@@ -64,25 +60,6 @@ class Caller:
     @property
     def is_admin(self) -> bool:
         return self.principal is None
-
-
-class WrongKeys:
-    """How many unknown keys each address has sent in this minute; of IPv6, each network."""
-
-    def __init__(self, most_per_minute: int = WRONG_KEYS_PER_MINUTE) -> None:
-        self._most_per_minute = most_per_minute
-        self._counts: OrderedDict[str, tuple[int, int]] = OrderedDict()
-
-    def too_many(self, address: str, at: datetime) -> bool:
-        minute, count = self._counts.get(place_of(address), (0, 0))
-        return count >= self._most_per_minute and minute == int(at.timestamp()) // 60
-
-    def note(self, address: str, at: datetime) -> None:
-        this_minute, place = int(at.timestamp()) // 60, place_of(address)
-        minute, count = self._counts.pop(place, (this_minute, 0))
-        self._counts[place] = (this_minute, count + 1 if minute == this_minute else 1)
-        if len(self._counts) > _ADDRESSES_REMEMBERED:
-            self._counts.popitem(last=False)
 
 
 class Access:

@@ -3,21 +3,19 @@
 import hashlib
 import hmac
 import os
-from collections import OrderedDict
 from dataclasses import replace
 from datetime import datetime
 
 from app.base.errors import Forbidden, GatewayError, RateLimited, Unauthenticated
 from app.domain.access import Principal, blocked_above, may_call_route
 from app.domain.keys import OWN_LOGIN_PREFIX, VirtualKey, digest_key, key_state, may_be_key
+from app.domain.wrong_keys import WRONG_KEYS_PER_MINUTE, WrongKeys
 from app.gateway.call import Knock
 from app.gateway.own_login import brings_own_login
 from app.gateway.ports import Principals
 
 MASTER_KEY_ID = "key_master"
 OPEN_KEY_ID = "key_open"
-WRONG_KEYS_PER_MINUTE = 60
-_ADDRESSES_REMEMBERED = 10_000
 _DIGESTS_REMEMBERED = 10_000
 # Of web pages, which can reach a port of this machine too, and of proxies: whoever sends them may be elsewhere.
 _FROM_ELSEWHERE = frozenset({b"origin", b"sec-fetch-site", b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
@@ -43,7 +41,7 @@ class Authenticator:
             VirtualKey(key_id=MASTER_KEY_ID, last_four=master_key[-4:], created_at=started_at, alias="master key"),  # type: ignore[arg-type]  # an id that new_id cannot make
             is_admin=True,
         )
-        self._wrong_keys: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._wrong_keys = WrongKeys()
         # Two SHA-256 of a stored digest cost 7 µs a request, one keyed BLAKE2b half a microsecond.
         self._fingerprint = hashlib.blake2b(key=os.urandom(32), digest_size=16)
         self._digests: dict[bytes, bytes] = {}
@@ -90,7 +88,8 @@ class Authenticator:
             return principal, digest
         if not may_be_key(credential):
             return None, digest
-        if self._anyone is None and self._has_tried_many(knock) and not self._principals.remembers(digest):
+        tried_many = self._anyone is None and self._wrong_keys.too_many(knock.client_address, knock.at)
+        if tried_many and not self._principals.remembers(digest):
             # Keys that are in use behind the same address go on working.
             raise RateLimited(
                 f"more than {WRONG_KEYS_PER_MINUTE} unknown keys in a minute from {knock.client_address}; "
@@ -99,7 +98,7 @@ class Authenticator:
             )
         principal = await self._principals.find(digest)
         if principal is None:
-            self._count_wrong_key(knock)
+            self._wrong_keys.note(knock.client_address, knock.at)
         return principal, digest
 
     def _digest(self, credential: str) -> bytes:
@@ -131,17 +130,6 @@ class Authenticator:
             f'unknown API key "…{credential[-4:]}"; it was refused by this gateway, not by a provider: '
             "check it, or ask an admin for a new one"
         )
-
-    def _has_tried_many(self, knock: Knock) -> bool:
-        minute, count = self._wrong_keys.get(knock.client_address, (0, 0))
-        return count >= WRONG_KEYS_PER_MINUTE and minute == int(knock.at.timestamp()) // 60
-
-    def _count_wrong_key(self, knock: Knock) -> None:
-        this_minute = int(knock.at.timestamp()) // 60
-        minute, count = self._wrong_keys.pop(knock.client_address, (this_minute, 0))
-        self._wrong_keys[knock.client_address] = (this_minute, count + 1 if minute == this_minute else 1)
-        if len(self._wrong_keys) > _ADDRESSES_REMEMBERED:
-            self._wrong_keys.popitem(last=False)
 
 
 def check_key(principal: Principal, route: str, at: datetime) -> None:

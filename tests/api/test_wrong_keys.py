@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.api.security import WrongKeys
 from app.base.clock import now
 from app.domain.keys import mint_key
-from app.gateway.authenticate import WRONG_KEYS_PER_MINUTE
+from app.domain.wrong_keys import WRONG_KEYS_PER_MINUTE, WrongKeys
 from tests.api.support import Door, admin_door_of
 from tests.fakes.minutes import within_one_minute
 

@@ -11,7 +11,8 @@ from app.domain.access import Principal
 from app.domain.keys import VirtualKey, digest_key, mint_key
 from app.domain.teams import Team
 from app.domain.tenancy import Level
-from app.gateway.authenticate import WRONG_KEYS_PER_MINUTE, Authenticator
+from app.domain.wrong_keys import WRONG_KEYS_PER_MINUTE
+from app.gateway.authenticate import Authenticator
 from app.gateway.call import Knock
 from tests.fakes.ports import KnownPrincipals
 

@@ -9,7 +9,8 @@ from app.base.errors import Unauthenticated
 from app.base.ids import KeyId
 from app.domain.access import Principal
 from app.domain.keys import VirtualKey, digest_key, mint_key
-from app.gateway.authenticate import OPEN_KEY_ID, WRONG_KEYS_PER_MINUTE, Authenticator, anyone_here
+from app.domain.wrong_keys import WRONG_KEYS_PER_MINUTE
+from app.gateway.authenticate import OPEN_KEY_ID, Authenticator, anyone_here
 from app.gateway.call import Knock
 from app.protocols.codec import Header
 from tests.fakes.ports import KnownPrincipals

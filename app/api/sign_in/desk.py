@@ -5,12 +5,13 @@ from datetime import timedelta
 from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.admin.attempts import Attempts, place_of
+from app.admin.attempts import Attempts
 from app.admin.device_sign_in import DeviceSignIn
-from app.api.security import WrongKeys
 from app.base.clock import now
 from app.base.errors import NotFound, RateLimited
+from app.base.network_place import place_of
 from app.domain.sign_in import parse_user_code
+from app.domain.wrong_keys import WrongKeys
 from app.storage.postgres.sign_ins import StoredAuthorization
 
 WRONG_CODES_PER_MINUTE = 10

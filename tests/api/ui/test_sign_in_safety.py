@@ -8,7 +8,6 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from app.admin.attempts import place_of
 from app.admin.browser_sessions import Visit
 from app.admin.passwords import Passwords
 from app.admin.people import MOST_ATTEMPTS, People
@@ -17,6 +16,7 @@ from app.api.ui.access import safe_next
 from app.api.ui.cookies import Cookies
 from app.base.errors import NotFound
 from app.base.ids import new_id
+from app.base.network_place import place_of
 from app.domain.email_addresses import may_be_email
 from app.identity.issuer import join_claims
 from tests.api.support import MASTER_KEY, PEPPER
