@@ -257,9 +257,7 @@ async def test_a_caller_who_left_is_not_tried_for_and_holds_nothing() -> None:
     assert (farm.hosts.asked, farm.ledger.released, farm.ledger.settled) == (["a"], ["req_1"], [])
 
 
-@pytest.mark.parametrize(
-    "way", [ScriptedReply(429, JSON, [None]), ScriptedReply(200, JSON, [None])], ids=["refusal", "answer"]
-)
+@pytest.mark.parametrize("status", [200, 429])
 async def test_a_caller_who_leaves_while_an_answer_is_read_takes_no_place_at_its_deployment_with_it(
     status: int,
 ) -> None:
