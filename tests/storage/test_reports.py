@@ -22,7 +22,7 @@ from app.domain.roles import EVERYTHING
 from app.domain.spend import Receipt, ReceiptKind
 from app.storage.books import Books
 from app.storage.postgres.aggregates import ALL_TABLES, compare_day, rebuild_day
-from app.storage.postgres.cost_centers import OWNERS, Charged, set_cost_center
+from app.storage.postgres.cost_centers import OWNERS, Charged, end_cost_center, set_cost_center
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.log_bounds import bound
 from app.storage.postgres.migrate import upgrade
@@ -256,6 +256,7 @@ def charged_to(receipt: Receipt, assigned: Sequence[Assigned]) -> str:
 @given(
     batch=st.lists(receipts(), min_size=1, max_size=20),
     before=assignments,
+    ended=st.none() | st.integers(0, 5 * 86_400),
     after=assignments,
     zone=st.sampled_from(ZONES),
     interval=st.sampled_from(get_args(Interval)),
@@ -265,6 +266,7 @@ async def test_cost_centres_add_up_to_the_whole_and_no_later_change_moves_a_clos
     engine: AsyncEngine,
     batch: list[Receipt],
     before: list[Assigned],
+    ended: int | None,
     after: list[Assigned],
     zone: str,
     interval: Interval,
@@ -282,13 +284,23 @@ async def test_cost_centres_add_up_to_the_whole_and_no_later_change_moves_a_clos
     async with engine.begin() as connection:
         row = {"month": date(2026, 3, 1), "until": april, "requests": 0, "cost_nanousd": 0, "adjustments_nanousd": 0}
         await connection.execute(insert(spend_closes).values(**row, digest="", closed_by="test"))
+        if ended is not None:  # a team is deleted, and its id is used again
+            await end_cost_center(connection, "team", "a", april + timedelta(seconds=ended))
         for one in after:
             await set_cost_center(connection, *one)
     assert await cells(engine, Report(march, group_by)) == closed
     found = await cells(engine, Report(periods, group_by))
-    centers = {
-        one.request_id: charged_to(one, before if one.started_at < april else [*before, *after]) for one in batch
-    }
+    reused = ended is not None and any(one[:2] == ("team", "a") and one[2] for one in before)
+    again = april + timedelta(days=-(-(ended or 0) // 86_400))
+
+    def assigned(receipt: Receipt) -> list[Assigned]:
+        if receipt.started_at < april:
+            return before
+        of_the_reused = after if receipt.started_at >= again or not reused else before
+        others = [one for one in (*before, *after) if one[:2] != ("team", "a") or not reused]
+        return [*others, *(one for one in of_the_reused if one[:2] == ("team", "a"))]
+
+    centers = {one.request_id: charged_to(one, assigned(one)) for one in batch}
     assert {(cell.period, cell.group): cell.amounts.cost_nanousd for cell in found} == expected(
         batch, group_by, periods, centers
     )

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.base.money import NanoUSD
 from app.domain.report_periods import DAY_S
 from app.storage.postgres.columns import TIME
-from app.storage.postgres.cost_centers import charged_at
+from app.storage.postgres.cost_centers import charged_within
 from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension, find_names
 from app.storage.postgres.tables import cost_centers, receipts
 from app.storage.postgres.tables.closing import spend_close_names, spend_closes
@@ -57,7 +57,7 @@ async def digest_of(connection: AsyncConnection, month: date, since: datetime, u
     digest = hashlib.sha256()
     await _digest_sums(connection, digest, since, until)
     if version >= 2:
-        await _digest_terms(connection, digest, month, since)
+        await _digest_terms(connection, digest, month, (since, until))
     return digest.hexdigest()
 
 
@@ -74,20 +74,26 @@ async def _digest_sums(connection: AsyncConnection, digest: "hashlib._Hash", sin
         )
         digest.update(table.name.encode() + _LINE)
         async for row in await connection.stream(query):
-            fields = (row[0].astimezone(UTC).date().isoformat(), *row[1:])
-            digest.update(_line(fields))
+            digest.update(_line((_day(row[0]), *row[1:])))
 
 
-async def _digest_terms(connection: AsyncConnection, digest: "hashlib._Hash", month: date, since: datetime) -> None:
+async def _digest_terms(
+    connection: AsyncConnection, digest: "hashlib._Hash", month: date, span: tuple[datetime, datetime]
+) -> None:
     close, name = spend_closes.c, spend_close_names.c
     told = [close.requests, close.cost_nanousd, close.adjustments_nanousd]
     of_month = select(*told).where(close.month == month)
     names = select(name.dimension, name.id, name.name).where(name.month == month)
     names = names.order_by(name.dimension.collate("C"), name.id.collate("C"))
-    for table, query in ((spend_closes, of_month), (cost_centers, charged_at(since)), (spend_close_names, names)):
+    parts = ((spend_closes, of_month), (cost_centers, charged_within(*span)), (spend_close_names, names))
+    for table, query in parts:
         digest.update(table.name.encode() + _LINE)
         for row in await connection.execute(query):
-            digest.update(_line(row))
+            digest.update(_line(_day(one) if isinstance(one, datetime) else one for one in row))
+
+
+def _day(at: datetime) -> str:
+    return at.astimezone(UTC).date().isoformat()
 
 
 def _line(fields: Iterable[object]) -> bytes:

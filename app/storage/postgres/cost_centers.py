@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     and_,
     delete,
+    exists,
     false,
     func,
     insert,
@@ -28,9 +29,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.report_periods import DAY_S, ceiling
 from app.domain.roles import Tenant
-from app.storage.postgres.columns import times
-from app.storage.postgres.tables import cost_centers, organizations, projects, teams
+from app.storage.postgres.columns import TIME, times
+from app.storage.postgres.tables import cost_centers, departed, organizations, projects, teams
 from app.storage.postgres.tables.closing import spend_closes
 from app.storage.postgres.tenants import within
 
@@ -53,32 +55,53 @@ def cost_center_of(kind: Charged, owner_id: ColumnElement[str]) -> ColumnElement
 async def set_cost_center(connection: AsyncConnection, kind: Charged, owner_id: str, cost_center: str) -> None:
     """From the first month that is not closed; of all times, where none is. The empty text is none.
 
-    Before the audit is written to: no month is closed from here to the end of the transaction.
+    Where another owner had the id before, from the day after that was deleted. Before the audit is written to: no month
+    is closed from here to the end of the transaction.
     """
     await connection.execute(text(f"LOCK TABLE {spend_closes.name} IN SHARE MODE"))
-    closed_until = (await connection.execute(select(func.max(spend_closes.c.until)))).scalar_one()
-    since = closed_until or BEGINNING
     held = (await connection.execute(select(cost_center_of(kind, literal(owner_id, Text))))).scalar_one()
     if cost_center == (held or ""):
         return
+    own = (cost_centers.c.owner_kind == kind, cost_centers.c.owner_id == owner_id)
+    closed = select(func.max(spend_closes.c.until)).scalar_subquery()
+    # No row is of a time after the last close, but for the one that a deletion leaves.
+    latest = select(func.max(cost_centers.c.since)).where(*own).scalar_subquery()
+    gone = select(departed.c.deleted_at).where(departed.c.kind == kind, departed.c.id == owner_id).scalar_subquery()
+    row = (await connection.execute(select(closed, latest, gone))).one()
+    since = max(row[0] or BEGINNING, row[1] or BEGINNING, ceiling(row[2], DAY_S) if row[2] else BEGINNING)
+    await _write(connection, kind, owner_id, since, cost_center)
+
+
+async def end_cost_center(connection: AsyncConnection, kind: Charged, owner_id: str, at: datetime) -> None:
+    """For an owner that is deleted: what it spent stays charged as it was, and whoever has its id from the next day of
+    UTC on begins without a cost centre. Sums of days are of one owner then."""
+    own = (cost_centers.c.owner_kind == kind, cost_centers.c.owner_id == owner_id)
+    if (await connection.execute(select(exists().where(*own)))).scalar_one():
+        await _write(connection, kind, owner_id, ceiling(at, DAY_S), "")
+
+
+async def _write(connection: AsyncConnection, kind: Charged, owner_id: str, since: datetime, cost_center: str) -> None:
+    """In place of what holds from then on."""
     own = (cost_centers.c.owner_kind == kind, cost_centers.c.owner_id == owner_id)
     await connection.execute(delete(cost_centers).where(*own, cost_centers.c.since >= since))
     values = {"owner_kind": kind, "owner_id": owner_id, "since": since, _CENTER: cost_center}
     await connection.execute(insert(cost_centers).values(**values))
 
 
-def charged_at(at: datetime) -> Select[Any]:
-    """The owners that have a cost centre at a time, each with it: kind, id and centre, in the order of their texts."""
+def charged_within(since: datetime, until: datetime) -> Select[Any]:
+    """Which cost centres owners have in a span of time: kind, id, from when on in it, and the centre, in the order of
+    their texts. Who has none from its beginning on is not there."""
     row = cost_centers.c
-    latest = (
-        select(row.owner_kind, row.owner_id, row.cost_center)
-        .ext(distinct_on(row.owner_kind, row.owner_id))
-        .where(row.since <= at)
-        .order_by(row.owner_kind, row.owner_id, row.since.desc())
-        .subquery("latest")
+    at = func.greatest(row.since, literal(since, TIME)).label("since")
+    held = (
+        select(row.owner_kind, row.owner_id, at, row.cost_center)
+        .ext(distinct_on(row.owner_kind, row.owner_id, at))
+        .where(row.since < until)
+        .order_by(row.owner_kind, row.owner_id, at, row.since.desc())
+        .subquery("held")
     )
-    order = (latest.c.owner_kind.collate("C"), latest.c.owner_id.collate("C"))
-    return select(latest).where(latest.c.cost_center != "").order_by(*order)
+    order = (held.c.owner_kind.collate("C"), held.c.owner_id.collate("C"), held.c.since)
+    return select(held).where(or_(held.c.cost_center != "", held.c.since > since)).order_by(*order)
 
 
 async def list_cost_centers(connection: AsyncConnection, tenant: Tenant) -> list[str]:

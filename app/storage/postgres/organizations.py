@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.base.clock import now
 from app.base.ids import BudgetId, OrganizationId
 from app.storage.postgres.budgets import StoredBudget, find_budget
-from app.storage.postgres.cost_centers import cost_center_of
+from app.storage.postgres.cost_centers import cost_center_of, end_cost_center
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import organizations, users
 
@@ -111,6 +112,7 @@ async def delete_organization(connection: AsyncConnection, organization_id: str)
     """With its memberships; no team and no key may name it any more, and no user does. Its name stays."""
     name = organizations.c.organization_alias
     await keep_name(connection, "organization", organizations.c.organization_id, name, organization_id)
+    await end_cost_center(connection, "organization", organization_id, now())
     belongs = users.c.organization_id == organization_id
     await connection.execute(update(users).where(belongs).values(organization_id=None))
     await connection.execute(delete(organizations).where(organizations.c.organization_id == organization_id))

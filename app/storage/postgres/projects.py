@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.base.clock import now
 from app.base.ids import BudgetId, ProjectId, TeamId
 from app.domain.roles import Tenant
-from app.storage.postgres.cost_centers import cost_center_of
+from app.storage.postgres.cost_centers import cost_center_of, end_cost_center
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import keys, projects, teams
 from app.storage.postgres.tenants import within
@@ -110,4 +111,5 @@ async def update_project(connection: AsyncConnection, project_id: str, values: M
 async def delete_project(connection: AsyncConnection, project_id: str) -> None:
     """No key may name it any more. Its name stays."""
     await keep_name(connection, "project", projects.c.project_id, projects.c.project_alias, project_id)
+    await end_cost_center(connection, "project", project_id, now())
     await connection.execute(delete(projects).where(projects.c.project_id == project_id))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.base.clock import now
 from app.base.ids import BudgetId, OrganizationId, TeamId
 from app.domain.roles import Tenant
-from app.storage.postgres.cost_centers import cost_center_of
+from app.storage.postgres.cost_centers import cost_center_of, end_cost_center
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.owner_spend import owner_days
 from app.storage.postgres.tables import keys, memberships, teams
@@ -146,6 +146,7 @@ async def move_keys(connection: AsyncConnection, team_id: str, organization_id: 
 async def delete_team(connection: AsyncConnection, team_id: str) -> None:
     """With its memberships; no key may name it any more. Its name stays."""
     await keep_name(connection, "team", teams.c.team_id, teams.c.team_alias, team_id)
+    await end_cost_center(connection, "team", team_id, now())
     await connection.execute(delete(teams).where(teams.c.team_id == team_id))
 
 

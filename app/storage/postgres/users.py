@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.base.clock import now
 from app.base.errors import StorageUnavailable
 from app.base.ids import BudgetId, OrganizationId, UserId
-from app.storage.postgres.cost_centers import cost_center_of
+from app.storage.postgres.cost_centers import cost_center_of, end_cost_center
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import keys, memberships, users
 
@@ -115,6 +116,7 @@ async def delete_user(connection: AsyncConnection, user_id: str) -> None:
     """With its memberships; no key may name it any more. Its name stays."""
     name = func.coalesce(users.c.user_alias, users.c.user_email)
     await keep_name(connection, "user", users.c.user_id, name, user_id)
+    await end_cost_center(connection, "user", user_id, now())
     await connection.execute(delete(users).where(users.c.user_id == user_id))
 
 

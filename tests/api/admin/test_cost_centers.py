@@ -1,6 +1,6 @@
 """Cost centres are said at four levels, read back, audited, and what reports charge to."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +45,49 @@ async def test_what_is_spent_is_charged_to_the_nearest_owner_that_has_a_cost_cen
             entries = await list_entries(connection, kind, own[f"{kind}_id"])
         assert [(entry.after or {})["cost_center"] for entry in entries] == [f"R&D of the {kind}", None]
     assert await charged() == [(None, 0.005)]
+
+
+async def test_an_id_that_is_used_again_begins_without_the_cost_centre_of_the_one_before(admin_door: Door) -> None:
+    old, new = new_id("R&D"), new_id("R&D")
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    team = {"team_id": new_id("team"), "team_alias": new_id("research")}
+    key = (await admin_door.new_key())["token"]
+    await admin_door.book(key, today, 5_000_000, team_id=team["team_id"])
+    await admin_door.book(key, today + timedelta(days=1), 7_000_000, team_id=team["team_id"])
+
+    async def charged() -> dict[str | None, float]:
+        days = {"start_date": f"{today:%Y-%m-%d}", "end_date": f"{today + timedelta(days=2):%Y-%m-%d}"}
+        query = {**days, "group_by": "cost_center", "team_id": team["team_id"]}
+        answer = await admin_door.get("/spend/report", query=query)
+        return {row["cost_center"]: float(row["cost"]) for row in answer.fields["data"]}
+
+    await admin_door.post("/team/new", {**team, "cost_center": old})
+    assert await charged() == {old: 0.012}
+    await admin_door.post("/team/delete", {"team_ids": [team["team_id"]]})
+    assert await charged() == {old: 0.005, None: 0.007}
+    made = await admin_door.post("/team/new", team)
+    assert made.fields["cost_center"] is None
+    assert await charged() == {old: 0.005, None: 0.007}
+    await admin_door.post("/team/update", {"team_id": team["team_id"], "cost_center": new})
+    assert await charged() == {old: 0.005, new: 0.007}
+    await admin_door.post("/team/delete", {"team_ids": [team["team_id"]]})
+    assert await charged() == {old: 0.005, None: 0.007}
+
+
+async def test_what_one_without_a_cost_centre_spent_is_not_charged_to_that_of_the_next_with_its_id(
+    admin_door: Door,
+) -> None:
+    center, today = new_id("R&D"), datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    user_id = new_id("user")
+    user = {"user_id": user_id, "user_alias": "Ada", "auto_create_key": False}
+    await admin_door.book((await admin_door.new_key())["token"], today, 5_000_000, user_id=user_id)
+    await admin_door.post("/user/new", user)
+    await admin_door.post("/user/delete", {"user_ids": [user_id]})
+    await admin_door.post("/user/new", {**user, "cost_center": center})
+    days = {"start_date": f"{today:%Y-%m-%d}", "end_date": f"{today:%Y-%m-%d}"}
+    query = {**days, "group_by": "cost_center", "user_id": user_id}
+    answer = await admin_door.get("/spend/report", query=query)
+    assert [row["cost_center"] for row in answer.fields["data"]] == [None]
 
 
 @pytest.mark.parametrize(

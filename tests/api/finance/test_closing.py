@@ -172,6 +172,11 @@ async def test_a_closed_month_that_somebody_changed_is_told(door: Door) -> None:
         ("UPDATE cost_centers SET cost_center = '4712' WHERE since < now() - interval '40 days'", {2}),
         ("DELETE FROM cost_centers WHERE since < now() - interval '40 days'", {2}),
         ("INSERT INTO cost_centers VALUES ('user', 'user_beta', '2020-01-01 00:00+00', '4712')", {2}),
+        (
+            "INSERT INTO cost_centers VALUES ('team', 'team_alpha', "
+            "date_trunc('month', now(), 'UTC') - interval '3 days', '')",
+            {2},
+        ),
         ("UPDATE spend_close_names SET name = 'ours'", {2}),
         ("UPDATE spend_closes SET cost_nanousd = cost_nanousd + 1", {2}),
         ("UPDATE spend_days SET team_id = 'team_beta'", {1, 2}),
