@@ -320,6 +320,7 @@ class _Builder:
             relays_logins=relays_logins(entry, api_base),
             tags=frozenset(entry.tags),
             most_running=entry.most_running,
+            region=entry.region,
             max_input_tokens=self._max_input_tokens(entry, upstream_model),
             probed=self._is_probed(entry, upstream_model),
             probe_model=entry.info.probe_model,

@@ -48,6 +48,7 @@ class KeyTerms:
     team_id: str | UnsetType | None = UNSET
     project_id: str | UnsetType | None = UNSET
     group_ids: tuple[str, ...] | UnsetType = UNSET
+    allowed_model_region: str | UnsetType | None = UNSET
 
 
 # Terms that are columns of the same name.
@@ -55,6 +56,7 @@ _COLUMNS = (
     "key_alias",
     "aliases",
     "budget_fallbacks",
+    "allowed_model_region",
     "blocked",
     "metadata",
     "user_id",

@@ -39,6 +39,12 @@ def check_narrower(written: Mapping[str, Any], above: Any, of: str, catalog: Cat
                 raise Unprocessable(
                     f'"{field}" of "{model}" is {limit}, above the {most} of {of}; give at most that', param=field
                 )
+    region, kept_to = written.get("allowed_model_region"), getattr(above, "allowed_model_region", None)
+    if region is not None and kept_to is not None and region != kept_to:
+        raise Unprocessable(
+            f'"allowed_model_region" is "{region}", and {of} is kept to "{kept_to}"; leave it out',
+            param="allowed_model_region",
+        )
     allowed = getattr(above, "models", ())
     for entry in written.get("models") or () if allowed else ():
         if not _is_within(entry, allowed, catalog):

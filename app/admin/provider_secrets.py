@@ -14,7 +14,7 @@ ADDRESSES = ("api_base", "base_url", "aws_bedrock_runtime_endpoint")
 HIDDEN = "********"
 _SHOWN = PUBLIC_OPTIONS | {
     *ADDRESSES, "allow_relay", "cooldown_time", "custom_llm_provider", "max_retries", "model", "num_retries", "order",
-    "organization", "request_timeout", "rpm", "stream_timeout", "timeout", "tpm", "use_in_pass_through",
+    "organization", "region_name", "request_timeout", "rpm", "stream_timeout", "timeout", "tpm", "use_in_pass_through",
     "vertex_ai_location", "vertex_ai_project", "weight",
 }  # fmt: skip
 _LOOKED_UP_IN_S = 3.0

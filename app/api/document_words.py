@@ -60,6 +60,7 @@ _SHARE: Schema = {"description": "a share such as 0.05; a margin may also be {pe
 FIELDS: Mapping[str, Schema] = {
     **dict.fromkeys(("global", *HOSTS), _SHARE),
     "access_group_ids": _texts("the access groups among the models"),
+    "allowed_model_region": _text("the region whose deployments alone may serve", "eu"),
     "access_group": _text("the name of a group of models"),
     "access_group_name": _text("the name of a group, which is its id"),
     "access_model_names": _texts("the models of the group"),

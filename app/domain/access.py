@@ -72,17 +72,37 @@ def blocked_above(principal: Principal) -> str | None:
 
 def may_use_deployment(principal: Principal, deployment: Deployment) -> bool:
     """A deployment on one person's own credential serves that person's keys alone, and the master key. With a login of
-    its own a caller reaches only those to which that may be sent."""
+    its own a caller reaches only those to which that may be sent, and one that is kept to a region those of the region:
+    where nobody has said of a deployment where it is, it is nowhere."""
     if principal.own_login and not deployment.relays_logins:
+        return False
+    if any(region != deployment.region for region in _regions(principal)):
         return False
     owner = deployment.owner_user_id
     return owner is None or principal.key.user_id == owner or principal.is_admin
 
 
 def usable_deployments(principal: Principal, model: Model) -> tuple[Deployment, ...]:
-    if len(model.deployments) == 1 and model.deployments[0].owner_user_id is None and not principal.own_login:
+    plain = len(model.deployments) == 1 and model.deployments[0].owner_user_id is None and not principal.own_login
+    if plain and not _regions(principal):
         return model.deployments
     return tuple(deployment for deployment in model.deployments if may_use_deployment(principal, deployment))
+
+
+def kept_to_regions(principal: Principal) -> list[tuple[str, str]]:
+    """Who is kept to a region, the nearest first, and to which: ``("this key", "eu")``."""
+    own = [] if principal.key.region is None else [("this key", principal.key.region)]
+    return [*own, *((level.title, level.region) for level in principal.levels if level.region is not None)]
+
+
+def in_region(model: Model, region: str | None) -> bool:
+    """Whether some deployment of the model is there; None is anywhere."""
+    return region is None or any(deployment.region == region for deployment in model.deployments)
+
+
+def _regions(principal: Principal) -> list[str]:
+    found = [level.region for level in principal.levels if level.region is not None]
+    return found if principal.key.region is None else [principal.key.region, *found]
 
 
 def may_use_model(principal: Principal, model: Model) -> bool:

@@ -48,7 +48,8 @@ class Deployment:
     ``cooldown_s`` for how long a failing deployment is put aside, where the router's own rules are not to hold.
     ``relays_logins``: a caller's own login may be sent there. ``tags`` are those of the calls that it is for, where
     such are told apart; ``most_running`` is how many calls it takes at once, ``max_input_tokens`` how long a prompt.
-    ``probed``: health checks may call it, a wildcard's by the name ``probe_model``.
+    ``probed``: health checks may call it, a wildcard's by the name ``probe_model``. ``region`` is where the
+    operator says that it is.
     """
 
     deployment_id: DeploymentId
@@ -78,6 +79,7 @@ class Deployment:
     max_input_tokens: int | None = None
     probed: bool = True
     probe_model: str | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ class ModelEntry:
     cooldown_s: int | None = None
     tags: tuple[str, ...] = ()
     most_running: int | None = None
+    region: str | None = None
     info: ModelInfo = field(default_factory=ModelInfo)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     options: Mapping[str, Secret] = field(default_factory=dict)

@@ -51,6 +51,8 @@ class VirtualKey:
     tags: tuple[str, ...] = ()
     project_id: ProjectId | None = None
     budget_fallbacks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    region: str | None = None
+    """Whose deployments alone may serve it."""
 
 
 def mint_key() -> str:

@@ -21,7 +21,7 @@ class Level:
     """What one level beside a key sets: no other can widen it.
 
     ``scope`` names it in the counters (``scope_of``), ``title`` in messages: ``team "research"``. ``models`` empty
-    means every model.
+    means every model. ``region`` is the one whose deployments alone may serve.
     """
 
     kind: LevelKind
@@ -32,11 +32,12 @@ class Level:
     budgets: tuple[Budget, ...] = ()
     blocked: bool = False
     default_model: str | None = None
-    """Of a customer: what is served in place of a model that ``models`` does not hold."""
+    """Of a customer: what is served in place of a model that ``models`` or the region does not hold."""
+    region: str | None = None
 
     @property
     def sets_something(self) -> bool:
-        return self.blocked or bool(self.models or self.budgets or self.limits)
+        return self.blocked or bool(self.models or self.budgets or self.limits or self.region)
 
 
 def budget_of_setting(name: str, limit_nanousd: NanoUSD, duration: Duration | None = None) -> Budget:

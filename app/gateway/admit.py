@@ -19,7 +19,7 @@ from app.base.errors import (
     RateLimited,
 )
 from app.base.logs import get_logger
-from app.domain.access import Principal, is_allowed, lists, usable_deployments, usable_names
+from app.domain.access import Principal, in_region, is_allowed, lists, usable_deployments, usable_names
 from app.domain.budgets import OnExceed
 from app.domain.catalog import Deployment, Model
 from app.domain.failures import Failure
@@ -49,7 +49,7 @@ from app.gateway.holds import Holds, strict_hold
 from app.gateway.own_login import nowhere_to_relay, relayed
 from app.gateway.own_routing import take_wishes
 from app.gateway.ports import CatalogSource, Ledger, NamedLevels
-from app.gateway.refusals import enumerate_models, not_found, refusal
+from app.gateway.refusals import enumerate_models, not_found, not_served, refusal
 from app.gateway.route import Asked, Route, Wishes
 from app.gateway.router import Router
 from app.gateway.step_down import StepDown
@@ -255,9 +255,9 @@ class Admission:
     def _meant(self, principal: Principal, asked: str) -> str:
         """The model asked for, or the default of a customer that may not use it."""
         for level in principal.levels:
-            if level.default_model is not None and level.models:
+            if level.default_model is not None and (level.models or level.region is not None):
                 model = self._catalog.current().resolve(principal.key.aliases.get(asked, asked))
-                if model is not None and not lists(level.models, model):
+                if model is not None and not (lists(level.models, model) and in_region(model, level.region)):
                     return level.default_model
         return asked
 
@@ -295,14 +295,7 @@ class Admission:
             )
         deployments = usable_deployments(principal, model)
         if not deployments:
-            if principal.own_login:
-                raise nowhere_to_relay(asked)
-            raise ModelNotAllowed(
-                f'model "{asked}" is served here on the personal token of another user alone, which may not serve '
-                f'key "…{principal.key.last_four}"; ask an admin for a model on a shared credential, or for a key of '
-                "the token's owner",
-                param="model",
-            )
+            raise not_served(principal, asked)
         return model if len(deployments) == len(model.deployments) else replace(model, deployments=deployments)
 
     def price(self, call: Call, principal: Principal, asked: str, deployment: Deployment) -> PriceSheet:

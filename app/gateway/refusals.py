@@ -1,12 +1,13 @@
 """What is said to a caller whose call is not admitted: whose limit it was, where it stands, and the next step."""
 
-from app.base.errors import BudgetExhausted, GatewayError, ModelNotFound, RateLimited
+from app.base.errors import BudgetExhausted, GatewayError, ModelNotAllowed, ModelNotFound, RateLimited
 from app.base.money import format_usd
-from app.domain.access import Principal, usable_names
+from app.domain.access import Principal, kept_to_regions, usable_names
 from app.domain.catalog import Catalog
 from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, RateClaim, Refused
 from app.gateway.call import Call
 from app.gateway.claims import whose
+from app.gateway.own_login import nowhere_to_relay
 
 _MODELS_NAMED = 10
 
@@ -17,6 +18,26 @@ def not_found(principal: Principal, catalog: Catalog, asked: str) -> ModelNotFou
     return ModelNotFound(
         f'model "{asked[:200]}" is not known here; {"did you mean" if nearest else "this key may use"}: '
         f"{enumerate_models(nearest)}? See GET /v1/models",
+        param="model",
+    )
+
+
+def not_served(principal: Principal, asked: str) -> ModelNotAllowed:
+    """None of the model's deployments is for this caller."""
+    if kept := kept_to_regions(principal):
+        places = " and ".join(f'{who} is kept to "{region}"' for who, region in kept)
+        return ModelNotAllowed(
+            f'model "{asked}" has no deployment in the region where it may be served: {places} '
+            "(allowed_model_region). Choose another model, see GET /v1/models; an admin can set region_name of a "
+            "deployment that is there",
+            param="model",
+        )
+    if principal.own_login:
+        return nowhere_to_relay(asked)
+    return ModelNotAllowed(
+        f'model "{asked}" is served here on the personal token of another user alone, which may not serve '
+        f'key "…{principal.key.last_four}"; ask an admin for a model on a shared credential, or for a key of '
+        "the token's owner",
         param="model",
     )
 

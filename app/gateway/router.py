@@ -41,6 +41,7 @@ class Router:
         self._metrics = metrics
         self.standings = Standings(rules.breaker, metrics, now)
         self._groups: dict[str, Group] = {}
+        self._parts: dict[tuple[str, ...], Group] = {}
         self._budget = RetryBudget()
         self._nothing_set = not (
             rules.fallbacks
@@ -359,13 +360,20 @@ class Router:
         group = self._groups.get(model.name)
         if group is not None and group.deployments is model.deployments:
             return group
-        if self.standings.make_room() or len(self._groups) >= _MOST_REMEMBERED:
+        # Callers for whom some deployments are not, have a group of their own: of what serves them.
+        part = (model.name, *(deployment.deployment_id for deployment in model.deployments))
+        group = self._parts.get(part)
+        if group is not None and group.deployments == model.deployments:
+            self._groups[model.name] = group
+            return group
+        if self.standings.make_room() or len(self._parts) >= _MOST_REMEMBERED:
             self._groups.clear()
+            self._parts.clear()
         standings = [self.standings.of(deployment) for deployment in model.deployments]
         retries = [one.retries for one in model.deployments if one.retries is not None]
         attempts_set = max(retries) if retries else self.rules.num_retries
         fallbacks = self.rules.fallbacks_of(model.names, None)
-        group = self._groups[model.name] = Group(model, standings, attempts_set, fallbacks)
+        group = self._groups[model.name] = self._parts[part] = Group(model, standings, attempts_set, fallbacks)
         group.retry_policy = self.rules.retry_policy_of(model.names)
         group.tagged = self.rules.tag_filtering and any(one.tags for one in model.deployments)
         several = self.rules.has_fallbacks(model.names) or len(standings) > 1

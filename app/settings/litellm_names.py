@@ -29,7 +29,7 @@ LITELLM_PARAMS = frozenset(
     model_config_id model_file_id_mapping n no_log num_ctx oci_fingerprint oci_key oci_key_file oci_region
     oci_tenancy oci_user ollama_format openai_version organization_id otpm parallel_tool_calls prediction
     presence_penalty preset_cache_key project prompt_id prompt_label prompt_variables prompt_version
-    provider_specific_header proxy_server_request quality reasoning_effort region_name response_format retry_policy
+    provider_specific_header proxy_server_request quality reasoning_effort response_format retry_policy
     retry_strategy reusable_credential_name roles router_tier s3_bucket_name safe_mode safety_identifier
     safety_settings seed service_tier size ssl_verify stop store stream stream_chunk_size stream_options
     supports_system_message tag_regex temperature text_completion thinking tiered_pricing token_url tool_choice tools

@@ -25,7 +25,7 @@ _PARAM_NAMES = frozenset(
         "model", "api_key", "api_base", "base_url", "extra_headers", "headers", "organization", "timeout",
         "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "order", "num_retries", "max_retries",
         "cooldown_time", "custom_llm_provider", "use_in_pass_through", "tags", "max_parallel_requests",
-        "aws_bedrock_runtime_endpoint", "allow_relay",
+        "aws_bedrock_runtime_endpoint", "allow_relay", "region_name",
     }
 )  # fmt: skip
 _OPTION_NAMES = frozenset(name for host in HOSTS.values() for name in host.options)
@@ -193,11 +193,19 @@ def _entry(
         cooldown_s=reader.pause(params["cooldown_time"]) if "cooldown_time" in params else None,
         tags=(reader.texts(params["tags"]) or ()) if "tags" in params else (),
         most_running=numbers.get("max_parallel_requests"),
+        region=_region(reader, params["region_name"]) if "region_name" in params else None,
         info=_info(reader, info),
         prices=_prices(reader, params) | _prices(reader, info),
         options=_options(reader, target.provider, params),
         allow_relay=_allow_relay(reader, target.provider, params["allow_relay"]) if "allow_relay" in params else None,
     )
+
+
+def _region(reader: Reader, item: Item) -> str | None:
+    region = (reader.text(item) or "").strip().lower()
+    if not region:
+        reader.problems.error(item.place, 'region_name must be a text such as "eu"')
+    return region or None
 
 
 def _allow_relay(reader: Reader, provider: str, item: Item) -> bool | None:

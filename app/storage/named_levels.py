@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -137,16 +137,7 @@ class NamedLevels:
             return level
         if level is None:
             return Level("customer", scope_of("customer", customer), f'customer "{customer}"', budgets=(default,))
-        return Level(
-            level.kind,
-            level.scope,
-            level.title,
-            level.models,
-            level.limits,
-            (default,),
-            blocked=level.blocked,
-            default_model=level.default_model,
-        )
+        return replace(level, budgets=(default,))
 
     def _drop(self, name: str) -> None:
         kind, _, named = name.partition(":")

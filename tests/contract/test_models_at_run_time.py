@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 from redis.asyncio import Redis
 
@@ -49,11 +51,43 @@ async def test_a_model_made_now_is_served_now_with_its_own_key_at_its_own_addres
     assert (await admin.post("/model/delete", id=made.json()["model_id"])).status_code == 200
 
 
+async def test_who_is_kept_to_a_region_is_served_there_alone(admin: Admin, upstream: RecordingUpstream) -> None:
+    params = {"model": "anthropic/claude-sonnet-4-6", "api_key": PLANTED, "api_base": upstream.base_url}
+    placed = {}
+    for region in (None, "us", "EU"):
+        made = await admin.post(
+            "/model/new", model_name="placed", litellm_params={**params, "region_name": region, "rpm": 9}
+        )
+        placed[region] = made.json()["model_id"]
+    team = (await admin.post("/team/new", allowed_model_region="EU")).json()
+    assert team["allowed_model_region"] == "eu"
+    named = await admin.post("/customer/new", user_id="in-europe", allowed_model_region="eu", default_model="placed")
+    assert named.json()["allowed_model_region"] == "eu"
+    by_customer: dict[str, Any] = {"metadata": {"user_id": "in-europe"}, "model": "claude-sonnet-4-6"}
+    kept, free = await admin.generate(team_id=team["team_id"]), await admin.generate()
+    own = await admin.generate(allowed_model_region="eu")
+    for key, asked in ((kept, {"model": "placed"}), (own, {"model": "placed"}), (free, by_customer)):
+        for _ in range(3):
+            assert (await ask(admin, key, **asked)).status_code == 200
+        assert {row["model_id"] for row in await admin.receipts(key, 3)} == {placed["EU"]}
+    assert (await ask(admin, free, model="claude-sonnet-4-6")).status_code == 200
+    refused = await ask(admin, kept, model="claude-sonnet-4-6")
+    assert refused.status_code == 400
+    assert 'is kept to "eu"' in refused.json()["error"]["message"]
+    for model_id in placed.values():
+        await admin.post("/model/delete", id=model_id)
+
+
 async def test_an_address_of_this_machine_that_nobody_allowed_is_not_called(admin: Admin) -> None:
     params = {"model": "anthropic/claude-sonnet-4-6", "api_key": PLANTED, "api_base": "http://127.0.0.2:9"}
     refused = await admin.post("/model/new", model_name="inner", litellm_params=params)
     assert refused.status_code == 422
     assert "KEYHOUSE_ALLOWED_UPSTREAMS" in refused.json()["error"]["message"]
+
+
+async def ask(admin: Admin, key: str, **fields: Any) -> httpx.Response:
+    headers = {"authorization": "", "x-api-key": key}
+    return await admin.client.post("/v1/messages", json={**QUESTION, **fields}, headers=headers)
 
 
 def forms_of(secret: str) -> list[bytes]:

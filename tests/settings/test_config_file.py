@@ -169,7 +169,7 @@ def test_an_entry_whose_variable_is_not_set_is_left_out_with_a_notice(load: Load
 
 def test_a_variable_in_a_parameter_without_effect_keeps_no_model_out(load: Load) -> None:
     settings = load(
-        "model_list: [{model_name: m, litellm_params: {model: openai/a, region_name: os.environ/ABSENT}}]",
+        "model_list: [{model_name: m, litellm_params: {model: openai/a, seed: os.environ/ABSENT}}]",
     )
 
     assert [entry.model_name for entry in settings.model_entries] == ["m"]

@@ -33,7 +33,7 @@ _LEFT_OF: Mapping[str, tuple[str, ...]] = {
         "policies", "access_group_ids", "object_permission_id", "agent_id",
         "project_id", "permissions", "config", "router_settings", "auto_rotate", "allowed_cache_controls",
     ),
-    "customer": ("allowed_model_region", "object_permission_id"),
+    "customer": ("object_permission_id",),
     "tag": ("models",),
 }  # fmt: skip
 # What LiteLLM keeps in metadata and holds to: it stays there, for people to read.

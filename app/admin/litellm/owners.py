@@ -168,6 +168,7 @@ class OwnerPlanner:
             "customer_alias": row.text("alias"),
             "blocked": row.flag("blocked"),
             "default_model": row.text("default_model"),
+            "allowed_model_region": row.text("allowed_model_region"),
             "budget_id": budget_id if self._draft.is_there("budget", budget_id) else None,
         }
         if self._draft.add("customer", customer_id, customer_id, columns):

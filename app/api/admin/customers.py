@@ -26,10 +26,11 @@ _COLUMNS: Readers = {
     "metadata": ("metadata", fields.read_metadata, {}),
     "blocked": ("blocked", fields.read_flag, UNSET),
     "models": ("models", fields.read_text_list, []),
+    "allowed_model_region": ("allowed_model_region", fields.read_region, None),
     "default_model": ("default_model", fields.read_text, None),
     **LIMITS,
 }
-_NOT_ENFORCED = frozenset({"allowed_model_region", "budget_reset_at", "object_permission"})
+_NOT_ENFORCED = frozenset({"budget_reset_at", "object_permission"})
 
 
 class CustomerRoutes(Controller):
@@ -119,7 +120,7 @@ def _render(view: CustomerView) -> dict[str, Any]:
         "alias": customer.customer_alias,
         "blocked": customer.blocked,
         "metadata": customer.metadata,
-        "allowed_model_region": None,
+        "allowed_model_region": customer.allowed_model_region,
         "default_model": customer.default_model,
         "models": customer.models,
         **render_limits(customer),

@@ -102,6 +102,13 @@ def read_text(name: str, raw: bytes) -> str:
     return text
 
 
+def read_region(name: str, raw: bytes) -> str:
+    """As ``region_name`` of deployments: whatever the case of its letters."""
+    region = read_text(name, raw).strip().lower()
+    _check_text(name, region)
+    return region
+
+
 def read_cost_center(name: str, raw: bytes) -> str:
     """1 to ``LONGEST_COST_CENTER`` characters that can be seen, and no comma, which parts several in a filter."""
     text = _decode(name, raw, str, 'a text such as "4711", or null for none').strip()

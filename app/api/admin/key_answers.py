@@ -130,6 +130,7 @@ def _common(view: KeyView) -> dict[str, Any]:
         "key_type": key.key_type,
         "models": key.models,
         "aliases": key.aliases,
+        "allowed_model_region": key.allowed_model_region,
         "config": {},
         "permissions": {},
         "user_id": key.user_id,

@@ -39,6 +39,7 @@ _TERMS: dict[str, tuple[str, Reader, Any]] = {
     "user_id": ("user_id", fields.read_text, None),
     "team_id": ("team_id", fields.read_text, None),
     "project_id": ("project_id", fields.read_text, None),
+    "allowed_model_region": ("allowed_model_region", fields.read_region, None),
     "access_group_ids": ("group_ids", fields.read_texts, UNSET),
 }
 _CHANGES: dict[str, tuple[str, Reader, Any]] = {**_TERMS, "duration": ("duration", _read_lifetime, UNSET)}

@@ -19,6 +19,7 @@ def render_organization(view: OrganizationView) -> dict[str, Any]:
         "organization_id": organization.organization_id,
         "organization_alias": organization.organization_alias,
         "models": organization.models,
+        "allowed_model_region": organization.allowed_model_region,
         "blocked": organization.blocked,
         "metadata": organization.metadata,
         "cost_center": organization.cost_center,

@@ -39,6 +39,7 @@ _REMOVE = (HttpMethod.DELETE, HttpMethod.POST)
 _COLUMNS: Readers = {
     "organization_alias": ("organization_alias", fields.read_text, None),
     "models": ("models", fields.read_texts, ()),
+    "allowed_model_region": ("allowed_model_region", fields.read_region, None),
     "blocked": ("blocked", fields.read_flag, UNSET),
     "metadata": ("metadata", fields.read_metadata, {}),
     "cost_center": ("cost_center", fields.read_cost_center, ""),

@@ -33,6 +33,7 @@ def render_team(view: TeamView) -> dict[str, Any]:
         "metadata": team.metadata,
         "cost_center": team.cost_center,
         "models": team.models,
+        "allowed_model_region": team.allowed_model_region,
         "access_group_ids": view.group_ids,
         "blocked": team.blocked,
         **render_limits(team),

@@ -21,6 +21,7 @@ _COLUMNS: Readers = {
     "team_alias": ("team_alias", fields.read_text, None),
     "organization_id": ("organization_id", fields.read_text, None),
     "models": ("models", fields.read_texts, ()),
+    "allowed_model_region": ("allowed_model_region", fields.read_region, None),
     "blocked": ("blocked", fields.read_flag, UNSET),
     "metadata": ("metadata", fields.read_owner_metadata, {}),
     "cost_center": ("cost_center", fields.read_cost_center, ""),

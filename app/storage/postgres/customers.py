@@ -27,6 +27,7 @@ class StoredCustomer:
     blocked: bool
     budget_id: BudgetId | None
     default_model: str | None
+    allowed_model_region: str | None
     models: list[str]
     requests_per_minute: int | None
     tokens_per_minute: int | None

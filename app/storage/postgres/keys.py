@@ -36,6 +36,7 @@ class StoredKey:
     models: list[str]
     aliases: dict[str, str]
     budget_fallbacks: dict[str, list[str]]
+    allowed_model_region: str | None
     allowed_routes: list[str]
     requests_per_minute: int | None
     tokens_per_minute: int | None

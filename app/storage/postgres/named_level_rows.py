@@ -31,8 +31,8 @@ async def customer_levels(
     joined = asked.outerjoin(customers, customers.c.customer_id == asked.c.name)
     query = select(
         asked.c.name,
-        *(customers.c[name] for name in ("customer_alias", "blocked", "models", "default_model", "budget_since")),
-        *(customers.c[name] for name in LIMIT_COLUMNS),
+        *(customers.c[name] for name in ("customer_alias", "blocked", "models", "default_model")),
+        *(customers.c[name] for name in ("allowed_model_region", "budget_since", *LIMIT_COLUMNS)),
         *_BUDGET,
     ).select_from(joined.outerjoin(budgets, budgets.c.budget_id == budget_id))
     found = {}
@@ -46,6 +46,7 @@ async def customer_levels(
             *_terms(dict(row._mapping)),
             blocked=bool(row.blocked),
             default_model=row.default_model,
+            region=row.allowed_model_region,
         )
         if level.sets_something:
             found[scope] = level

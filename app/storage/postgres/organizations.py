@@ -23,6 +23,7 @@ class StoredOrganization:
     organization_id: OrganizationId
     organization_alias: str | None
     models: list[str]
+    allowed_model_region: str | None
     blocked: bool
     cost_center: str | None
     metadata: dict[str, Any]

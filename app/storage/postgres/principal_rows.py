@@ -35,6 +35,7 @@ _OWNERS = {
     "organization": organizations,
 }
 _WITH_MODELS = ("project", "team", "user", "organization")
+_WITH_REGION = ("key", "team", "organization")
 _BUDGET = (*TERMS, *LIMIT_COLUMNS)
 _BUDGETS: dict[str, Any] = {owner: budgets.alias(f"budget_of_{owner}") for owner in _OWNERS}
 # A key of a team belongs to the team's organization.
@@ -44,6 +45,7 @@ _COLUMNS = [
     *(keys.c[name] for name in ("key_id", "key_alias", "team_id", "user_id", "project_id", "created_at")),
     *(keys.c[name] for name in ("models", "aliases", "allowed_routes", "metadata", "tags", "expires_at", "blocked")),
     keys.c.budget_fallbacks,
+    *(_OWNERS[owner].c.allowed_model_region.label(f"{owner}_region") for owner in _WITH_REGION),
     _ORGANIZATION_ID.label("organization_id"),
     teams.c.team_alias,
     teams.c.organization_id.label("team_organization_id"),
@@ -136,6 +138,7 @@ def _principal(row: Any) -> Principal:  # noqa: ANN401  a row of a join
         tags=tuple(row.tags),
         project_id=row.project_id,
         budget_fallbacks=row.budget_fallbacks,
+        region=row.key_region,
     )
     levels = tuple(level for level in _levels(row) if level.sets_something)
     named = (row._mapping[f"{owner}_budget_budget_id"] for owner in _OWNERS)
@@ -186,6 +189,7 @@ def _level(row: Any, kind: LevelKind, name: str | None, level_id: str) -> Level:
         _limits(row, kind),
         _budgets(row, kind),
         blocked=row._mapping[f"{kind}_blocked"],
+        region=row._mapping[f"{kind}_region"] if kind in _WITH_REGION else None,
     )
 
 

@@ -26,6 +26,7 @@ class StoredTeam:
     team_alias: str | None
     organization_id: OrganizationId | None
     models: list[str]
+    allowed_model_region: str | None
     blocked: bool
     cost_center: str | None
     metadata: dict[str, Any]

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.services
 
 ABOVE: dict[str, Any] = {
     "models": ["claude-*", "gpt-5"],
+    "allowed_model_region": "eu",
     "rpm_limit": 60,
     "tpm_limit": 1000,
     "tpd_limit": 9000,
@@ -30,6 +31,7 @@ ABOVE: dict[str, Any] = {
         ("max_parallel_requests", 5, "above the 4 of"),
         ("model_rpm_limit", {"gpt-5": 6}, "above the 5 of"),
         ("models", ["gpt-4o"], "it may use: claude-*, gpt-5"),
+        ("allowed_model_region", "us", 'is kept to "eu"; leave it out'),
         ("max_budget", 51, "above the 50.000000 per month of"),
     ],
 )

@@ -33,6 +33,7 @@ keys = Table(
     texts_column("models"),
     map_column("aliases"),
     map_column("budget_fallbacks"),
+    Column("allowed_model_region", Text),
     texts_column("allowed_routes"),
     *limit_columns(),
     flag_column("blocked"),
