@@ -25,7 +25,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from litestar import Request, Response
 from litestar.datastructures import Cookie
@@ -49,6 +49,10 @@ _LONGEST_NEXT = 1_000
 _KEPT_SIGNS = "/?#[]@!$&'()*+,;=:%-._~"
 """What an address is made of (RFC 3986); all else is written by its bytes."""
 AnyRequest = Request[Any, Any, Any]
+
+
+class StaleForm(Forbidden):
+    """Of a session that has ended since the form was shown, or of nobody's."""
 
 
 class SignInNeeded(GatewayError):
@@ -155,7 +159,9 @@ class Pages:
         if cookie is None or not secrets.compare_digest(
             self.people.form_token(cookie).encode(), form.raw(FORM_FIELD).encode()
         ):
-            raise Forbidden("this form is no longer valid: go back, load the page again, and send it once more")
+            raise StaleForm(
+                "it is of a session that has ended. Nothing has changed: load its page again, and send it once more"
+            )
         return form
 
     def show(
@@ -220,11 +226,19 @@ def visit_of(request: AnyRequest) -> Visit:
 def sign_in_address(request: AnyRequest) -> str:
     """The sign-in page, which leads back to the page that was asked for."""
     if request.method != "GET":
-        return SIGN_IN
+        return f"{SIGN_IN}?next={quote(form_address(request), safe='')}&unsent=1"
     query = request.scope["query_string"].decode("latin-1")
     path = quote(request.scope["raw_path"].decode("latin-1"), safe=_KEPT_SIGNS)  # a name in it may hold a slash
     wanted = path + (f"?{query}" if query else "")
     return SIGN_IN if wanted == HOME else f"{SIGN_IN}?next={quote(wanted, safe='')}"
+
+
+def form_address(request: AnyRequest) -> str:
+    """The page whose form was sent, as the browser says; the first page where it does not."""
+    referer = urlsplit(request.headers.get("referer", ""))
+    if referer.netloc != request.headers.get("host"):
+        return HOME
+    return safe_next(referer.path + (f"?{referer.query}" if referer.query else ""))
 
 
 def safe_next(wanted: str) -> str:

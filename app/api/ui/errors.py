@@ -7,7 +7,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 
-from app.api.ui.access import Pages, SignInNeeded, sign_in_address
+from app.api.ui.access import Pages, SignInNeeded, StaleForm, form_address, sign_in_address
 from app.api.ui.forms import in_words
 from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
 from app.base.ids import new_id
@@ -41,8 +41,11 @@ def page_error_handler(pages: Pages) -> Handler:
             message = f"An unexpected failure. Tell an admin this number: {request_id}"
             log.error("unexpected failure", request_id=request_id, path=request.scope["path"], exc_info=exception)
         title = _TITLES.get(error.status, "Something went wrong")
+        values = {"title": title, "message": message, "form_address": None}
+        if isinstance(error, StaleForm):
+            values |= {"title": "This form is too old", "form_address": form_address(request)}
         person = getattr(request.state, "signed_in", None)
-        response = pages.show(request, "error.html", person, status=error.status, title=title, message=message)
+        response = pages.show(request, "error.html", person, status=error.status, **values)
         if error.retry_after_s is not None:
             response.headers["retry-after"] = str(error.retry_after_s)
         return response

@@ -11,6 +11,7 @@ from app.admin.passwords import SHORTEST_PASSWORD
 from app.admin.people import check_email
 from app.api.ui.access import HOME, Pages, safe_next, visit_of
 from app.api.ui.cookies import SESSION
+from app.api.ui.lists import read_text
 from app.base.errors import CallerError, GatewayError, NotFound, Unprocessable
 
 AnyRequest = Request[Any, Any, Any]
@@ -123,7 +124,7 @@ def show_sign_in(
     takes_passwords = pages.people.takes_passwords
     values = {"next": wanted, "email": email, "single_sign_on": way, "takes_passwords": takes_passwords}
     values |= {"leave": leave}
-    values["forgot"] = _forgot(pages)
+    values |= {"forgot": _forgot(pages), "unsent": bool(read_text(request, "unsent"))}
     return _shown(request, pages, "sign_in.html", error, **values)
 
 

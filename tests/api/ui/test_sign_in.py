@@ -65,6 +65,23 @@ async def test_a_page_leads_to_sign_in_and_back(street: Street) -> None:
         assert within.status_code == 200
 
 
+async def test_a_form_that_is_sent_after_the_session_says_so_and_leads_back_to_it(street: Street) -> None:
+    form = {
+        "content-type": "application/x-www-form-urlencoded",
+        "referer": "http://keyhouse.test/ui/keys/new?team_id=a",
+    }
+    async with street.signed_in() as (browser, _):
+        stale = await browser.client.post("/ui/keys/new", headers=form, content="form_token=older")
+        assert stale.status_code == 403
+        assert 'href="/ui/keys/new?team_id=a" data-unsent' in stale.text
+        strange = {**form, "referer": "http://elsewhere.test/ui/keys/new"}
+        assert 'href="/ui" data-unsent' in (await browser.client.post("/ui/keys/new", headers=strange)).text
+    async with street.browser() as browser:
+        away = await browser.client.post("/ui/keys/new", headers=form)
+        assert away.headers["location"] == "/ui/sign-in?next=%2Fui%2Fkeys%2Fnew%3Fteam_id%3Da&unsent=1"
+        assert "nothing has changed" in (await browser.get(away.headers["location"])).text
+
+
 async def test_a_session_has_a_new_name_after_sign_in_and_the_old_one_opens_nothing(street: Street) -> None:
     _, email = await street.person()
     async with street.browser() as browser:
