@@ -9,6 +9,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
+from app.base.errors import GatewayError
 from app.base.metrics import Metrics
 from app.settings import Settings
 from app.settings.settings import NAMES
@@ -20,6 +21,8 @@ LOCK_FILES = sorted(ROOT.glob("requirements*.txt"))
 LONGEST_FILE = 500
 NEAR_MONEY = ("domain", "gateway", "storage")
 NO_AMOUNTS = {"_LEAST_LIKENESS"}  # how alike two names must be to be offered as a correction
+NEVER_SENT = {"conflict", "gone", "upstream_error", "invalid_value"}
+"""Codes of families, each of whose errors has one of its own, or is answered in LiteLLM's shape alone, where the code is the status."""
 VARIABLE = re.compile(r"\bKEYHOUSE_[A-Z][A-Z_]*[A-Z]\b")
 METRIC = re.compile(r"\bkeyhouse_[a-z_]*[a-z]\b")
 LINK = re.compile(r"\]\(([^)#\s]+)?(?:#([^)\s]+))?\)")
@@ -131,6 +134,50 @@ def test_each_metric_in_the_documents_exists() -> None:
     operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     missing = [name for name, _ in declared if not name.endswith("_created") and name not in operations]
     assert not missing, "docs/operations.md lists every metric"
+
+
+def test_each_code_of_an_error_is_documented() -> None:
+    """Codes are for programs: whoever handles one looks it up."""
+    raised = ("gateway", "protocols", "base", "api/llm", "api/sign_in", "domain")
+    nodes = [node for part in raised for path in (ROOT / "app" / part).rglob("*.py") for node in ast.walk(_tree(path))]
+    nodes += [node for path in (ROOT / "app" / "admin").glob("device_*.py") for node in ast.walk(_tree(path))]
+    codes = {
+        node.value.value
+        for node in nodes
+        if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant)
+        if isinstance(node.value.value, str)
+    }
+    codes |= {error.code for error in _errors() if error.code not in NEVER_SENT}
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+
+    assert len(codes) > 30
+    assert {code for code in codes if f"`{code}`" not in text} == set()
+
+
+def _errors() -> list[type[GatewayError]]:
+    found = [GatewayError]
+    for error in found:
+        found += [below for below in error.__subclasses__() if below.__module__ == "app.base.errors"]
+    return found
+
+
+def test_the_list_of_decisions_is_complete_and_in_order() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    titles = [page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for page in pages]
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = text.partition("## Decisions\n\n")[2].strip().splitlines()
+
+    assert listed == [f"- [{title}](decisions/{page.name})" for title, page in zip(titles, pages, strict=True)]
+
+
+def test_each_file_that_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = [path.replace("<protocol>", "*") for path in re.findall(r"`((?:app|migrations|tests)/[^`]*)`", text)]
+    alone = re.findall(r"`([a-z_]+\.(?:py|lua))`", text)
+
+    assert len(named) > 100
+    assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []
+    assert [name for name in alone if not list((ROOT / "app").rglob(name))] == []
 
 
 def test_links_between_the_documents_resolve() -> None:
