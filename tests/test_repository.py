@@ -22,7 +22,7 @@ LONGEST_FILE = 500
 NEAR_MONEY = ("domain", "gateway", "storage")
 NO_AMOUNTS = {"_LEAST_LIKENESS"}  # how alike two names must be to be offered as a correction
 NEVER_SENT = {"conflict", "gone", "upstream_error", "invalid_value"}
-"""Codes of families, each of whose errors has one of its own, or is answered in LiteLLM's shape alone, where the code is the status."""
+"""Codes of families, each of whose errors has one of its own; or answered in LiteLLM's shape alone, by the status."""
 VARIABLE = re.compile(r"\bKEYHOUSE_[A-Z][A-Z_]*[A-Z]\b")
 METRIC = re.compile(r"\bkeyhouse_[a-z_]*[a-z]\b")
 LINK = re.compile(r"\]\(([^)#\s]+)?(?:#([^)\s]+))?\)")
