@@ -19,6 +19,7 @@ _IN_OTHER_WORDS = frozenset({*_COMPOSED, *_REFUSED, _REFERENCE})
 _NAMED = ("#/$defs/", "#/definitions/")
 _LONGEST_CHAIN = 8
 _DEEPEST = 4
+_MOST_PARTS = 5_000
 _LONGEST_REMEMBERED = 8192
 _EMPTY = msgspec.Raw(b'{"type":"object","properties":{}}')
 
@@ -45,7 +46,7 @@ def _read(schema: str, param: str) -> tuple[msgspec.Raw, bool]:
         members = _decode_members(schema)
         if members.keys() & _IN_OTHER_WORDS:
             decoded = _decode(schema)
-            return msgspec.Raw(msgspec.json.encode(_merged(decoded, decoded))), True
+            return msgspec.Raw(msgspec.json.encode(_Merger(decoded, param).merged(decoded))), True
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f'"{param}" must be a JSON Schema, an object', param=param) from error
     kind = bytes(members.get("type", b""))
@@ -59,36 +60,64 @@ def _read(schema: str, param: str) -> tuple[msgspec.Raw, bool]:
 _remembered = lru_cache(maxsize=512)(_read)
 
 
-def _merged(schema: Schema, root: Schema, depth: int = 0) -> Schema:
-    """One object in place of those that the root chooses between or puts together.
+class _Merger:
+    """Makes one object of those that a root chooses between or puts together.
 
-    A property has all its schemas; what every branch requires is required. The rule itself goes into the description,
-    where the model reads it.
+    A few references can make any number of parts: each schema is put together once, and of them all at most so many.
     """
-    if depth > _DEEPEST or not schema.keys() & _IN_OTHER_WORDS:
-        return schema
-    merged = _without(schema)
-    properties = dict(_object(merged.get("properties")))
-    required = dict.fromkeys(_texts(merged.get("required")))
-    told: Schema = {name: schema[name] for name in _REFUSED if name in schema}
-    for keyword in _COMPOSED:
-        branches = [_merged(_resolved(branch, root), root, depth + 1) for branch in _branches(schema, keyword)]
-        for branch in branches:
-            for name, inner in _object(branch.get("properties")).items():
-                properties[name] = _either(properties[name], inner) if name in properties else inner
-            if keyword == "allOf":
-                merged = {**_without(branch), **merged}
-        required |= dict.fromkeys(_required_by(branches, each=keyword == "allOf"))
-        if branches and keyword != "allOf":
-            told[keyword] = schema[keyword]
-    merged |= {"type": "object", "properties": properties}
-    if required:
-        merged["required"] = list(required)
-    if told:
-        rule = msgspec.json.encode(told).decode()
-        described = merged.get("description")
-        merged["description"] = f"{described}\n\n{rule}" if isinstance(described, str) and described else rule
-    return merged
+
+    def __init__(self, root: Schema, param: str) -> None:
+        self._root = root
+        self._param = param
+        self._parts = 0
+        self._known: dict[tuple[int, int], tuple[Schema, Schema]] = {}
+        """By the identity of a schema, which is kept with it, and its depth."""
+
+    def merged(self, schema: Schema, depth: int = 0) -> Schema:
+        """Raises InvalidRequest."""
+        if depth > _DEEPEST or not schema.keys() & _IN_OTHER_WORDS:
+            return schema
+        place = (id(schema), depth)
+        if place not in self._known:
+            self._known[place] = schema, self._merge(schema, depth)
+        return self._known[place][1]
+
+    def _merge(self, schema: Schema, depth: int) -> Schema:
+        """A property has all its schemas; what every branch requires is required. The rule itself goes into the
+        description, where the model reads it."""
+        merged = _without(schema)
+        properties = dict(_object(merged.get("properties")))
+        required = dict.fromkeys(_texts(merged.get("required")))
+        told: Schema = {name: schema[name] for name in _REFUSED if name in schema}
+        for keyword in _COMPOSED:
+            branches = [self._branch(branch, depth + 1) for branch in _branches(schema, keyword)]
+            for branch in branches:
+                for name, inner in _object(branch.get("properties")).items():
+                    properties[name] = _either(properties[name], inner) if name in properties else inner
+                if keyword == "allOf":
+                    merged = {**_without(branch), **merged}
+            required |= dict.fromkeys(_required_by(branches, each=keyword == "allOf"))
+            if branches and keyword != "allOf":
+                told[keyword] = schema[keyword]
+        merged |= {"type": "object", "properties": properties}
+        if required:
+            merged["required"] = list(required)
+        if told:
+            rule = msgspec.json.encode(told).decode()
+            described = merged.get("description")
+            merged["description"] = f"{described}\n\n{rule}" if isinstance(described, str) and described else rule
+        return merged
+
+    def _branch(self, branch: Schema, depth: int) -> Schema:
+        found = self.merged(_resolved(branch, self._root), depth)
+        self._parts += 1 + len(found) + len(_object(found.get("properties"))) + len(_texts(found.get("required")))
+        if self._parts > _MOST_PARTS:
+            raise InvalidRequest(
+                f'"{self._param}" has more than {_MOST_PARTS} parts at its root once its references are written out; '
+                "send a smaller schema",
+                param=self._param,
+            )
+        return found
 
 
 def _without(schema: Schema) -> Schema:

@@ -78,3 +78,17 @@ def test_no_schema_breaks_it(schema: dict[str, Any]) -> None:
     if not isinstance(schema.get("type"), str):
         assert given_schema["type"] == "object"
         assert given_schema.keys().isdisjoint({"anyOf", "oneOf", "allOf", "$ref", "enum", "not"})
+
+
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf", "allOf"])
+def test_schemas_that_refer_to_one_another_again_and_again_are_put_together_once(keyword: str) -> None:
+    again = {keyword: [{"$ref": "#/$defs/a"}] * 50, "properties": {"n": {"type": "integer"}}}
+    given = said({keyword: [{"$ref": "#/$defs/a"}] * 50, "$defs": {"a": again}})
+    assert given["properties"] == {"n": {"type": "integer"}}
+
+
+def test_a_root_of_which_references_make_ten_thousand_parts_is_refused() -> None:
+    large: dict[str, Any] = {"properties": {f"p{number}": {} for number in range(200)}}
+    schema = {"anyOf": [{"$ref": "#/$defs/a"}] * 50, "$defs": {"a": large}}
+    with pytest.raises(InvalidRequest, match="more than 5000 parts"):
+        rooted(json.dumps(schema), "tools.0.parameters")

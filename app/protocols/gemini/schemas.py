@@ -11,6 +11,8 @@ from app.protocols.losses import Loss, Losses
 _LONGEST_CHAIN = 8
 _DEEPEST = 24
 _MOST_NODES = 5000
+_NAMES_OF_A_NODE = 10
+"""So many names in one cost as much as another."""
 _LONGEST_REMEMBERED = 8192
 _MOST_REMEMBERED = 512
 _KEPT = frozenset(
@@ -150,9 +152,9 @@ class _Reducer:
     def reduced(self) -> Node:
         return self._reduce(self._root, 0)
 
-    def _visit(self) -> None:
-        """References within references can make any number of nodes out of a few."""
-        self._nodes += 1
+    def _visit(self, names: int = 0) -> None:
+        """References within references can make any number of nodes out of a few, and of the names in them."""
+        self._nodes += 1 + names // _NAMES_OF_A_NODE
         if self._nodes > _MOST_NODES:
             raise InvalidRequest(
                 f'"{self._param}" has more than {_MOST_NODES} parts once its references are written out; '
@@ -161,7 +163,7 @@ class _Reducer:
             )
 
     def _reduce(self, node: Node, depth: int) -> Node:
-        self._visit()
+        self._visit(_count_names(node))
         if depth > _DEEPEST:
             self._lose("nesting")
             return {"type": "object"}
@@ -214,7 +216,9 @@ class _Reducer:
             if isinstance(reference, str):
                 part = self._target(reference) or {}
             if isinstance(part, dict) and depth < _DEEPEST:
-                _take_in(merged, self._merged(part, depth + 1))
+                part = self._merged(part, depth + 1)
+                self._visit(_count_names(merged) + _count_names(part))
+                _take_in(merged, part)
         if "oneOf" in merged:
             merged["anyOf"] = [*_listed(merged.get("anyOf")), *_listed(merged.pop("oneOf"))]
         return merged
@@ -297,6 +301,10 @@ class _Reducer:
 
 
 _HANDLED = frozenset({"type", "const", "oneOf", "allOf", "exclusiveMinimum", "exclusiveMaximum", "$ref"})
+
+
+def _count_names(node: Node) -> int:
+    return sum(len(value) for value in node.values() if isinstance(value, dict | list))
 
 
 def _take_in(merged: Node, part: Node) -> None:
