@@ -7,6 +7,7 @@ from typing import Any
 
 from app.api.ui.machine import SettingGroup, ShownSetting
 from app.api.ui.rendering import exact_usd
+from app.api.ui.role_words import role_name
 from app.base.secret import Secret
 from app.settings.settings import Settings
 
@@ -35,6 +36,26 @@ _PREFIXES: Mapping[str, tuple[str, ...]] = {
     "Telemetry": ("otlp_",),
 }
 _LEFT_OUT = frozenset({"notices", "routing", "former_credential_secret"})
+_LABELS: Mapping[str, str] = {
+    "config_path": "configuration file", "public_url": "public address", "database_url": "Postgres",
+    "redis_url": "Redis", "has_model_list": "models in the configuration file", "model_entries": "deployments in it",
+    "max_budget_nanousd": "budget of the platform", "budget_duration": "its period", "lease_s": "lease of a hold",
+    "max_customer_budget_nanousd": "budget of each customer", "max_customer_budget_id": "shared budget of customers",
+    "budget_exceeded_status": "HTTP status of a spent budget", "on_exceed": "when a budget is full",
+    "claude_code_native_enabled": "Claude Code's personal tokens", "claude_code_owner": "owner of the personal token",
+    "claude_code_sign_in": "sign-in of Claude Code", "password_sign_in": "sign-in by password",
+    "oidc_auto_create": "OIDC makes users", "oidc_trust_email": "OIDC addresses are trusted",
+    "num_retries": "retries", "max_fallbacks": "fallbacks at most", "max_body_bytes": "largest body",
+    "max_running_requests": "running requests at most", "max_running_per_tenant": "those of one tenant at most",
+    "max_waiting_requests": "waiting requests at most",
+    "pre_call_checks": "checks before the call", "tag_match_any": "one tag that fits is enough",
+}  # fmt: skip
+_SPELLED: Mapping[str, str] = {
+    "oidc": "OIDC", "otlp": "OTLP", "smtp": "SMTP", "tls": "TLS", "url": "address", "ttl": "lifetime", "bytes": "size",
+    "slack": "Slack", "emails": "e-mail addresses",
+}  # fmt: skip
+_UNITS = ((" days", 86_400), (" h", 3_600), (" min", 60))
+_SIZES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 _COUNTED = frozenset({"model_entries", "model_aliases", "price_terms"})
 _MOST_SHOWN = 20
 
@@ -67,7 +88,8 @@ def _differs(record: Any, name: str) -> bool:  # noqa: ANN401  any record of set
 
 
 def _words(name: str) -> str:
-    return name.removesuffix("_nanousd").removesuffix("_s").replace("_", " ").replace("oidc", "OIDC")
+    parts = name.removesuffix("_nanousd").removesuffix("_s").split("_")
+    return _LABELS.get(name) or " ".join(_SPELLED.get(part, part) for part in parts)
 
 
 def _text(name: str, value: Any) -> str:  # noqa: ANN401  any value of a setting
@@ -75,6 +97,8 @@ def _text(name: str, value: Any) -> str:  # noqa: ANN401  any value of a setting
         return ""
     if name in _COUNTED:
         return str(len(value))
+    if name == "oidc_default_role":
+        return role_name(value)
     match value:
         case bool():
             return "yes" if value else "no"
@@ -94,8 +118,13 @@ def _text(name: str, value: Any) -> str:  # noqa: ANN401  any value of a setting
 def _number(name: str, value: int) -> str:
     if name.endswith("_nanousd"):
         return exact_usd(value)
-    unit = next((words for end, words in (("_s", " s"), ("_bytes", " bytes")) if name.endswith(end)), "")
-    return f"{value:,}{unit}" if unit else str(value)
+    if name.endswith("_s"):
+        unit, size = next((one for one in _UNITS if value >= 2 * one[1] and value % one[1] == 0), (" s", 1))
+        return f"{value // size:,}{unit}"
+    if name.endswith("_bytes"):
+        unit, size = next((one for one in _SIZES if value and value % one[1] == 0), ("bytes", 1))
+        return f"{value // size:,} {unit}"
+    return f"{value:,}" if name.startswith("max_") else str(value)
 
 
 def _record(value: Any) -> str:  # noqa: ANN401  a record of settings, or a secret

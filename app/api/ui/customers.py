@@ -60,6 +60,7 @@ class CustomerPages(Controller):
         month_start = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         tenant = person.reach("spend.reports")
         spent = [] if listing.is_narrow else await customers.largest(tenant, month_start, _MOST_LARGEST)
+        values |= {"names": await desk.naming.names("customer", [customer_id for customer_id, _ in spent])}
         values |= {"largest": spent, "done": request.query_params.get("done")}
         return pages.show(request, "customers.html", person, **values)
 

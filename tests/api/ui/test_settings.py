@@ -28,8 +28,9 @@ def test_no_secret_of_the_settings_is_shown_and_what_was_set_is_marked() -> None
     found = {one.name: (one.value, one.is_changed) for group in groups for one in group.settings}
     assert found["master key"] == ("set", True)
     assert found["workers"] == ("3", True)
-    assert found["max budget"] == ("$1.50", True)
-    assert found["total timeout"] == ("3,600 s", False)
+    assert found["budget of the platform"] == ("$1.50", True)
+    assert found["total timeout"] == ("60 min", False)
+    assert found["largest body"] == ("64 MiB", False)
 
 
 @pytest.mark.services
