@@ -120,6 +120,7 @@ async def test_doctor_finds_everything_in_order_and_makes_nothing(
     status, text, _ = await keyhouse(gateway, "doctor", ANTHROPIC_API_BASE=upstream.base_url, **environment)
     assert status == 0, text
     assert f"ok      provider anthropic at {upstream.base_url}" in text
+    assert re.search(r"ok      [0-9]+ deployments of the running gateway do well", text), text
     # The first start makes the admin key and shows it: whoever looked before must not have made it.
     assert not (home / "admin-key").exists()
     status, text, _ = await keyhouse(gateway, "doctor", KEYHOUSE_HOME=str(home))
