@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from app.base.errors import GatewayError
 from app.base.metrics import Metrics
+from app.domain.roles import ACTIONS
 from app.settings import Settings
 from app.settings.settings import NAMES
 
@@ -161,6 +162,14 @@ def _errors() -> list[type[GatewayError]]:
     return found
 
 
+def test_the_page_of_roles_says_what_the_table_says() -> None:
+    text = (ROOT / "docs" / "roles.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z]+\.[a-z]+)`[^|]*\|(.*)\|$", text, re.MULTILINE))
+    said = {name: [cell.strip() or "nothing" for cell in cells.split("|")] for name, cells in rows.items()}
+
+    assert said == {name: [reach[role] for role in list(reach)[1:]] for name, reach in ACTIONS.items()}
+
+
 def test_the_list_of_decisions_is_complete_and_in_order() -> None:
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     titles = [page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for page in pages]
@@ -204,6 +213,16 @@ def _resolves(source: Path, target: str, anchor: str) -> bool:
 def _anchor(heading: str) -> str:
     """As GitHub makes it: lower case, no punctuation, hyphens for spaces."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    """The rest are notes for whoever goes on, and decisions, which the architecture lists."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = [_name(path) for folder in ("docs", "docs/clients") for path in sorted((ROOT / folder).glob("*.md"))]
+    pages.remove("docs/progress.md")
+
+    assert len(pages) > 20
+    assert [page for page in pages if f"]({page}" not in text] == []
 
 
 @pytest.mark.parametrize("path", LOCK_FILES, ids=_name)
