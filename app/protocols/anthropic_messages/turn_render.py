@@ -21,6 +21,8 @@ class Transcript:
         self.system: list[Wire] = []
         self._draft = draft
         self._waiting: list[tuple[str, list[Wire]]] = []
+        self._results = 0
+        """With so many results of tools the last message begins."""
 
     def take_instructions(self) -> None:
         draft = self._draft
@@ -64,10 +66,12 @@ class Transcript:
     def _append(self, role: Role, results: list[Wire], others: list[Wire]) -> None:
         if self.messages and self.messages[-1]["role"] == role:
             content = self.messages[-1]["content"]
-            content[_results_in(content) : 0] = results
+            content[self._results : self._results] = results
             content += others
+            self._results += len(results)
         else:
             self.messages.append({"role": role, "content": [*results, *others]})
+            self._results = len(results)
 
     def _take_system(self, turn: Turn, place: str) -> None:
         blocks = [
@@ -102,16 +106,6 @@ class Transcript:
             last = self.messages[-1]["content"][-1]
             if isinstance(last, dict) and last["type"] == "text":
                 last["text"] = last["text"].rstrip()
-
-
-def _results_in(content: list[Wire]) -> int:
-    """How many results of tools the message begins with."""
-    count = 0
-    for block in content:
-        if not (isinstance(block, dict) and block["type"] == "tool_result"):
-            break
-        count += 1
-    return count
 
 
 def lacks_thinking(draft: Draft) -> bool:

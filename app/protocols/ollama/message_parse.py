@@ -1,5 +1,6 @@
 """The messages of a chat request into turns: calls and results, which have no ids here, find one another by order."""
 
+from collections import defaultdict, deque
 from typing import Any
 
 import msgspec
@@ -83,28 +84,34 @@ def parse_images(raw: msgspec.Raw, place: str) -> list[Image]:
 
 
 class _OpenCalls:
-    """The calls that no result has answered yet, in order."""
+    """The calls that no result has answered yet, in order; each is found at once, however many there are."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[str, str]] = []
         self._count = 0
+        self._open: dict[int, str] = {}
+        self._in_order: deque[int] = deque()
+        self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._by_name: defaultdict[str, deque[int]] = defaultdict(deque)
 
     def add(self, call: _Call) -> str:
         """Its id: the client's, or one made of its place in the conversation, the same in every request."""
         self._count += 1
-        call_id = call.id or f"call_{self._count}"
-        self._open.append((call_id, call.function.name))
+        number = self._count
+        call_id = call.id or f"call_{number}"
+        self._open[number] = call_id
+        for places in (self._in_order, self._by_id[call_id], self._by_name[call.function.name]):
+            places.append(number)
         return call_id
 
     def answer(self, message: _Message, place: str) -> str:
         name = message.tool_name or message.name
-        for wanted in ((message.tool_call_id, None), (None, name)):
-            for position, (call_id, called) in enumerate(self._open):
-                if call_id == wanted[0] or called == wanted[1]:
-                    del self._open[position]
+        wanted = [self._by_id.get(message.tool_call_id or "")]
+        wanted += [self._by_name.get(name)] if isinstance(name, str) else []
+        wanted += [self._in_order] if name is None and message.tool_call_id is None else []
+        for places in wanted:
+            while places:
+                if (call_id := self._open.pop(places.popleft(), None)) is not None:
                     return call_id
-        if self._open and name is None and message.tool_call_id is None:
-            return self._open.pop(0)[0]
         raise InvalidRequest(
             f'"{place}" is the result of no call before it; name the tool in "tool_name"', param=f"{place}.tool_name"
         )
