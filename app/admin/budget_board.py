@@ -1,5 +1,6 @@
 """The budgets that somebody reaches, with what is spent and held on them now, the nearest to its limit first."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -16,13 +17,13 @@ from app.base.money import NanoUSD
 from app.domain.alert_words import Owner
 from app.domain.alerts import forecast
 from app.domain.budgets import Budget, BudgetWindow, counter_name, limit_at, window_at
-from app.domain.report_periods import QUARTER_S, ceiling
+from app.domain.report_periods import DAY_S, QUARTER_S, ceiling
 from app.domain.roles import Tenant
 from app.domain.tenancy import PLATFORM, owners_in, scope_of_model
 from app.storage.postgres.access_group_budgets import list_counted
 from app.storage.postgres.alert_sources import OWNER_COLUMNS, WATCHED_KINDS, WatchedBudget, WatchedKind, list_budgeted
 from app.storage.postgres.engine import reading
-from app.storage.postgres.owner_spend import rough_spend
+from app.storage.postgres.owner_spend import rough_spend, spend_of_days
 from app.storage.redis.counters import Counters
 
 BoardKind = Literal["platform", "organization", "team", "project", "member", "user", "key", "customer", "tag", "group"]
@@ -30,7 +31,9 @@ BOARD_KINDS: tuple[BoardKind, ...] = get_args(BoardKind)
 BoardState = Literal["reached", "near", "ahead", "unused"]
 BOARD_STATES: tuple[BoardState, ...] = get_args(BoardState)
 MOST_OF_KIND = 500
-"""Owners of one kind that are looked at, the nearest to their limits; a search narrows them before."""
+MOST_OF_EACH = 100
+"""Owners of a kind that are looked at, alone or with those of all others: the nearest to their limits; a search narrows
+them before."""
 NEAR_PERCENT = 80
 _EVEN = (1,) * 7
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -153,7 +156,6 @@ class BudgetBoard:
     ) -> tuple[list[tuple[BoardKind, WatchedBudget]], bool]:
         wanted = [one for one in kinds_within(tenant) if kind in (None, one)]
         found: list[tuple[BoardKind, WatchedBudget]] = []
-        cut = False
         if "platform" in wanted and search.lower() in "the platform":
             everybody = Owner(PLATFORM, "the platform")
             found += [("platform", _of_platform((), everybody, one)) for one in self._platform]
@@ -163,13 +165,26 @@ class BudgetBoard:
                 if search.lower() in name.lower():
                     owner = Owner(scope_of_model(PLATFORM, name), f'access group "{name}"')
                     found.append(("group", _of_platform((name,), owner, one)))
-        for known in WATCHED_KINDS:
-            if known in wanted:
-                most = MOST_OF_KIND
-                some, more = await list_budgeted(connection, tenant, known, search, most, at, farthest=unused)
-                found += [(known, one) for one in some]
-                cut = cut or more
-        return found, cut
+
+        async def listed(reader: AsyncConnection, kinds: Sequence[WatchedKind]) -> bool:
+            cut = False
+            for known in kinds:
+                if known in wanted:
+                    most = most_of(kind)
+                    some, more = await list_budgeted(reader, tenant, known, search, most, at, farthest=unused)
+                    found.extend((known, one) for one in some)
+                    cut = cut or more
+            return cut
+
+        # What does not wait for one another is asked at once, on two connections: it is mostly the store's work.
+        async with reading(self._engine) as other:
+            cut = await asyncio.gather(listed(connection, WATCHED_KINDS[::2]), listed(other, WATCHED_KINDS[1::2]))
+        return found, any(cut)
+
+
+def most_of(kind: BoardKind | None) -> int:
+    """How many owners of each kind are looked at; None is of all kinds."""
+    return MOST_OF_EACH if kind is None else MOST_OF_KIND
 
 
 def kinds_within(tenant: Tenant) -> Sequence[BoardKind]:
@@ -191,7 +206,8 @@ def _of_platform(ids: tuple[str, ...], owner: Owner, budget: Budget) -> WatchedB
 
 async def _placed(connection: AsyncConnection, lines: Sequence[BoardLine], at: datetime) -> Sequence[BoardLine]:
     """With what was spent on those without a counter, so that they find their place: exactly where a kind has few of
-    them, else what the sums say to the quarter of an hour, in one query for those whose windows began together."""
+    them, else what the sums say to the quarter of an hour, in one query for those whose windows began at midnights of
+    UTC, and one for those whose began together."""
     unknown: dict[WatchedKind, list[BoardLine]] = defaultdict(list)
     for line in lines:
         if not line.is_counted:
@@ -199,10 +215,18 @@ async def _placed(connection: AsyncConnection, lines: Sequence[BoardLine], at: d
     few = frozenset(kind for kind, some in unknown.items() if len(some) <= _FEW)
     lines = await _booked(connection, lines, at, few)
     alike: dict[tuple[WatchedKind, datetime], list[BoardLine]] = defaultdict(list)
+    of_days: dict[WatchedKind, dict[str, tuple[tuple[str, ...], datetime]]] = defaultdict(dict)
     for line in lines:
         if not line.is_counted and "scope" not in owners_in(line.owner.scope):
-            alike[line.of.kind, ceiling(max(line.window.start, _EARLIEST), QUARTER_S)].append(line)
+            start = ceiling(max(line.window.start, _EARLIEST), QUARTER_S)
+            if start == ceiling(start, DAY_S):
+                of_days[line.of.kind][line.key] = (line.of.ids, start)
+            else:
+                alike[line.of.kind, start].append(line)
     spent: dict[str, NanoUSD] = {}
+    for kind, windows in of_days.items():
+        by_window = await spend_of_days(connection, OWNER_COLUMNS[kind], set(windows.values()))
+        spent |= {key: by_window.get(window, 0) for key, window in windows.items()}
     for (kind, start), some in sorted(alike.items(), key=lambda one: -len(one[1]))[:_MOST_QUERIES]:
         found = await rough_spend(connection, OWNER_COLUMNS[kind], [line.of.ids for line in some], start)
         spent |= {line.key: found.get(line.of.ids, 0) for line in some}

@@ -51,6 +51,7 @@ EXEMPT = {
     "keys.update_key": "writes, for a key that was found before",
     "keys.insert_key": "writes",
     "owner_spend.rough_spend": "sums for owners that were found before",
+    "owner_spend.spend_of_days": "sums for owners that were found before",
     "owner_spend.spend_of_owners": "sums for owners that were found before",
     "owner_spend.spend_of_scope": "the sum of a counter, which names the budget that it belongs to",
     "owner_spend.spend_of_keys": "sums for keys that were found before",

@@ -9,12 +9,12 @@ from litestar.di import NamedDependency
 from app.admin.budget_board import (
     BOARD_KINDS,
     BOARD_STATES,
-    MOST_OF_KIND,
     BoardKind,
     BoardLine,
     BoardState,
     BudgetBoard,
     kinds_within,
+    most_of,
 )
 from app.admin.budgets import SharedBudgets
 from app.admin.people import Person
@@ -63,7 +63,7 @@ class BudgetPages(Controller):
         lines = [(line, _address(line, person)) for line in found.lines]
         values: dict[str, Any] = {"board": found, "lines": lines, "last": last_page(found.total, _PAGE)}
         values |= {"listing": listing, "kinds": {one: KIND_WORDS[one] for one in kinds_within(tenant)}}
-        values |= {"states": STATE_WORDS, "periods": PERIODS, "most": MOST_OF_KIND}
+        values |= {"states": STATE_WORDS, "periods": PERIODS, "most": most_of(kind)}
         values |= {"may_change": person.may("settings.change"), "sees_all": person.may("tenancy.read")}
         return pages.show(request, "budgets.html", person, **values)
 

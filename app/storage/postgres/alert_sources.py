@@ -164,19 +164,32 @@ async def list_budgeted(  # noqa: PLR0913  whose, and which of them
     """The budgets of at most so many owners of this kind whose name or id holds ``search``, and whether there are more:
     first those that were nearest to their limits at the last look of the watch, or farthest from them, then those that
     were used last, or whose budget was changed last."""
-    recent = keys.c.last_active_at if kind == "key" else budgets.c.updated_at
-    owned = _owners(kind)[0].add_columns(recent.label("recent")).subquery("owned")
-    near = nearest(kind, at)
-    of_team = near.c.team_id == (owned.c.team_id if kind == "member" else "")
-    same = and_(near.c.id == owned.c.id, near.c.budget_id == owned.c.budget_id, of_team)
-    query = select(owned).outerjoin(near, same).where(*within(tenant, owned))
+    owners, near = _owners(kind)[0], nearest(kind, at)
+    if kind == "key":  # whose budget is there for certain: it need not be read to be counted
+        of_keys = _keys((keys.c.budget_id, keys.c.last_active_at.label("recent")))
+        sought = of_keys.where(keys.c.deleted_at.is_(None), keys.c.budget_id.is_not(None)).subquery("sought")
+    else:
+        sought = owners.add_columns(budgets.c.updated_at.label("recent")).subquery("sought")
+    owned = owners.subquery("owned")
+    of_team = near.c.team_id == (sought.c.team_id if kind == "member" else "")
+    same = and_(near.c.id == sought.c.id, near.c.budget_id == sought.c.budget_id, of_team)
+    # Which they are is found by a few columns: all that is told of thousands would be sorted for the sake of some.
+    found = select(sought.c.id, sought.c.team_id, near.c.percent, sought.c.recent).outerjoin(near, same)
+    found = found.where(*within(tenant, sought))
     if search:
-        query = query.where(
-            or_(owned.c.id.icontains(search, autoescape=True), owned.c.alias.icontains(search, autoescape=True))
+        found = found.where(
+            or_(sought.c.id.icontains(search, autoescape=True), sought.c.alias.icontains(search, autoescape=True))
         )
     percent = near.c.percent.asc().nulls_first() if farthest else near.c.percent.desc().nulls_last()
-    query = query.order_by(percent, owned.c.recent.desc().nulls_last(), owned.c.team_id, owned.c.id)
-    rows = (await connection.execute(query.limit(most + 1))).all()
+    order = (percent, sought.c.recent.desc().nulls_last(), sought.c.team_id, sought.c.id)
+    few = found.order_by(*order).limit(most + 1).subquery("few")
+    same = owned.c.id == few.c.id
+    if kind == "member":
+        same = and_(same, owned.c.team_id == few.c.team_id)
+    percent = few.c.percent.asc().nulls_first() if farthest else few.c.percent.desc().nulls_last()
+    query = select(owned).join(few, same)
+    query = query.order_by(percent, few.c.recent.desc().nulls_last(), few.c.team_id, few.c.id)
+    rows = (await connection.execute(query)).all()
     return [watched for row in rows[:most] for watched in _watched(kind, row)], len(rows) > most
 
 

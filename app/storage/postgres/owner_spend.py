@@ -3,7 +3,7 @@
 Receipts are read only for a window that begins within a quarter of an hour, up to the end of that quarter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -146,6 +146,24 @@ async def rough_spend(
     named = [found.c[name] for name in names]
     rows = await connection.execute(select(*named, func.sum(found.c.cost_nanousd)).group_by(*named))
     return {tuple(row[:-1]): int(row[-1] or 0) for row in rows}
+
+
+async def spend_of_days(
+    connection: AsyncConnection, names: Sequence[str], windows: Collection[tuple[Owner, datetime]]
+) -> dict[tuple[Owner, datetime], int]:
+    """What many owners have spent since midnights of UTC, each since its own, by those that have."""
+    columns: list[ColumnClause[Any]] = [*(column(name, Text) for name in names), column("start", TIME)]
+    ids = [bindparam(None, [owner[at] for owner, _ in windows], ARRAY(Text), unique=True) for at in range(len(names))]
+    starts = times(start for _, start in windows)
+    asked = func.unnest(*ids, starts).table_valued(*columns, name="asked").render_derived()
+    days = owner_days(names)
+    # Of one owner after the other, by the index: joined at once, all days of all owners would be read.
+    own = select(func.sum(days.c.cost_nanousd).label("cost")).where(
+        _same(asked, days, names), days.c.bucket >= asked.c.start
+    )
+    spent = own.lateral("spent")
+    query = select(*asked.c, spent.c.cost).select_from(asked.join(spent, true())).where(spent.c.cost.is_not(None))
+    return {(tuple(row[:-2]), row[-2]): int(row[-1]) for row in await connection.execute(query)}
 
 
 async def spend_of_scope(connection: AsyncConnection, scope: str, start: datetime) -> int:
