@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 
 from app.api.ui.access import Pages, SignInNeeded, StaleForm, form_address, sign_in_address
 from app.api.ui.forms import in_words
+from app.api.ui.lists import BeyondLastPage
 from app.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
 from app.base.ids import new_id
 from app.base.logs import get_logger
@@ -34,6 +35,8 @@ def page_error_handler(pages: Pages) -> Handler:
     def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
         if isinstance(exception, SignInNeeded):
             return _to_sign_in(pages, request)
+        if isinstance(exception, BeyondLastPage):
+            return pages.go(exception.address)
         error = _as_gateway_error(exception)
         message = in_words(error.message)
         if error.status == 500:

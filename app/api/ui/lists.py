@@ -8,9 +8,20 @@ from urllib.parse import urlencode
 from litestar import Request
 
 from app.api.admin.fields import LONGEST_TEXT
+from app.base.errors import GatewayError
 
 LAST_PAGE = 100_000
 LONGEST_SEARCH = 200
+
+
+class BeyondLastPage(GatewayError):
+    """Of a list that has become shorter: leads to its last page; no error that anybody sees."""
+
+    status = 404
+
+    def __init__(self, address: str) -> None:
+        super().__init__("this list has no such page")
+        self.address = address
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +84,11 @@ def read_listing(
 
 
 def page_of(listing: Listing, total: int, page_size: int) -> dict[str, Any]:
-    """What a template needs for its pager, by the names that all lists have for it."""
-    return {"listing": listing, "total": total, "last": last_page(total, page_size)}
+    """What a template needs for its pager, by the names that all lists have for it. Raises BeyondLastPage."""
+    last = last_page(total, page_size)
+    if listing.number > last:
+        raise BeyondLastPage(listing.address(page=last))
+    return {"listing": listing, "total": total, "last": last}
 
 
 def last_page(total: int, page_size: int) -> int:

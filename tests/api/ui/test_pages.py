@@ -257,6 +257,13 @@ async def test_a_refusal_is_told_in_words_within_the_pages_that_one_has(street: 
         assert (lost.status_code, 'aria-label="Pages"' in lost.text) == (404, False)
 
 
+async def test_a_page_beyond_the_end_of_a_list_leads_to_its_last_one(street: Street) -> None:
+    async with street.signed_in("proxy_admin") as (browser, _):
+        for path in ("/ui/my-keys", "/ui/projects", "/ui/customers", "/ui/models"):
+            beyond = await browser.get(f"{path}?q=no-such-name&page=9")
+            assert (beyond.status_code, beyond.headers["location"]) == (303, f"{path}?q=no-such-name")
+
+
 async def test_the_overview_adds_up_what_the_person_reaches(street: Street) -> None:
     async with street.signed_in("internal_user") as (browser, user_id):
         assert "No calls in thirty days" in (await browser.get("/ui")).text
