@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from math import inf
+from operator import is_
 
 from app.base.errors import ModelNotAllowed
 from app.base.logs import get_logger
@@ -363,7 +364,7 @@ class Router:
         # Callers for whom some deployments are not, have a group of their own: of what serves them.
         part = (model.name, *(deployment.deployment_id for deployment in model.deployments))
         group = self._parts.get(part)
-        if group is not None and group.deployments == model.deployments:
+        if group is not None and all(map(is_, group.deployments, model.deployments)):
             self._groups[model.name] = group
             return group
         if self.standings.make_room() or len(self._parts) >= _MOST_REMEMBERED:
