@@ -29,7 +29,8 @@ class KeyTerms:
     """UNSET leaves a term as it is (on a new key: its default); None clears it.
 
     ``duration`` is the life from now; ``"forever"`` takes the expiry away, None leaves it, as LiteLLM does.
-    ``limits`` are the columns of rate limits that are set. ``group_ids`` are access groups, which become ``models``.
+    ``limits`` are the columns of rate limits that are set. ``group_ids`` are access groups, which become ``models``;
+    ``organization_id`` only says again what the key's team or user tells.
     """
 
     key_alias: str | UnsetType | None = UNSET
@@ -48,6 +49,7 @@ class KeyTerms:
     team_id: str | UnsetType | None = UNSET
     project_id: str | UnsetType | None = UNSET
     group_ids: tuple[str, ...] | UnsetType = UNSET
+    organization_id: str | UnsetType = UNSET
     allowed_model_region: str | UnsetType | None = UNSET
 
 

@@ -72,6 +72,7 @@ class Keys:
         key_id = KeyId(new_id("key"))
         await self._check_digest(connection, digest, supplied, "key")
         team = await self._check_owners(connection, terms, columns, None)
+        _check_organization(terms, columns.get("organization_id"))
         columns |= {"key_id": key_id, "digest": digest, "last_four": secret[-4:], "created_at": at}
         columns |= {"updated_at": at, "created_by": actor.name, "updated_by": actor.name}
         life = Life(at, is_new=True)
@@ -213,6 +214,7 @@ class Keys:
         terms = replace(terms, models=await with_groups(connection, terms.models, terms.group_ids, before.models))
         columns = columns_of(terms, at) | dict(renewal)
         team = await self._check_owners(connection, terms, columns, before)
+        _check_organization(terms, columns.get("organization_id", before.organization_id))
         present = None if before.budget_id is None else await find_budget(connection, before.budget_id)
         written = await write_budget(connection, terms.budget, present, actor, life=Life(before.created_at))
         columns["budget_id"] = written.budget_id
@@ -321,6 +323,18 @@ async def _write(statement: Any, columns: dict[str, Any]) -> None:  # noqa: ANN4
         if "uq_keys_digest" in constraint:
             raise Unprocessable("this key exists already; choose another", param="key") from error
         raise
+
+
+def _check_organization(terms: KeyTerms, belongs_to: str | None) -> None:
+    """Raises Unprocessable: a key is of the organization of its team or user, whatever is said."""
+    if terms.organization_id in (UNSET, belongs_to):
+        return
+    of = "none" if belongs_to is None else f'"{belongs_to}"'
+    raise Unprocessable(
+        f'"organization_id" is "{terms.organization_id}", and the organization of the key\'s team, or without a team '
+        f'of its user, is {of}; leave it out, or give a "team_id" of that organization',
+        param="organization_id",
+    )
 
 
 def _snapshot(key: StoredKey) -> dict[str, Any]:

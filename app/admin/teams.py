@@ -21,6 +21,7 @@ from app.admin.standings import Standing, snapshot, standings
 from app.base.clock import now
 from app.base.errors import NotFound, Unprocessable
 from app.base.ids import TeamId, new_id
+from app.domain.access import NO_MODELS
 from app.domain.roles import EVERYTHING
 from app.storage.postgres import keys as key_rows
 from app.storage.postgres import teams as rows
@@ -112,6 +113,19 @@ class Teams:
         """Raises NotFound, and Unprocessable as ``create``."""
         async with transaction(self._engine) as connection:
             view = await self.change(connection, team_id, terms, actor)
+        await self._principals.announce(f"team:{team_id}")
+        return view
+
+    async def change_models(self, team_id: str, models: Sequence[str], actor: Actor, *, adds: bool) -> TeamView:
+        """Put them on the team's list, or take them off. Where there was none, those added are the list then; one that
+        loses all allows nothing, rather than everything. Raises as ``update``."""
+        async with transaction(self._engine) as connection:
+            before = await _get(connection, team_id, lock=True)
+            kept = [entry for entry in before.models if entry not in models]
+            listed = list(dict.fromkeys([*before.models, *models])) if adds else kept
+            if before.models and not listed:
+                listed = [NO_MODELS]
+            view = await self.change(connection, team_id, TeamTerms({"models": listed}), actor)
         await self._principals.announce(f"team:{team_id}")
         return view
 

@@ -71,6 +71,8 @@ _MEMBER: Body = lambda world: {"user_id": world.named("second"), "role": "user"}
 _TEAMS: dict[str, Body] = {
     "/team/new": lambda world: {"team_alias": world.named("new team"), "max_budget": 5, "budget_duration": "30d"},
     "/team/update": lambda world: {"team_id": world.named("team"), "max_budget": 6, "metadata": {"a": 1}},
+    "/team/model/add": lambda world: {"team_id": world.named("team"), "models": ["file-claude"]},
+    "/team/model/delete": lambda world: {"team_id": world.named("team"), "models": ["file-claude"]},
     "/team/block": lambda world: {"team_id": world.named("team")},
     "/team/unblock": lambda world: {"team_id": world.named("team")},
     "/team/member_add": lambda world: {"team_id": world.named("team"), "member": _MEMBER(world)},

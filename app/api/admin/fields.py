@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 _LEAST_LIKENESS = 0.6
 """Of 1: below it two names have little in common."""
 _NEUTRAL = frozenset({b"null", b"[]", b"{}", b"false"})
+_USUAL = dict.fromkeys(("rpm_limit_type", "tpm_limit_type"), b'"best_effort_throughput"')
+"""What asks for no more than is done anyway."""
 
 
 async def read_body(request: Request[Any, Any, Any]) -> Body:
@@ -66,7 +68,7 @@ def check_names(body: Body, enforced: Collection[str], not_enforced: Collection[
         if name not in not_enforced:
             hint = nearest_or_all(name, enforced, not_enforced)
             raise Unprocessable(f'"{name}" is not a field of this request; {hint}', param=name)
-        if msgspec.json.encode(_decode(name, raw, object, "JSON")) not in _NEUTRAL:
+        if msgspec.json.encode(_decode(name, raw, object, "JSON")) not in {*_NEUTRAL, _USUAL.get(name)}:
             raise Unprocessable(
                 f'"{name}" is not enforced yet, so it is refused rather than stored and ignored', param=name
             )

@@ -40,6 +40,7 @@ _TERMS: dict[str, tuple[str, Reader, Any]] = {
     "team_id": ("team_id", fields.read_text, None),
     "project_id": ("project_id", fields.read_text, None),
     "allowed_model_region": ("allowed_model_region", fields.read_region, None),
+    "organization_id": ("organization_id", fields.read_text, UNSET),
     "access_group_ids": ("group_ids", fields.read_texts, UNSET),
 }
 _CHANGES: dict[str, tuple[str, Reader, Any]] = {**_TERMS, "duration": ("duration", _read_lifetime, UNSET)}
@@ -51,12 +52,12 @@ NOT_ENFORCED = frozenset(
         "default_estimated_output_tokens", "default_estimated_output_tokens_per_model",
         "denied_passthrough_routes", "disable_global_guardrails", "enable_prompt_caching",
         "end_user_budget_id", "enforced_params", "guardrails", "mcp_rpm_limit",
-        "object_permission", "organization_id", "permissions", "policies",
+        "object_permission", "permissions", "policies",
         "prompts", "rotation_interval", "router_settings", "rpm_limit_type", "send_invite_email",
         "tag_rpm_limit", "throttle_on_budget_exceeded", "tpm_limit_type",
     }
 )  # fmt: skip
-_ONLY_UPDATE = frozenset({"key_type", "spend"})
+_ONLY_UPDATE = frozenset({"key_type"})
 
 
 def read_generate(body: Body) -> tuple[KeyTerms, str | None]:
@@ -69,15 +70,17 @@ def read_generate(body: Body) -> tuple[KeyTerms, str | None]:
 
 def read_update(body: Body) -> tuple[str, KeyTerms]:
     """The key meant, and the terms that change. Raises Unprocessable."""
-    fields.check_names(body, {*_TERMS, *BUDGET, *LIMITS, "key"}, NOT_ENFORCED | _ONLY_UPDATE)
+    fields.check_names(body, {*_TERMS, *BUDGET, *LIMITS, "key", "spend"}, NOT_ENFORCED | _ONLY_UPDATE)
+    _refuse_another_spend(body)
     return require_key(body), _read_terms(body, _CHANGES)
 
 
 def read_regenerate(body: Body, named: str | None) -> tuple[str, KeyTerms, str | None, Duration | None]:
     """The key meant (``named`` in the address, or in the body), the terms that change with it, the new key if the
     admin supplies one, and the grace of the old one. Raises Unprocessable."""
-    further = {"key", "new_key", "grace_period"}
+    further = {"key", "new_key", "grace_period", "spend"}
     fields.check_names(body, {*_TERMS, *BUDGET, *LIMITS, *further}, NOT_ENFORCED | _ONLY_UPDATE | {"new_master_key"})
+    _refuse_another_spend(body)
     terms = _read_terms(body, _CHANGES)
     grace = body.get("grace_period", b"null")
     period = None if grace in (b"null", b'""', b'"0s"', b'"0"') else fields.read_duration("grace_period", grace)
@@ -118,3 +121,12 @@ def _move_tags(terms: dict[str, Any]) -> None:
 def _refuse_spend(body: Body) -> None:
     if "spend" in body and not is_null(body["spend"]) and fields.read_amount("spend", body["spend"]) != 0:
         raise Unprocessable('"spend" of a new key is 0: it is the sum of its receipts and cannot be set', param="spend")
+
+
+def _refuse_another_spend(body: Body) -> None:
+    if not is_null(body.get("spend", b"null")):
+        raise Unprocessable(
+            '"spend" is the sum of the key\'s receipts and cannot be set; POST /key/{key}/reset_spend lets its budget '
+            "count anew",
+            param="spend",
+        )

@@ -34,6 +34,7 @@ _LIST_PARAMETERS = (
     "organization_id",
     "project_id",
     "access_group_id",
+    "search",
     "include_team_keys",
     "include_created_by_keys",
 )
@@ -124,8 +125,11 @@ class KeyRoutes(Controller):
         page = _read_page(query)
         whole = read_query_flag(query, "return_full_object", default=False)
         for name in ("include_team_keys", "include_created_by_keys"):
-            if read_query_flag(query, name, default=False):
-                raise Unprocessable(f'"{name}" is not built; name whose keys are meant by "team_id"', param=name)
+            if read_query_flag(query, name, default=False) and "user_id" in query:
+                raise Unprocessable(
+                    f'"{name}" beside "user_id" is not built; without "user_id" all keys that you may see are listed',
+                    param=name,
+                )
         key_hash = query.get("key_hash")
         wanted = KeyFilter(
             key_id=None if key_hash is None else await key_reading.find_id(key_hash),
@@ -136,6 +140,7 @@ class KeyRoutes(Controller):
             access_group_id=query.get("access_group_id"),
             key_alias=query.get("key_alias"),
             alias_is_substring=read_query_flag(query, "substring_matching", default=False),
+            search=query.get("search"),
             status=read_choice(query, "status", ("active", "blocked", "expired", "deleted")),
         )
         found, total = await key_reading.list(tenant, wanted, page)

@@ -88,7 +88,8 @@ class ModelAdminRoutes(Controller):
         price_view: NamedDependency[PriceView],
     ) -> Response[bytes]:
         caller = await access.require_caller(request)
-        wanted = read_query(request, ("litellm_model_id",)).get("litellm_model_id")
+        # Whoever may use a model sees it, so there are no further ones of teams to include.
+        wanted = read_query(request, ("litellm_model_id", "include_team_models")).get("litellm_model_id")
         rows = [row for row in _entries(models, price_view, caller) if wanted in (None, row["model_info"]["id"])]
         if wanted is not None and not rows:
             raise NotFound(f'no such model: "{wanted}"; see GET /model/info', param="litellm_model_id")

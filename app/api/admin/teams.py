@@ -29,7 +29,7 @@ from app.storage.postgres.teams import SORT_COLUMNS, TeamFilter
 
 AnyRequest = Request[Any, Any, Any]
 _DEFAULT_PAGE = 100
-_FILTERS = ("organization_id", "user_id", "team_id", "team_alias")
+_FILTERS = ("organization_id", "user_id", "team_id", "team_alias", "search", "search_team_id_match")
 _LIST_PARAMETERS = (*_FILTERS, "sort_by", "sort_order", *PAGE)
 
 
@@ -68,6 +68,17 @@ class TeamRoutes(Controller):
     ) -> Response[bytes]:
         actor = await access.require_admin(request)
         return answer(render_team(await teams.block(_read_team_id(await read_body(request)), actor, blocked=False)))
+
+    @post(["/team/model/add", "/team/model/delete"], status_code=200)
+    async def change_models(
+        self, request: AnyRequest, access: NamedDependency[Access], teams: NamedDependency[Teams]
+    ) -> Response[bytes]:
+        actor = await access.require_admin(request)
+        body = await read_body(request)
+        check_names(body, {"team_id", "models"}, ())
+        team_id, models = require_text(body, "team_id", HINT), require_texts(body, "models", "see GET /model/info")
+        adds = request.scope["path"].endswith("/add")
+        return answer(render_team(await teams.change_models(team_id, models, actor, adds=adds)))
 
     @post("/team/delete", status_code=200)
     async def delete(
@@ -181,11 +192,13 @@ class TeamMemberRoutes(Controller):
 
 async def _list(teams: Teams, query: Query, default_size: int) -> tuple[list[TeamView], int, int, int]:
     number, size = read_page(query, default_size)
+    read_choice(query, "search_team_id_match", ("exact",))
     wanted = TeamFilter(
         organization_id=query.get("organization_id"),
         user_id=query.get("user_id"),
         team_id=query.get("team_id"),
         team_alias=query.get("team_alias"),
+        search=query.get("search"),
     )
     sort_by = read_choice(query, "sort_by", SORT_COLUMNS.keys())
     descending = read_choice(query, "sort_order", ("asc", "desc")) == "desc"

@@ -21,7 +21,7 @@ from app.storage.postgres.users import UserFilter
 
 AnyRequest = Request[Any, Any, Any]
 _DEFAULT_PAGE = 25
-_FILTERS = ("role", "user_ids", "user_email", "team")
+_FILTERS = ("role", "user_ids", "user_email", "team", "search")
 
 
 class UserRoutes(Controller):
@@ -113,4 +113,5 @@ def _read_filter(query: Query) -> UserFilter:
         role=read_choice(query, "role", USER_ROLES),
         email_part=query.get("user_email"),
         team_id=query.get("team"),
+        search=query.get("search"),
     )

@@ -18,7 +18,7 @@ from app.storage.postgres.reports import Amounts, Cell, Dimension
 
 AnyRequest = Request[Any, Any, Any]
 _DAYS = ("start_date", "end_date", "timezone")
-_MOST_DAYS_A_PAGE = 100
+_MOST_DAYS_A_PAGE = 1_000
 _BREAKDOWNS: Mapping[Dimension, str] = {"model": "models", "model_asked": "model_groups", "provider": "providers"}
 _UNUSED_BREAKDOWNS = ("mcp_servers", "endpoints", "guardrails")
 # Who is asked about, by path: its dimension, and the parameter that names it.

@@ -82,7 +82,8 @@ class RetiredSecret:
 
 @dataclass(frozen=True, slots=True)
 class KeyFilter:
-    """Which keys to list; None does not filter. ``status`` is active, blocked, expired or deleted."""
+    """Which keys to list; None does not filter. ``search`` is a part of the alias, or a whole id. ``status`` is active,
+    blocked, expired or deleted."""
 
     key_id: str | None = None
     user_id: str | None = None
@@ -92,6 +93,7 @@ class KeyFilter:
     access_group_id: str | None = None
     key_alias: str | None = None
     alias_is_substring: bool = False
+    search: str | None = None
     status: str | None = None
 
 
@@ -271,6 +273,9 @@ def _conditions(wanted: KeyFilter, at: datetime) -> list[ColumnElement[bool]]:
         alias = keys.c.key_alias
         like = alias.icontains(wanted.key_alias, autoescape=True)
         conditions.append(like if wanted.alias_is_substring else alias == wanted.key_alias)
+    if wanted.search is not None:
+        held = keys.c.key_alias.icontains(wanted.search, autoescape=True)
+        conditions.append(or_(held, keys.c.key_id == wanted.search))
     if wanted.status is not None:
         conditions.append(_state(at) == wanted.status)
     else:

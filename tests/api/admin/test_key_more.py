@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.base.ids import new_id
 from tests.api.support import Answer, Door
 
 pytestmark = pytest.mark.services
@@ -132,3 +133,37 @@ async def test_a_key_reads_itself_as_openrouters_clients_do(admin_door: Door) ->
     master = (await admin_door.get("/api/v1/key")).fields["data"]
     assert (master["label"], master["limit"], master["is_management_key"]) == ("master key", None, True)
     assert (await admin_door.get("/api/v1/key", headers=bearer("sk-nobody"))).status == 401
+
+
+async def test_an_organization_that_is_said_again_is_taken_and_another_is_refused(admin_door: Door) -> None:
+    organization = (await admin_door.post("/organization/new", {"organization_alias": new_id("o")})).fields
+    of = {"organization_id": organization["organization_id"]}
+    team = (await admin_door.post("/team/new", of)).fields["team_id"]
+    key = (await admin_door.post("/key/generate", {"team_id": team, **of})).fields
+    assert key["organization_id"] == of["organization_id"]
+    assert (await admin_door.post("/key/update", {"key": key["token"], "rpm_limit": 3, **of})).status == 200
+    for path, asked in (("generate", {**of}), ("update", {"key": key["token"], "organization_id": "another"})):
+        refused = await admin_door.post(f"/key/{path}", asked)
+        assert (refused.status, refused.error["param"]) == (422, "organization_id"), refused.text
+
+
+async def test_keys_are_searched_by_a_part_of_their_alias_or_by_their_id(admin_door: Door) -> None:
+    mark = new_id("laptop")
+    key = (await admin_door.post("/key/generate", {"key_alias": f"of Ada, {mark}"})).fields["token"]
+    for search in (mark, key):
+        listed = await admin_door.get(f"/key/list?search={search}&include_team_keys=true&include_created_by_keys=true")
+        assert listed.fields["keys"] == [key]
+
+
+async def test_what_asks_for_no_more_than_is_done_anyway_is_taken(admin_door: Door) -> None:
+    usual = {"rpm_limit_type": "best_effort_throughput", "tpm_limit_type": "best_effort_throughput"}
+    assert (await admin_door.post("/key/generate", usual)).status == 200
+    refused = await admin_door.post("/key/generate", {"rpm_limit_type": "guaranteed_throughput"})
+    assert (refused.status, refused.error["param"]) == (422, "rpm_limit_type")
+
+
+async def test_spend_cannot_be_set_and_the_way_to_count_anew_is_named(admin_door: Door) -> None:
+    key = (await admin_door.post("/key/generate", {"max_budget": 1})).fields["token"]
+    refused = await admin_door.post("/key/update", {"key": key, "spend": 0})
+    assert (refused.status, refused.error["param"]) == (422, "spend")
+    assert "/key/{key}/reset_spend" in refused.error["message"]

@@ -247,3 +247,23 @@ async def test_a_virtual_key_changes_no_team(admin_door: Door) -> None:
     headers = {"x-api-key": (await admin_door.new_key())["key"]}
     for path in ("new", "update", "delete", "block", "member_add", "member_update", "member_delete"):
         assert (await admin_door.post(f"/team/{path}", {}, headers)).status == 403
+
+
+async def test_models_are_put_on_a_teams_list_and_taken_off_and_an_emptied_one_allows_nothing(admin_door: Door) -> None:
+    team = (await admin_door.post("/team/new", {"models": ["gpt-5"]})).fields["team_id"]
+
+    async def models_after(path: str, *models: str) -> object:
+        return (await admin_door.post(f"/team/model/{path}", {"team_id": team, "models": models})).fields["models"]
+
+    assert await models_after("add", "gpt-5", "claude-*") == ["gpt-5", "claude-*"]
+    assert await models_after("delete", "gpt-5", "never-there") == ["claude-*"]
+    assert await models_after("delete", "claude-*") == ["no-default-models"]
+    refused = await admin_door.post("/team/model/add", {"team_id": "nobody", "models": ["gpt-5"]})
+    assert (refused.status, refused.error["param"]) == (404, "team_id")
+
+
+async def test_teams_are_searched_by_a_part_of_their_name(admin_door: Door) -> None:
+    made = (await admin_door.post("/team/new", {"team_alias": "Searched for in Bergen"})).fields["team_id"]
+    for path in ("/team/list?search=in%20bergen", f"/v2/team/list?search={made}&search_team_id_match=exact"):
+        found = (await admin_door.get(path)).fields
+        assert [team["team_id"] for team in (found if isinstance(found, list) else found["teams"])] == [made]
