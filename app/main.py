@@ -79,6 +79,7 @@ from app.providers.bedrock import BedrockUpstream
 from app.providers.demo import DemoUpstream
 from app.providers.egress import Egress
 from app.providers.price_book import PriceBook
+from app.providers.price_table import PRICES_FILE
 from app.providers.prices import LivePrices
 from app.providers.provider import Upstream
 from app.providers.upstream import HttpUpstream, Upstreams
@@ -157,7 +158,7 @@ class House:
         self.books = Books(self.engine, self.ledger)
         self.ledger.on_missing_counter = self.books.rebuild
         self.principals = Principals(self.engine, self.redis, pepper)
-        book = PriceBook.load(settings.home / "prices.json")
+        book = PriceBook.load(settings.home / PRICES_FILE)
         announcements = Announcements(self.redis, CHANNEL)
         self.catalog = LiveCatalog(settings, book, self.engine, announcements, cipher_of(settings), read_model)
         self.notices = (*settings.notices, *self.catalog.notices)

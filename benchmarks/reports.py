@@ -22,6 +22,7 @@ from app.admin.spend import Ask, Spend
 from app.base.clock import now
 from app.base.ids import new_id
 from app.embedded import EmbeddedServers
+from app.providers.price_book import PriceBook
 from app.storage.books import Books
 from app.storage.postgres.credentials import CredentialCipher
 from app.storage.postgres.engine import create_engine
@@ -119,7 +120,7 @@ async def measure(database_url: str, redis_url: str) -> None:
     await upgrade(database_url)
     engine = create_engine(database_url)
     before = time.perf_counter()
-    await DemoData(engine, b"benchmark", CredentialCipher(b"benchmark")).fill(RECEIPTS)
+    await DemoData(engine, b"benchmark", CredentialCipher(b"benchmark"), PriceBook.load(None)).fill(RECEIPTS)
     print(f"filled in {time.perf_counter() - before:.0f} s")
     await measure_reports(engine)
     await measure_drain(engine, redis_url)

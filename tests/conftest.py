@@ -119,9 +119,9 @@ def migrated(servers: RunningServers) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def database_url(servers: RunningServers) -> Iterator[str]:
-    """A fresh, empty database for this test worker, dropped at the end."""
-    with fresh_database(servers) as url:
+def database_url(servers: RunningServers, migrated: str) -> Iterator[str]:
+    """A fresh database at the newest schema for this test worker, dropped at the end."""
+    with fresh_database(servers, migrated) as url:
         yield url
 
 

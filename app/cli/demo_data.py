@@ -2,13 +2,16 @@
 
 import asyncio
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from app.admin.demo_data.filling import RECEIPTS, DemoData, Filled
-from app.main import cipher_of
+from app.admin.demo_data.company import RECEIPTS
+from app.cli.loading import without_collector
 from app.settings import Settings
-from app.storage.postgres.engine import create_engine
+
+if TYPE_CHECKING:
+    from app.admin.demo_data.filling import Filled
 
 _MOST_RECEIPTS = 50_000_000
 _LONG = 500_000
@@ -22,7 +25,7 @@ demo_receipts = click.option(
 )
 
 
-def fill(settings: Settings, receipts: int) -> Filled:
+def fill(settings: Settings, receipts: int) -> "Filled":
     """Raises Unprocessable for a database that holds other data."""
     if receipts >= _LONG:
         click.echo(f"filling in demo data, {receipts:,} receipts: about a minute for each million")
@@ -30,18 +33,25 @@ def fill(settings: Settings, receipts: int) -> Filled:
     return asyncio.run(_fill(settings, receipts))
 
 
-def demo_lines(filled: Filled) -> list[str]:
+def demo_lines(filled: "Filled") -> list[str]:
     what = "is there already" if filled.receipts is None else f"has {filled.receipts:,} receipts of sixty days"
     lines = [f"Demo data: Halden Instruments, a company that does not exist, {what}.", "Sign in at the pages as"]
     lines += [f"  {email:<28}  {title}" for title, email in filled.people.items()]
     return [*lines, f"with the password {filled.password}", ""]
 
 
-async def _fill(settings: Settings, receipts: int) -> Filled:
+async def _fill(settings: Settings, receipts: int) -> "Filled":
+    with without_collector():
+        from app.admin.demo_data.filling import DemoData
+        from app.main import cipher_of
+        from app.providers.price_book import PriceBook
+        from app.providers.price_table import PRICES_FILE
+        from app.storage.postgres.engine import create_engine
     assert settings.database_url is not None
     assert settings.secret is not None
     engine = create_engine(settings.database_url.reveal())
     try:
-        return await DemoData(engine, settings.secret.reveal().encode(), cipher_of(settings)).fill(receipts)
+        book = PriceBook.load(settings.home / PRICES_FILE)
+        return await DemoData(engine, settings.secret.reveal().encode(), cipher_of(settings), book).fill(receipts)
     finally:
         await engine.dispose()

@@ -17,6 +17,7 @@ from app.home import check_secrets
 from app.providers.host_table import HOSTS
 from app.providers.hosts import endpoint_url
 from app.providers.price_book import PriceBook
+from app.providers.price_table import PRICES_FILE
 from app.providers.provider import UpstreamRequest
 from app.providers.upstream import HttpUpstream
 from app.settings import Settings, SettingsError, environment, load_settings
@@ -52,7 +53,7 @@ def doctor(config_path: Path | None) -> None:
 
 async def _examine(settings: Settings) -> bool:
     healthy = [await _check("Postgres", lambda: _postgres(settings)), await _check("Redis", lambda: _redis(settings))]
-    catalog, notices = build_catalog(settings, PriceBook.load(settings.home / "prices.json"))
+    catalog, notices = build_catalog(settings, PriceBook.load(settings.home / PRICES_FILE))
     for notice in notices:
         click.echo(f"note    {notice}")
     upstream = HttpUpstream()

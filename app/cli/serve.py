@@ -1,4 +1,8 @@
-"""``keyhouse serve``, ``migrate`` and ``demo-data``: from nothing to a running gateway."""
+"""``keyhouse serve``, ``migrate`` and ``demo-data``: from nothing to a running gateway.
+
+The gateway itself is imported when options and settings are good, and where it serves: the parent of several workers
+does without it.
+"""
 
 import asyncio
 import errno
@@ -11,20 +15,22 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import uvicorn
-from litestar.types import ASGIApp
 
 from app.base.logs import configure_logs, get_logger
 from app.base.secret import Secret
 from app.cli.demo_data import demo_lines, demo_receipts, fill
+from app.cli.loading import without_collector
 from app.embedded import EmbeddedServers
 from app.home import Prepared, check_secrets, make_home, prepare
-from app.main import create_app
+from app.providers.price_table import PRICES_FILE, load_table
 from app.settings import Settings, environment, export_environment, load_settings
-from app.storage.postgres.migrate import upgrade
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp
 
 _SUPERVISE_EVERY_S = 0.5
 _KEEP_ALIVE_S = 75
@@ -45,7 +51,6 @@ def serve(demo_data: bool, demo_receipts: int, **options: Any) -> None:  # noqa:
 
     Example: ANTHROPIC_API_KEY=sk-ant-... keyhouse serve --port 4000
     """
-    gc.freeze()  # what is loaded stays, so the collector need not go through it while the rest is built
     settings = load_settings(environment(), {name: value for name, value in options.items() if value is not None})
     configure_logs(settings.log_level, settings.log_format)
     check_secrets(settings)
@@ -55,7 +60,7 @@ def serve(demo_data: bool, demo_receipts: int, **options: Any) -> None:  # noqa:
     servers = _embedded(prepared.settings)
     try:
         settings = _with_stores(prepared.settings, servers)
-        asyncio.run(upgrade(_reveal(settings.database_url)))
+        _upgrade(_reveal(settings.database_url))
         filled = fill(settings, demo_receipts) if demo_data else None
         _announce(prepared, settings)
         if filled is not None:
@@ -84,7 +89,7 @@ def migrate(**options: Any) -> None:  # noqa: ANN401  click gives them
         servers.start()
     try:
         database_url = servers.database_url if servers is not None else _reveal(settings.database_url)
-        before, newest = asyncio.run(upgrade(database_url))
+        before, newest = _upgrade(database_url)
         came = "was there already" if before == newest else f"was at {before}" if before else "was empty"
         click.echo(f"the database is at the newest schema, {newest} (it {came})")
     finally:
@@ -106,18 +111,31 @@ def demo_data(demo_receipts: int, **options: Any) -> None:  # noqa: ANN401  clic
     servers = _embedded(prepared.settings)
     try:
         settings = _with_stores(prepared.settings, servers)
-        asyncio.run(upgrade(_reveal(settings.database_url)))
+        _upgrade(_reveal(settings.database_url))
         click.echo("\n".join(demo_lines(fill(settings, demo_receipts))))
     finally:
         if servers is not None:
             servers.stop()
 
 
-def create_worker_app() -> ASGIApp:
+def create_worker_app() -> "ASGIApp":
     """The application of one of several workers: its settings come from the environment that ``serve`` prepared."""
     settings = load_settings(environment(), {})
     configure_logs(settings.log_level, settings.log_format)
+    return _create_app(settings)
+
+
+def _create_app(settings: Settings) -> "ASGIApp":
+    with without_collector():
+        from app.main import create_app
+    gc.freeze()  # what is loaded stays, so the collector need not go through it while the rest is built
     return create_app(settings)
+
+
+def _upgrade(database_url: str) -> tuple[str | None, str]:
+    with without_collector():
+        from app.storage.postgres.migrate import upgrade
+    return asyncio.run(upgrade(database_url))
 
 
 def _check_address(host: str, port: int) -> None:
@@ -177,7 +195,7 @@ def _run(settings: Settings, servers: EmbeddedServers | None) -> None:
     }
     try:
         if settings.workers == 1:
-            uvicorn.Server(uvicorn.Config(create_app(settings), **shared)).run()
+            uvicorn.Server(uvicorn.Config(_create_app(settings), **shared)).run()
         else:
             _run_workers(settings, shared)
     finally:
@@ -185,6 +203,7 @@ def _run(settings: Settings, servers: EmbeddedServers | None) -> None:
 
 
 def _run_workers(settings: Settings, shared: dict[str, Any]) -> None:
+    load_table(settings.home / PRICES_FILE)  # compiled once for all, not by each as it starts
     with tempfile.TemporaryDirectory(prefix="keyhouse-metrics-") as metrics_folder:
         export_environment(settings, {"PROMETHEUS_MULTIPROC_DIR": metrics_folder})
         uvicorn.run(

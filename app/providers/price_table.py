@@ -26,6 +26,8 @@ from app.providers.host_table import HOSTS
 from app.providers.model_ids import bedrock_key
 
 PACKAGE = "genai-prices"
+PRICES_FILE = "prices.json"
+"""What it is called in a home."""
 PRICE_LISTS = tuple(dict.fromkeys(host.price_list for host in HOSTS.values() if host.price_list is not None))
 _FORMAT = 3
 _COMPILE_TIMEOUT_S = 60

@@ -24,7 +24,6 @@ from app.storage.postgres import tables
 from app.storage.postgres.alert_outbox import Route, write_alerts
 from app.storage.postgres.credentials import CredentialCipher
 from app.storage.postgres.engine import create_engine
-from app.storage.postgres.migrate import upgrade
 from tests.conftest import RunningServers, fresh_database
 from tests.fakes.alert_sinks import mail_sink, wait_until, web_sink
 
@@ -75,9 +74,8 @@ class Outbox:
 
 
 @pytest.fixture(scope="module")
-async def database(servers: RunningServers) -> AsyncIterator[tuple[str, AsyncEngine]]:
-    with fresh_database(servers) as url:
-        await upgrade(url)
+async def database(servers: RunningServers, migrated: str) -> AsyncIterator[tuple[str, AsyncEngine]]:
+    with fresh_database(servers, migrated) as url:
         engine = create_engine(url)
         yield url, engine
         await engine.dispose()

@@ -23,7 +23,6 @@ from app.storage.postgres.aggregates import rebuild_day
 from app.storage.postgres.alert_outbox import Route, drop_events
 from app.storage.postgres.alert_sources import list_budgeted
 from app.storage.postgres.engine import create_engine
-from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.tables.reports import spend_scopes
 from tests.conftest import RunningServers, fresh_database
 
@@ -91,9 +90,8 @@ class Book:
 
 
 @pytest.fixture(scope="module")
-async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
-    with fresh_database(servers) as url:
-        await upgrade(url)
+async def engine(servers: RunningServers, migrated: str) -> AsyncIterator[AsyncEngine]:
+    with fresh_database(servers, migrated) as url:
         engine = create_engine(url)
         yield engine
         await engine.dispose()

@@ -9,17 +9,17 @@ from app.admin.catalog import build_catalog
 from app.base.secret import Secret
 from app.domain.catalog import Catalog, Deployment
 from app.providers.price_book import PriceBook
-from app.providers.price_table import load_table
 from app.settings import Settings, load_settings
 from app.settings.errors import SettingsError
+from tests.fakes.prices import bundled_prices
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BOTH = {"ANTHROPIC_API_KEY": "sk-ant", "OPENAI_API_KEY": "sk-oai"}
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
-    return PriceBook(load_table(tmp_path_factory.mktemp("prices") / "prices.json"), date(2026, 11, 21))
+def book() -> PriceBook:
+    return PriceBook(bundled_prices(), date(2026, 11, 21))
 
 
 def settings_of(folder: Path, text: str, environ: dict[str, str] | None = None) -> Settings:

@@ -10,8 +10,8 @@ from app.base.secret import Secret
 from app.domain.catalog import Catalog, Deployment
 from app.providers.host_table import HOSTS
 from app.providers.price_book import PriceBook
-from app.providers.price_table import load_table
 from app.settings import Settings, load_settings
+from tests.fakes.prices import bundled_prices
 
 EVERY_KEY = {host.key_variables[0]: f"key-of-{host.name}" for host in HOSTS.values() if host.key_variables}
 EVERY_ADDRESS = {
@@ -28,8 +28,8 @@ EVERYTHING = EVERY_KEY | EVERY_ADDRESS | {
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
-    return PriceBook(load_table(tmp_path_factory.mktemp("prices") / "prices.json"), date(2026, 11, 21))
+def book() -> PriceBook:
+    return PriceBook(bundled_prices(), date(2026, 11, 21))
 
 
 def settings_of(folder: Path, entry: str, environ: dict[str, str] | None = None, more: str = "") -> Settings:

@@ -8,9 +8,9 @@ import pytest
 from app.admin.catalog import build_catalog
 from app.domain.catalog import Catalog
 from app.providers.price_book import PriceBook
-from app.providers.price_table import load_table
 from app.settings import load_settings
 from app.settings.errors import SettingsError
+from tests.fakes.prices import bundled_prices
 
 TOKEN = {"CLAUDE_CODE_API_KEY": "sk-ant-oat01-x"}
 ON = "claude_code_native: {enabled: true}\n"
@@ -18,8 +18,8 @@ ENTRY = "model_list:\n  - {model_name: mine, litellm_params: {model: claude_code
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
-    return PriceBook(load_table(tmp_path_factory.mktemp("prices") / "prices.json"), date(2026, 11, 21))
+def book() -> PriceBook:
+    return PriceBook(bundled_prices(), date(2026, 11, 21))
 
 
 def built(book: PriceBook, folder: Path, text: str, environ: dict[str, str] = TOKEN) -> tuple[Catalog, list[str]]:

@@ -7,16 +7,16 @@ import pytest
 
 from app.admin.catalog import build_catalog
 from app.providers.price_book import PriceBook
-from app.providers.price_table import load_table
 from app.settings import load_settings
 from app.settings.errors import SettingsError
+from tests.fakes.prices import bundled_prices
 
 ENTRY = "model_list:\n  - {model_name: %s, litellm_params: {model: %s, api_key: sk-x%s}}\n"
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
-    return PriceBook(load_table(tmp_path_factory.mktemp("prices") / "prices.json"), date(2026, 11, 21))
+def book() -> PriceBook:
+    return PriceBook(bundled_prices(), date(2026, 11, 21))
 
 
 @pytest.mark.parametrize(

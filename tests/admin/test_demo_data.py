@@ -13,27 +13,27 @@ from app.admin.demo_data.company import keys_for, people_for
 from app.admin.demo_data.filling import DemoData
 from app.admin.demo_data.plan import Plan
 from app.base.errors import Unprocessable
+from app.providers.price_book import PriceBook
 from app.storage.postgres import tables
 from app.storage.postgres.credentials import CredentialCipher
 from app.storage.postgres.engine import create_engine
-from app.storage.postgres.migrate import upgrade
 from tests.conftest import RunningServers, fresh_database
+from tests.fakes.prices import bundled_prices
 
 AT = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 RECEIPTS = 3_000
 
 
 @pytest.fixture(scope="module")
-async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
-    with fresh_database(servers) as url:
-        await upgrade(url)
+async def engine(servers: RunningServers, migrated: str) -> AsyncIterator[AsyncEngine]:
+    with fresh_database(servers, migrated) as url:
         engine = create_engine(url)
         yield engine
         await engine.dispose()
 
 
 def _demo_data(engine: AsyncEngine) -> DemoData:
-    return DemoData(engine, b"a pepper", CredentialCipher(b"a secret"))
+    return DemoData(engine, b"a pepper", CredentialCipher(b"a secret"), PriceBook(bundled_prices()))
 
 
 @pytest.mark.services
@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_calls_and_another_seed_others() -> None:
     keys = keys_for(people_for(RECEIPTS))
 
     def calls(seed: int) -> list[object]:
-        plan = Plan(keys, RECEIPTS, seed, AT)
+        plan = Plan(keys, RECEIPTS, seed, AT, PriceBook(bundled_prices()))
         return [run for day in plan.days for run in plan.runs(day)]
 
     assert calls(7) == calls(7)
@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_calls_and_another_seed_others() -> None:
 
 def test_weekends_are_quiet_and_a_larger_company_has_more_people() -> None:
     keys = keys_for(people_for(50_000))
-    plan = Plan(keys, 50_000, 7, AT)
+    plan = Plan(keys, 50_000, 7, AT, PriceBook(bundled_prices()))
     calls = {day.date(): sum(run.calls for run in plan.runs(day)) for day in plan.days}
     on_weekends = [count for day, count in calls.items() if day.weekday() >= 5]
     on_workdays = [count for day, count in calls.items() if day.weekday() < 4]

@@ -59,6 +59,7 @@ from app.storage.redis.counters import Counters
 from app.storage.redis.ledger import RedisLedger
 from app.storage.redis.process_board import RedisProcessBoard
 from app.storage.redis.refusal_board import RedisRefusalBoard
+from tests.fakes.prices import bundled_prices
 
 MASTER_KEY = "sk-master-of-the-tests-1234567890"
 PEPPER = b"pepper of the tests"
@@ -150,7 +151,7 @@ def live_catalog(engine: AsyncEngine, redis: Redis) -> LiveCatalog:
 
 @cache
 def _price_book() -> PriceBook:
-    return PriceBook.load(None)
+    return PriceBook(bundled_prices())
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.base.ids import new_id
 from app.storage.books import Books
 from app.storage.postgres.engine import create_engine
-from app.storage.postgres.migrate import upgrade
 from tests.conftest import RunningServers, fresh_database
 from tests.contract.test_command_line import keyhouse
 from tests.fakes.gateway_process import GatewayProcess
@@ -33,10 +32,9 @@ def months_ago(count: int) -> datetime:
 
 
 @pytest.fixture
-async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
+async def engine(servers: RunningServers, migrated: str) -> AsyncIterator[AsyncEngine]:
     """On a database of its own: a month is closed for everybody."""
-    with fresh_database(servers) as url:
-        await upgrade(url)
+    with fresh_database(servers, migrated) as url:
         opened = create_engine(url)
         batch = [make_receipt(new_id("req"), 5, at=months_ago(count) + timedelta(days=3)) for count in (4, 1, 1)]
         await Books(opened, NO_LEDGER).book_directly(batch)

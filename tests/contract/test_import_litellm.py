@@ -30,9 +30,11 @@ class House(GatewayProcess):
 
 
 @pytest.fixture(scope="module")
-def house(servers: RunningServers, apart_redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(
+    servers: RunningServers, migrated: str, apart_redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
     home = tmp_path_factory.mktemp("take-over") / "home"
-    with fresh_database(servers) as database_url, fresh_database(servers) as litellm_url:
+    with fresh_database(servers, migrated) as database_url, fresh_database(servers) as litellm_url:
         # As Prisma writes it.
         prisma_url = f"{litellm_url}{'&' if '?' in litellm_url else '?'}schema=public&connection_limit=5"
         process = House(home, database_url, apart_redis_url, prisma_url)

@@ -1,7 +1,6 @@
 """Whose address a client has: its own behind a load balancer that is trusted, that of its connection otherwise."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import asyncpg
 import httpx
@@ -15,14 +14,16 @@ FORWARDED = {"x-forwarded-for": "198.51.100.9, 203.0.113.7"}
 """As an appending load balancer sends it: the first address is what the client itself claimed."""
 
 
-@pytest.fixture
-async def behind_a_balancer(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[GatewayProcess]:
+@pytest.fixture(scope="module")
+def behind_a_balancer(
+    database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
     environment = {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "KEYHOUSE_TRUSTED_PROXIES": "10.0.0.0/8,127.0.0.1",
     }
-    process = GatewayProcess(tmp_path / "home", environment)
+    process = GatewayProcess(tmp_path_factory.mktemp("balanced") / "home", environment)
     process.start()
     yield process
     process.stop()

@@ -15,6 +15,9 @@ from typing import Any
 
 import httpx
 
+from app.providers.price_table import PRICES_FILE
+from tests.fakes.prices import compiled_prices
+
 MASTER_KEY = "sk-master-key-of-the-tests-0123456789"
 START_TIMEOUT_S = 100.0
 
@@ -48,6 +51,7 @@ class GatewayProcess:
 
     def start(self) -> None:
         """Returns when it is ready. Raises AssertionError with the log's end when it does not become so."""
+        self._furnish()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), *self._arguments],
@@ -68,6 +72,12 @@ class GatewayProcess:
                 time.sleep(0.05)
         self.kill()
         raise AssertionError(f"the gateway did not become ready:\n{self.log()[-4000:]}")
+
+    def _furnish(self) -> None:
+        """A home beside given stores has its prices already; one of embedded servers is made by the first start."""
+        if {"DATABASE_URL", "REDIS_URL"} <= self._environment.keys():
+            self.home.mkdir(mode=0o700, exist_ok=True)
+            (self.home / PRICES_FILE).write_bytes(compiled_prices())
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")

@@ -4,9 +4,7 @@ so."""
 import re
 from collections import Counter
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,6 +15,7 @@ from app.domain.routing import RoutingRules
 from app.domain.tenancy import scope_of_model
 from app.providers.price_book import PriceBook
 from app.settings import Settings, SettingsError, load_settings
+from tests.fakes.prices import bundled_prices
 from tests.gateway.examples import KEY
 from tests.gateway.test_attempts import Farm, Hosts, header, refuses
 from tests.gateway.test_pipeline import WHOLE
@@ -66,14 +65,8 @@ def read(tmp_path: Path, text: str) -> Settings:
     return load_settings({}, {"config_path": tmp_path / "config.yaml"})
 
 
-@cache
-def bundled_prices() -> PriceBook:
-    with TemporaryDirectory() as folder:
-        return PriceBook.load(Path(folder) / "prices.json")
-
-
 def farm_of(settings: Settings) -> Farm:
-    catalog, _ = build_catalog(settings, bundled_prices())
+    catalog, _ = build_catalog(settings, PriceBook(bundled_prices()))
     farm = Farm({}, {}, settings.routing, catalog=catalog)
     assert isinstance(farm.hosts, Hosts)
     return farm

@@ -26,6 +26,7 @@ from app.domain.usage import Usage
 from app.providers.price_book import PriceBook
 from app.providers.prices import LivePrices
 from tests.domain.records import deployment, flat_rates
+from tests.fakes.prices import bundled_prices
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -241,7 +242,7 @@ def test_receipts_add_up_to_their_totals_whatever_the_terms(usages: list[Usage],
 def test_service_tiers_cost_what_their_providers_publish(
     provider: str, model: str, service: str, usage: Usage, dollars: str
 ) -> None:
-    found = PriceBook.load(None).find(provider, model)
+    found = PriceBook(bundled_prices()).find(provider, model)
 
     assert found is not None
     assert cost_of(usage, at_service(found, service)).total == int(Decimal(dollars) * 10**9)

@@ -15,6 +15,7 @@ from app.providers.host_table import HOSTS
 from app.providers.price_book import PriceBook
 from app.settings import Settings, load_settings
 from tests.fakes.gateway_process import GatewayProcess
+from tests.fakes.prices import bundled_prices
 from tests.fakes.script import TOOL_INPUT, Script
 from tests.fakes.upstream import RecordingUpstream
 from tests.seeds.asking import USER, WEATHER, WEATHER_SCHEMA, ask, hear, text_of
@@ -170,7 +171,7 @@ def catalog_of(tmp_path: Path, params: str, **environ: str) -> tuple[Any, list[s
     entry = f"model_list:\n  - model_name: mine\n    litellm_params: {{model: {SONNET}{params}}}\n"
     file.write_text(f"{entry}claude_code_native: {{enabled: true, owner_user_id: me}}\n")
     settings = load_settings(environ, {"config_path": file})
-    catalog, notices = build_catalog(settings, PriceBook.load(tmp_path / "prices.json"))
+    catalog, notices = build_catalog(settings, PriceBook(bundled_prices()))
     return catalog.resolve("mine"), notices
 
 

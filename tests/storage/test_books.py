@@ -18,7 +18,6 @@ from app.base.ids import new_id
 from app.domain.spend import Admitted, BudgetClaim, Receipt, Refused
 from app.storage.books import BOOK_LOCK, COLUMNS, Books
 from app.storage.postgres.engine import create_engine
-from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.tables import receipts
 from app.storage.redis.client import script_runner
 from app.storage.redis.ledger import RedisLedger
@@ -32,10 +31,9 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
+async def engine(servers: RunningServers, migrated: str) -> AsyncIterator[AsyncEngine]:
     """On a database of its own: a gateway of other tests that drains at the moment would have the book's lock."""
-    with fresh_database(servers) as database_url:
-        await upgrade(database_url)
+    with fresh_database(servers, migrated) as database_url:
         opened = create_engine(database_url)
         yield opened
         await opened.dispose()

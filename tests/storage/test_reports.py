@@ -25,7 +25,6 @@ from app.storage.postgres.aggregates import ALL_TABLES, compare_day, rebuild_day
 from app.storage.postgres.cost_centers import OWNERS, Charged, end_cost_center, set_cost_center
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.log_bounds import bound
-from app.storage.postgres.migrate import upgrade
 from app.storage.postgres.owner_spend import spend_of_owners
 from app.storage.postgres.receipts import LogPage, ReceiptFilter, list_receipts
 from app.storage.postgres.reports import (
@@ -81,9 +80,8 @@ def receipts(draw: st.DrawFn) -> Receipt:
 
 
 @pytest.fixture(scope="module")
-async def engine(servers: RunningServers) -> AsyncIterator[AsyncEngine]:
-    with fresh_database(servers) as url:
-        await upgrade(url)
+async def engine(servers: RunningServers, migrated: str) -> AsyncIterator[AsyncEngine]:
+    with fresh_database(servers, migrated) as url:
         opened = create_engine(url)
         yield opened
         await opened.dispose()

@@ -6,6 +6,8 @@ from typing import Literal
 
 from app.domain.roles import Role
 
+RECEIPTS = 50_000
+"""About how many calls the company has made, where nobody says how many."""
 ORGANIZATIONS = (("org_halden", "Halden Instruments"), ("org_halden_labs", "Halden Labs"))
 
 

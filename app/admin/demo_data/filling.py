@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.admin.actor import Actor
 from app.admin.alert_watch import AlertWatch
 from app.admin.closing import Closing
-from app.admin.demo_data.company import PERSONAS, TEAMS, BudgetState, DemoKey, keys_for, people_for
+from app.admin.demo_data.company import PERSONAS, RECEIPTS, TEAMS, BudgetState, DemoKey, keys_for, people_for
 from app.admin.demo_data.plan import DAYS, Plan
 from app.admin.demo_data.rows import Rows, company_rows, demo_password, later_life, model_rows
 from app.admin.passwords import Passwords
@@ -31,7 +31,6 @@ from app.storage.postgres.owner_spend import spend_of_owners
 from app.storage.postgres.partitions import create_partitions
 from app.storage.postgres.tables.activity import session_activity
 
-RECEIPTS = 50_000
 SEED = 7
 _AT_ONCE = 150_000
 """Receipts whose sums are added in one statement: what it sorts stays in memory."""
@@ -53,12 +52,13 @@ class Filled:
 
 
 class DemoData:
-    """``pepper`` is that of keys; ``cipher`` seals what stands for secrets of providers."""
+    """``pepper`` is that of keys; ``cipher`` seals what stands for secrets of providers; ``book`` has the prices."""
 
-    def __init__(self, engine: AsyncEngine, pepper: bytes, cipher: CredentialCipher) -> None:
+    def __init__(self, engine: AsyncEngine, pepper: bytes, cipher: CredentialCipher, book: PriceBook) -> None:
         self._engine = engine
         self._pepper = pepper
         self._cipher = cipher
+        self._book = book
 
     async def fill(self, receipts: int = RECEIPTS, seed: int = SEED) -> Filled:
         """About so many receipts, in one transaction; nothing where demo data are there already.
@@ -82,10 +82,10 @@ class DemoData:
         until = now()
         people = people_for(receipts)
         keys = keys_for(people)
-        plan = Plan(keys, receipts, seed, until)
+        plan = Plan(keys, receipts, seed, until, self._book)
         founded = plan.days[0] - timedelta(days=3) + timedelta(hours=9)
         rows = company_rows(people, keys, founded, self._pepper, password_hash)
-        model_rows(rows, self._cipher, PriceBook.load(None), founded + timedelta(hours=1))
+        model_rows(rows, self._cipher, self._book, founded + timedelta(hours=1))
         later_life(rows, plan.days, until, random.Random(seed))  # noqa: S311  plausible, not secret
         await _insert(connection, rows)
         await create_partitions(connection, plan.days[0], months_ahead=DAYS // 28 + 1)

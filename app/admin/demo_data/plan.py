@@ -40,13 +40,12 @@ class Work:
 class Plan:
     """The same for the same seed, day, size and company. ``until`` is the present: nothing begins after it."""
 
-    def __init__(self, keys: Sequence[DemoKey], receipts: int, seed: int, until: datetime) -> None:
+    def __init__(self, keys: Sequence[DemoKey], receipts: int, seed: int, until: datetime, book: PriceBook) -> None:
         self._random = random.Random(seed)  # noqa: S311  plausible, not secret
         self._until = until
         self._number = 0
         self._teams = {team.name: team for team in TEAMS}
         self._keys = {kind: [key for key in keys if key.kind == kind] for kind in _SHARES}
-        book = PriceBook.load(None)
         self._prices = {model: book.price_of(provider, model) for model, provider in MODELS.items()}
         midnight = until.replace(hour=0, minute=0, second=0, microsecond=0)
         self.days = [midnight - timedelta(days=DAYS - 1 - ago) for ago in range(DAYS)]
