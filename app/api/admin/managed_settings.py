@@ -64,7 +64,7 @@ class ManagedSettingsRoutes(Controller):
         managed_settings: NamedDependency[ManagedSettings],
     ) -> Response[bytes]:
         await access.require_admin(request)
-        read_query(request, ("",))
+        read_query(request, ())
         levels = [
             {
                 "organization_id": one.organization_id,
