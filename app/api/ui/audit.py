@@ -12,6 +12,7 @@ from app.admin.audit import AuditTrail
 from app.admin.naming import Naming
 from app.admin.users import Users
 from app.api.ui.access import Pages
+from app.api.ui.audit_words import ACTIONS, KINDS, is_known, kind_of, words_of
 from app.api.ui.differences import differences
 from app.api.ui.lists import page_of, read_listing, read_text
 from app.storage.postgres.audit import AuditFilter, StoredEntry
@@ -21,10 +22,6 @@ AnyRequest = Request[Any, Any, Any]
 _PAGE = 50
 MOST_CHECKED = 20_000
 """Rows of the chain that a page checks, the latest; ``keyhouse audit verify`` checks all."""
-OBJECTS = (
-    "access_group", "alert", "alert_destination", "budget", "credential", "customer", "key", "managed_settings",
-    "model", "organization", "price", "price_terms", "project", "session", "tag", "team", "user",
-)  # fmt: skip
 
 
 class AuditPages(Controller):
@@ -43,7 +40,7 @@ class AuditPages(Controller):
     ) -> Response[bytes]:
         person = await pages.require_page(request, "audit.read")
         listing = read_listing(
-            request, filters={"who": None, "action": None, "kind": OBJECTS, "from": None, "to": None}
+            request, filters={"who": None, "action": None, "kind": tuple(KINDS), "from": None, "to": None}
         )  # fmt: skip
         until = _day(listing.chosen("to"))
         wanted = AuditFilter(
@@ -56,8 +53,14 @@ class AuditPages(Controller):
         )
         found, total = await audit_trail.list(wanted, listing.number, _PAGE)
         values: dict[str, Any] = {"found": found, **page_of(listing, total, _PAGE)}
-        values |= {"names": await _names(naming, found), "objects": OBJECTS, "master": MASTER_ACTOR, "verdict": None}
-        values["most_checked"] = MOST_CHECKED
+        values |= {
+            "names": await _names(naming, found),
+            "kinds": KINDS,
+            "actions": ACTIONS,
+            "master": MASTER_ACTOR,
+            "verdict": None,
+        }
+        values |= {"most_checked": MOST_CHECKED, "words_of": words_of, "kind_of": kind_of, "is_known": is_known}
         if read_text(request, "verify") == "1":
             values["verdict"] = await audit_trail.verify(MOST_CHECKED)
         return pages.show(request, "audit.html", person, **values)
@@ -75,6 +78,7 @@ class AuditPages(Controller):
         stored = await audit_trail.get(audit_id.replace("\0", ""))
         rows = differences(stored.entry.before, stored.entry.after)
         values: dict[str, Any] = {"stored": stored, "names": await _names(naming, [stored]), "master": MASTER_ACTOR}
+        values |= {"words_of": words_of, "kind_of": kind_of}
         values |= {"changed": [row for row in rows if row.is_change]}
         values |= {"same": [row for row in rows if not row.is_change and row.after is not None]}
         return pages.show(request, "audit_entry.html", person, **values)

@@ -1,11 +1,18 @@
 """The pages of the audit and of credentials: who reads them, what they show, and that no secret comes out."""
 
+import ast
 import re
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
+import app
+from app.api.ui.audit_words import ACTIONS as AUDITED
 from app.api.ui.differences import Difference, differences
 from app.base.ids import new_id
+from app.domain.alerts import ALERT_KINDS
+from app.domain.price_list import TermKind
 from app.domain.roles import ACTIONS, USER_ROLES
 from tests.api.ui.support import Street
 
@@ -37,6 +44,20 @@ async def test_the_audit_and_credentials_are_for_those_who_may_read_them(street:
                 assert refused.status_code == 403
 
 
+def test_every_action_that_is_audited_has_words_on_the_page() -> None:
+    kinds = {action.split(".")[0] for group in AUDITED.values() for action in group if "." in action}
+    named = re.compile(rf"({'|'.join(sorted(kinds))})(\.[a-z_]+)+|close|rebuild|export|drop")
+    said: set[str] = set()
+    for file in sorted((Path(app.__file__).parent / "admin").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and named.fullmatch(node.value):
+                said.add(node.value)
+    said |= {f"price.{kind}" for kind in get_args(TermKind)}
+    others = {*ACTIONS, *ALERT_KINDS, "model_info.id"}
+    told = {action for group in AUDITED.values() for action in group}
+    assert (told - said, said - told - others) == (set(), set())
+
+
 async def test_an_auditor_begins_at_the_audit_and_finds_a_change_with_its_before_and_after(street: Street) -> None:
     budget_id = new_id("bud")
     for path, body in (("new", {"max_budget": 5}), ("update", {"max_budget": 8})):
@@ -52,8 +73,12 @@ async def test_an_auditor_begins_at_the_audit_and_finds_a_change_with_its_before
         for day in ("9999-12-31", "0001-01-01"):  # no day comes after the last one
             assert "2 changes" in (await browser.get(f"/ui/audit?q={budget_id}&from={day}&to={day}")).text
         assert "Nothing found" in (await browser.get(f"/ui/audit?q={budget_id}&who=nobody@example.com")).text
+        assert 'title="budget.update">Shared budget changed</a>' in listed
+        assert '<option value="budget.update">Shared budget changed</option>' in listed
         newest = re.findall(r'href="/ui/audit/(audit_\w+)"', listed)[0]
         page = (await browser.get(f"/ui/audit/{newest}")).text
+        assert "<h1>Shared budget changed</h1>" in page
+        assert '<span class="mono">budget.update</span>' in page
         assert "<del>$5.00</del>" in page
         assert "<ins>$8.00</ins>" in page
         assert "The chain is whole" in (await browser.get("/ui/audit?verify=1")).text
