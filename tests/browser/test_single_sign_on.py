@@ -52,7 +52,7 @@ def test_somebody_comes_in_with_what_the_groups_give_and_leaves_both_houses(
     assert page.get_by_role("button", name="Add", exact=True).is_visible(), "an admin of the team takes members in"
     page.goto("/ui/account")
     you = page.locator("section", has=page.get_by_role("heading", name="You"))
-    assert "internal_user" in you.inner_text()
+    assert "Member" in you.inner_text()
     assert provider.url in you.inner_text()
 
     leave(page)
@@ -69,8 +69,8 @@ def test_somebody_comes_in_with_what_the_groups_give_and_leaves_both_houses(
     come_in(page)
     page.wait_for_url("**/ui/audit")
     page.goto("/ui/account")
-    assert "auditor" in you.inner_text()
-    assert "internal_user" not in you.inner_text()
+    assert "Auditor" in you.inner_text()
+    assert "Member" not in you.inner_text()
     assert page.get_by_text("Teams", exact=True).count() == 0, "and is of no team"
     page.get_by_role("button", name="Sign out everywhere").click()
     page.get_by_role("heading", name="You are signed out").wait_for()
