@@ -12,6 +12,7 @@ from app.domain.failures import Failure, FailureKind, kind_of
 from app.gateway.call import Call, Grant
 from app.protocols.codec import Header
 from app.protocols.refusal_reasons import reason_of
+from app.protocols.scanning import UNREADABLE
 from app.providers.provider import UpstreamReply
 
 _LONGEST_RETRY_AFTER_S = 86_400
@@ -131,5 +132,5 @@ def _status_of(frame: bytes) -> int:
         found = msgspec.json.decode(_data_of(frame))
         error = found.get("error", found)
         return _STATUS_OF_TYPE.get(error.get("type"), 500)
-    except (msgspec.DecodeError, AttributeError, TypeError):
+    except (*UNREADABLE, AttributeError, TypeError):
         return 500

@@ -7,6 +7,7 @@ import msgspec
 from app.base.errors import GatewayError
 from app.gateway.call import Reply
 from app.gateway.ports import RefusalBoard
+from app.protocols.scanning import UNREADABLE
 
 MOST_WAITING = 1_000
 _LONGEST_MESSAGE = 600
@@ -77,5 +78,5 @@ def message_of(body: bytes) -> str:
     """The sentence of an error in the shape that Anthropic, OpenAI and Gemini share; nothing of any other."""
     try:
         return msgspec.json.decode(body, type=_Refusal).error.message
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return ""

@@ -8,6 +8,7 @@ import msgspec
 
 from app.base.errors import UpstreamError, UpstreamUnreachable
 from app.domain.catalog import Timeouts
+from app.protocols.scanning import UNREADABLE
 from app.providers.provider import Header, Upstream, UpstreamRequest
 
 MOST_BYTES = 512 * 1024
@@ -42,7 +43,7 @@ class Fetcher:
             ) from error
         try:
             return status, msgspec.json.decode(body, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise UpstreamUnreachable(
                 f"{host} answered {status} with what is no JSON object at {urlsplit(request.url).path}; "
                 "an admin should check KEYHOUSE_OIDC_ISSUER",

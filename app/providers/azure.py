@@ -8,6 +8,7 @@ import msgspec
 
 from app.base.errors import UpstreamRejected
 from app.base.secret import Secret
+from app.protocols.scanning import UNREADABLE
 from app.providers.provider import Header, Upstream, UpstreamReply, UpstreamRequest
 from app.providers.tokens import TIMEOUTS, Token, Tokens, ask
 
@@ -81,7 +82,7 @@ class AzureUpstream:
         status, body = await ask(self._http, request, _SERVICE)
         try:
             granted = msgspec.json.decode(body, type=_Granted, strict=False)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise UpstreamRejected(
                 f'{_SERVICE} gave no token for provider "{provider}" ({_reason(status, body, secret)}); '
                 "an admin should check tenant_id, client_id and client_secret",
@@ -100,7 +101,7 @@ def _with_token(request: UpstreamRequest, token: str) -> UpstreamRequest:
 def _reason(status: int, body: bytes, secret: str) -> str:
     try:
         refused = msgspec.json.decode(body, type=_Refused)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return f"status {status}"
     first_line = (refused.error_description or refused.error).partition("\n")[0].strip()
     return first_line.replace(secret, "***")[:_REASON_MOST_CHARACTERS] or f"status {status}"

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.base.errors import UpstreamBroken, UpstreamRejected
+from app.protocols.scanning import UNREADABLE
 from app.providers.event_stream import EventStreamDecoder, Message
 from app.providers.provider import Header, Upstream, UpstreamReply, UpstreamRequest
 from app.providers.refusals import (
@@ -227,7 +228,7 @@ def _refused(reply: UpstreamReply, provider: str, *, chat: bool) -> UpstreamRepl
 def _text(body: bytes) -> str:
     try:
         told = _decode_text(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return ""
     return told.lower or told.upper
 
@@ -283,7 +284,7 @@ def _chunk(payload: bytes) -> bytes:
     try:
         data = _decode_part(payload).data
         kind = _decode_event(data).type
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return b""
     if not kind.isidentifier():
         return b""

@@ -14,6 +14,7 @@ import msgspec
 from app.base import clock
 from app.base.errors import UpstreamRejected, UpstreamUnreachable
 from app.domain.catalog import Timeouts
+from app.protocols.scanning import UNREADABLE
 from app.providers.provider import Upstream, UpstreamReply, UpstreamRequest
 from app.providers.refusals import RefusedReply, explained, messages_error, refusal_of_status
 from app.providers.tokens import TIMEOUTS, Token, Tokens, ask
@@ -117,7 +118,7 @@ class VertexUpstream:
             raise _no_token(provider, "none are set, and this machine has none of Google's") from None
         try:
             granted = msgspec.json.decode(body, type=_Granted, strict=False)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise _no_token(provider, f"this machine's own gave status {status}") from None
         return Token(granted.access_token, asked_s + granted.expires_in)
 
@@ -237,7 +238,7 @@ def _refused(reply: UpstreamReply, provider: str) -> UpstreamReply:
             bare = bare[1:-1]
         try:
             refused = msgspec.json.decode(bare, type=_Refused)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             pass
         else:
             if refused.type:

@@ -11,6 +11,7 @@ from app.base.ids import DeploymentId
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.keys import VirtualKey
 from app.gateway.call import Reply, StreamCut
+from app.gateway.last_refusals import message_of
 from app.protocols.codec import Header
 from app.protocols.openai_chat.codec import OpenAIChat
 from tests.fakes.ports import ScriptedReply
@@ -104,6 +105,15 @@ async def test_a_stream_under_the_content_type_of_a_whole_answer_is_an_answer_al
         assert received.endswith(b"data: [DONE]\n\n" if translated else STOP)
         [receipt] = house.ledger.settled
         assert (receipt.usage_source, receipt.usage.output) == ("provider", 50)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_an_error_that_is_nested_beyond_all_reading_passes_as_it_came(status: int) -> None:
+    deep = b'{"error":{"message":"no"},"x":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+    house = Home([ScriptedReply(status, JSON, [deep])])
+    reply = await house.ask(translated=False, stream=False)
+    assert (reply.status, reply.body) == (status, deep)
+    assert message_of(deep) == ""
 
 
 async def test_a_whole_answer_that_does_not_end_is_given_up_and_booked() -> None:
