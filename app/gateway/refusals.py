@@ -78,22 +78,20 @@ def refusal(call: Call, principal: Principal, refused: Refused) -> GatewayError:
 
 
 def _rate_refusal(call: Call, principal: Principal, refused: Refused, rate: RateClaim) -> RateLimited:
-    said = {
-        "requests": f"{_counted(rate.limits.requests, 'request')} per {rate.limits.window}",
-        "tokens": f"{_counted(rate.limits.tokens, 'token')} per {rate.limits.window}",
-        "concurrency": _counted(rate.limits.max_parallel_requests, "parallel request"),
+    limit, noun, window = {
+        "requests": (rate.limits.requests, "request", f" per {rate.limits.window}"),
+        "tokens": (rate.limits.tokens, "token", f" per {rate.limits.window}"),
+        "concurrency": (rate.limits.max_parallel_requests, "parallel request", ""),
     }[refused.reason]
-    error = RateLimited(
-        f"the limit of {said} of {whose(principal, rate.scope)} is reached; try again in {refused.retry_after_s} s",
-        retry_after_s=refused.retry_after_s,
-    )
+    said = f"the limit of {limit} {noun}{'' if limit == 1 else 's'}{window} of {whose(principal, rate.scope)}"
+    if limit == 0:
+        error = RateLimited(f"{said} lets no call pass; ask an admin to raise it")
+    else:
+        said = f"{said} is reached; try again in {refused.retry_after_s} s"
+        error = RateLimited(said, retry_after_s=refused.retry_after_s)
     standing = Admitted(requests=refused.requests, tokens=refused.tokens, budgets=())
     error.headers = call.codec.limit_headers(standing, int(call.started_at.timestamp()))
     return error
-
-
-def _counted(number: int | None, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _pace_refusal(owner: str, standing: BudgetStanding, retry_after_s: int) -> RateLimited:

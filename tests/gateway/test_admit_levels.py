@@ -133,6 +133,15 @@ async def test_a_reached_limit_says_whose_it_is(reason: str, scope: str, said: s
     assert (b"anthropic-ratelimit-requests-remaining", b"0") in caught.value.headers
 
 
+async def test_a_limit_of_nothing_is_not_waited_for() -> None:
+    closed = Principal(KEY, levels=(Level("team", "team:red", 'team "red"', limits=(RateLimits(requests=0),)),))
+    with pytest.raises(
+        RateLimited, match='requests per minute of team "red" lets no call pass; ask an admin'
+    ) as caught:
+        await serve(House(ledger=Refusing("requests", "team:red")), closed)
+    assert caught.value.retry_after_s is None
+
+
 async def test_the_budget_nearest_to_its_end_is_in_the_headers_of_a_success() -> None:
     house = House([ScriptedReply(200, JSON, [WHOLE])])
     spent = [100_000_000, 1_600_000_000, 0]
