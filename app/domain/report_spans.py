@@ -32,13 +32,23 @@ class Span:
         return next((interval for most, interval in limits if self.days <= most), "month")
 
     def before(self) -> "Span":
-        """What it is compared with: the same days of the month before, for months; else as many days before it."""
-        if self.name in ("month", "last-month"):
-            first = (self.first - timedelta(days=1)).replace(day=1)
-            whole = calendar.monthrange(first.year, first.month)[1]
-            days = whole if self.name == "last-month" else min(self.days, whole)
+        """What it is compared with: as many months before it, for whole months; the same days of the month before, for
+        the one that runs; else as many days before it."""
+        if self.name == "month":
+            first = _month_before(self.first)
+            days = min(self.days, calendar.monthrange(first.year, first.month)[1])
             return Span("custom", first, first + timedelta(days=days - 1))
+        after = self.last + timedelta(days=1)
+        if self.first.day == after.day == 1:
+            first, month = self.first, self.first
+            while month < after:
+                first, month = _month_before(first), (month + timedelta(days=31)).replace(day=1)
+            return Span("custom", first, self.first - timedelta(days=1))
         return Span("custom", self.first - timedelta(days=self.days), self.first - timedelta(days=1))
+
+
+def _month_before(first: date) -> date:
+    return (first - timedelta(days=1)).replace(day=1)
 
 
 def span_of(name: SpanName, today: date) -> Span:
