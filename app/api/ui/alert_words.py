@@ -1,6 +1,7 @@
 """What pages show of an alert: how bad it is, its words for people, and the page that shows more."""
 
 import re
+from collections.abc import Sequence
 
 from app.admin.people import Person
 from app.api.ui.segments import segment
@@ -8,6 +9,14 @@ from app.domain.alerts import AlertEvent
 
 # The last sentences of an alert say which route a program would call.
 _FOR_PROGRAMS = re.compile(r"(?:^|(?<=\.)\s+)[^.]*\b(?:POST|GET) /")
+
+# Dollars and periods as mails write them, and as pages do.
+_AS_PAGES_SAY: Sequence[tuple[re.Pattern[str], str]] = (
+    (re.compile(r"\b([\d,]+\.\d+) of ([\d,]+\.\d+) USD\b"), r"$\1 of $\2"),
+    (re.compile(r"\b([\d,]+\.\d+) USD\b"), r"$\1"),
+    (re.compile(r"(?<=\d) per (?=(day|week|month|quarter|year) spent\b)"), " a "),
+    (re.compile(r"\bresets on\b"), "starts anew on"),
+)
 
 
 def level_of(event: AlertEvent) -> str:
@@ -18,7 +27,10 @@ def level_of(event: AlertEvent) -> str:
 def words_of(event: AlertEvent) -> str:
     """Without the sentences from the first on that names a route: a page leads there by itself."""
     found = _FOR_PROGRAMS.search(event.text)
-    return event.text[: found.start()] if found else event.text
+    words = event.text[: found.start()] if found else event.text
+    for written, shown in _AS_PAGES_SAY:
+        words = written.sub(shown, words)
+    return words
 
 
 def address_of(event: AlertEvent, person: Person) -> str:

@@ -7,13 +7,19 @@ from app.domain.alerts import AlertEvent
 
 
 def test_a_page_leaves_out_what_only_a_program_would_call() -> None:
-    spent = "21.45 of 20.00 USD spent.\nIts calls are refused."
+    spent = "It has spent all.\nIts calls are refused."
     assert words_of(_event(f'{spent} To change the budget: POST /key/update with key "k. 1" and max_budget.')) == spent
     assert (
         words_of(_event("3 USD in the last hour.\nLook at its calls with GET /spend/logs."))
         == "3 USD in the last hour."
     )
     assert words_of(_event("It has no money left. Top it up there.")) == "It has no money left. Top it up there."
+
+
+def test_money_and_periods_are_written_as_on_all_pages() -> None:
+    sent = "3.31 of 3.50 USD per month spent; resets on Dec 1, 2026. At this pace 1,204.56 USD are spent."
+    shown = "$3.31 of $3.50 a month spent; starts anew on Dec 1, 2026. At this pace $1,204.56 are spent."
+    assert words_of(_event(sent)) == shown
 
 
 def _event(text: str) -> AlertEvent:
