@@ -5,12 +5,14 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from app.base.errors import GatewayError
 from app.base.metrics import Metrics
+from app.cli import main
 from app.domain.roles import ACTIONS
 from app.settings import Settings
 from app.settings.settings import NAMES
@@ -168,6 +170,20 @@ def test_the_page_of_roles_says_what_the_table_says() -> None:
     said = {name: [cell.strip() or "nothing" for cell in cells.split("|")] for name, cells in rows.items()}
 
     assert said == {name: [reach[role] for role in list(reach)[1:]] for name, reach in ACTIONS.items()}
+
+
+def test_the_page_of_the_command_line_names_every_command() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z]+)` \| (.+) \|$", text, re.MULTILINE))
+    rows["organizations"] = rows["teams"]  # "the same as teams"
+    context = click.Context(main)
+    commands = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    groups = {name: command for name, command in commands.items() if isinstance(command, click.Group)}
+
+    assert {name for name in commands.keys() - groups.keys() if f"`keyhouse {name}`" not in text} == set()
+    assert {name: set(re.findall(r"`([a-z-]+)`", rows[name])) for name in groups} == {
+        name: set(group.list_commands(context)) for name, group in groups.items()
+    }
 
 
 def test_the_list_of_decisions_is_complete_and_in_order() -> None:
