@@ -257,19 +257,6 @@ async def test_a_caller_who_left_is_not_tried_for_and_holds_nothing() -> None:
     assert (farm.hosts.asked, farm.ledger.released, farm.ledger.settled) == (["a"], ["req_1"], [])
 
 
-@pytest.mark.parametrize("status", [200, 429])
-async def test_a_caller_who_leaves_while_an_answer_is_read_takes_no_place_at_its_deployment_with_it(
-    status: int,
-) -> None:
-    farm = Farm({"m": (hosted("a"), hosted("b"))}, dict.fromkeys("ab", lambda: ScriptedReply(status, JSON, [None])))
-    asking = asyncio.create_task(farm.ask())
-    await asyncio.sleep(0.05)  # it reads a body that does not end
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    assert [one.running for one in farm.router.standings] == [0, 0]
-
-
 class SlowLedger(NotingLedger):
     async def reserve(self, claim: Claim) -> Admitted | Refused:
         await asyncio.sleep(0.001)
