@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from app.admin.catalog_entries import TEXT_MODES, entry_of, generates_text, name_patterns, relays_logins
+from app.admin.catalog_entries import TEXT_MODES, budget_of, entry_of, generates_text, name_patterns, relays_logins
 from app.admin.deployment_needs import default_base, no_address, no_key_of_its_own, what_is_missing
 from app.admin.model_settings import ModelSettings
 from app.base.ids import DeploymentId
@@ -296,8 +296,9 @@ class _Builder:
         upstream_model, preferred_protocol = entry.upstream_model, None
         if "openai_responses" in host.protocols and upstream_model.startswith(_RESPONSES):
             upstream_model, preferred_protocol = upstream_model.removeprefix(_RESPONSES), "openai_responses"
+        deployment_id = self._deployment_id(entry, api_base)
         return Deployment(
-            deployment_id=self._deployment_id(entry, api_base),
+            deployment_id=deployment_id,
             provider=entry.provider,
             upstream_model=upstream_model,
             api_base=api_base,
@@ -321,6 +322,7 @@ class _Builder:
             tags=frozenset(entry.tags),
             most_running=entry.most_running,
             region=entry.region,
+            budget=budget_of(entry, deployment_id),
             max_input_tokens=self._max_input_tokens(entry, upstream_model),
             probed=self._is_probed(entry, upstream_model),
             probe_model=entry.info.probe_model,

@@ -2,7 +2,9 @@
 
 from urllib.parse import urlsplit
 
+from app.domain.budgets import Budget, parse_period
 from app.domain.catalog import ModelEntry, ModelInfo
+from app.domain.tenancy import budget_of_deployment
 from app.providers.host_table import HOSTS, family_of
 from app.providers.hosts import Host
 from app.providers.price_table import BundledModel
@@ -37,3 +39,10 @@ def generates_text(infos: list[ModelInfo], known: list[BundledModel | None]) -> 
     if modes:
         return not modes.isdisjoint(TEXT_MODES)
     return all(model.generates_text for model in known if model is not None)
+
+
+def budget_of(entry: ModelEntry, deployment_id: str) -> Budget | None:
+    if entry.max_budget_nanousd is None:
+        return None
+    duration = None if entry.budget_duration is None else parse_period(entry.budget_duration)
+    return budget_of_deployment(deployment_id, entry.max_budget_nanousd, duration)

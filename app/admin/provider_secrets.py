@@ -13,9 +13,9 @@ from app.providers.written_prices import read_price_field
 ADDRESSES = ("api_base", "base_url", "aws_bedrock_runtime_endpoint")
 HIDDEN = "********"
 _SHOWN = PUBLIC_OPTIONS | {
-    *ADDRESSES, "allow_relay", "cooldown_time", "custom_llm_provider", "max_retries", "model", "num_retries", "order",
-    "organization", "region_name", "request_timeout", "rpm", "stream_timeout", "timeout", "tpm", "use_in_pass_through",
-    "vertex_ai_location", "vertex_ai_project", "weight",
+    *ADDRESSES, "allow_relay", "budget_duration", "cooldown_time", "custom_llm_provider", "max_budget", "max_retries",
+    "model", "num_retries", "order", "organization", "region_name", "request_timeout", "rpm", "stream_timeout",
+    "timeout", "tpm", "use_in_pass_through", "vertex_ai_location", "vertex_ai_project", "weight",
 }  # fmt: skip
 _LOOKED_UP_IN_S = 3.0
 

@@ -168,6 +168,10 @@ class BudgetExhausted(CallerError):
         self.resets_at = resets_at
 
 
+class DeploymentSpent(BudgetExhausted):
+    """The budget is of the deployment alone: another one of the model may serve."""
+
+
 class UpstreamError(GatewayError):
     """The provider failed before the first byte of an answer; ``provider`` is its name, never its credential."""
 

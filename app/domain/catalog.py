@@ -8,7 +8,9 @@ from datetime import date
 from decimal import Decimal
 
 from app.base.ids import DeploymentId
+from app.base.money import NanoUSD
 from app.base.secret import Secret
+from app.domain.budgets import Budget
 from app.domain.pricing import PriceSchedule
 from app.domain.tenancy import Level
 
@@ -49,7 +51,7 @@ class Deployment:
     ``relays_logins``: a caller's own login may be sent there. ``tags`` are those of the calls that it is for, where
     such are told apart; ``most_running`` is how many calls it takes at once, ``max_input_tokens`` how long a prompt.
     ``probed``: health checks may call it, a wildcard's by the name ``probe_model``. ``region`` is where the
-    operator says that it is.
+    operator says that it is, ``budget`` what all its calls together may cost.
     """
 
     deployment_id: DeploymentId
@@ -80,6 +82,7 @@ class Deployment:
     probed: bool = True
     probe_model: str | None = None
     region: str | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,8 @@ class ModelEntry:
     tags: tuple[str, ...] = ()
     most_running: int | None = None
     region: str | None = None
+    max_budget_nanousd: NanoUSD | None = None
+    budget_duration: str | None = None
     info: ModelInfo = field(default_factory=ModelInfo)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     options: Mapping[str, Secret] = field(default_factory=dict)

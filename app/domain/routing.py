@@ -102,12 +102,13 @@ class Standing:
 
     ``requests`` and ``tokens`` are of the minute ``minute``; ``others_…`` is what other processes have said of theirs.
     ``price`` is nano-dollars of a million tokens in and a million out; ``latency_ms`` is to the first byte.
-    ``unanswered`` are the calls that went out since it last said anything.
+    ``unanswered`` are the calls that went out since it last said anything. Its budget is spent until
+    ``spent_until_s``, as far as is known.
     """
 
     __slots__ = (
         "deployment", "health", "latency_ms", "measured_s", "minute", "others_requests", "others_running",
-        "others_tokens", "price", "requests", "running", "seed", "shown_id", "tokens", "unanswered",
+        "others_tokens", "price", "requests", "running", "seed", "shown_id", "spent_until_s", "tokens", "unanswered",
     )  # fmt: skip
 
     def __init__(self, deployment: Deployment, price: int) -> None:
@@ -119,6 +120,7 @@ class Standing:
         self.running = self.others_running = self.unanswered = 0
         self.latency_ms: float = 0
         self.measured_s: float = 0
+        self.spent_until_s: float = 0
         self.minute = self.requests = self.tokens = self.others_requests = self.others_tokens = 0
 
     @property
@@ -126,6 +128,9 @@ class Standing:
         """Those without one come last."""
         order = self.deployment.order
         return _LAST if order is None else order
+
+    def may_be_called(self, now_s: float) -> bool:
+        return self.health.may_be_called(now_s) and self.spent_until_s <= now_s
 
     def begin(self, minute: int) -> None:
         self.running += 1

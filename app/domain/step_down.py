@@ -7,6 +7,7 @@ from typing import Any, get_args
 from app.domain.access import Principal, names_model
 from app.domain.catalog import Model
 from app.domain.spend import BudgetStanding, RequestClass
+from app.domain.tenancy import deployment_of
 
 SOFT, LIMIT, BUDGET = "soft_budget", "limit", "budget"
 DEFAULT_CLASSES = frozenset({"auxiliary", "subagent"})
@@ -37,12 +38,13 @@ class Rung:
         return not self.models or any(names_model(pattern, model) for pattern in self.models)
 
     def is_reached(self, standings: Iterable[BudgetStanding]) -> bool:
-        """By what is spent of any budget; what only runs may yet be given back. Who passes has not reached a limit."""
+        """By what is spent of any budget but a deployment's; what only runs may yet be given back. Who
+        passes has not reached a limit."""
         if self.at in (LIMIT, BUDGET):
             return False
         for standing in standings:
             claim, spent_nanousd = standing.claim, standing.spent_nanousd
-            if claim.pace:
+            if claim.pace or deployment_of(claim.scope) is not None:
                 continue
             if isinstance(self.at, int):
                 reached = spent_nanousd * 100 >= claim.limit_nanousd * self.at

@@ -1,7 +1,7 @@
 """The levels beside a key: its organization, team, project, membership and user, the platform, customers and tags."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote, unquote
@@ -43,6 +43,23 @@ class Level:
 def budget_of_setting(name: str, limit_nanousd: NanoUSD, duration: Duration | None = None) -> Budget:
     """A budget that no row tells of, but a setting of this name: it has counted since ever."""
     return Budget(BudgetId(name), limit_nanousd, duration, SINCE_EVER, SINCE_EVER, shared=True)
+
+
+_OF_DEPLOYMENT = "deployment "
+
+
+def budget_of_deployment(deployment_id: str, limit_nanousd: NanoUSD, duration: Duration | None) -> Budget:
+    """A pool of all calls that it serves. Running answers go on to their end: others of the model can take the next."""
+    budget = budget_of_setting(f"{_OF_DEPLOYMENT}{deployment_id}", limit_nanousd, duration)
+    return replace(budget, pooled=True, on_exceed="finish")
+
+
+def deployment_of(scope: str) -> str | None:
+    """The deployment whose budget counts on a scope; None where it is another's."""
+    if not scope.startswith("pool:"):
+        return None
+    (pool,) = ids_in(scope)
+    return pool.removeprefix(_OF_DEPLOYMENT) if pool.startswith(_OF_DEPLOYMENT) else None
 
 
 def scope_of(kind: LevelKind | Literal["model", "pool"], *ids: str) -> str:

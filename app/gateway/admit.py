@@ -12,6 +12,7 @@ from msgspec import structs
 from app.base.errors import (
     BudgetExhausted,
     CallerError,
+    DeploymentSpent,
     Forbidden,
     InvalidRequest,
     ModelNotAllowed,
@@ -24,26 +25,15 @@ from app.domain.budgets import OnExceed
 from app.domain.catalog import Deployment, Model
 from app.domain.failures import Failure
 from app.domain.picker import plain_name
-from app.domain.pricing import PriceSheet, at_service, cost_of
-from app.domain.spend import Admitted, BudgetClaim, Claim, Receipt
+from app.domain.pricing import PriceSheet, at_service
+from app.domain.spend import Admitted, BudgetClaim, Claim
 from app.domain.step_down import has_policy
-from app.domain.tenancy import Level
-from app.domain.usage import Usage
-from app.gateway.attribution import (
-    AGENT_HEADER,
-    AGENT_TYPE_HEADER,
-    PARENT_AGENT_HEADER,
-    PROMPT_HEADER,
-    SESSION_HEADER,
-    class_of,
-    client_of,
-    header_text,
-    project_of,
-    tags_of,
-)
+from app.domain.tenancy import Level, deployment_of
+from app.gateway.attribution import tags_of
 from app.gateway.call import Call, Grant, Hold
-from app.gateway.claims import budget_claims, further_scopes, rate_claims
-from app.gateway.estimate import Estimate, may_search
+from app.gateway.claims import budget_claims, deployment_claims, further_scopes, rate_claims
+from app.gateway.drafts import draft_receipt
+from app.gateway.estimate import may_search
 from app.gateway.exchange import Exchanges, Verbatim
 from app.gateway.holds import Holds, strict_hold
 from app.gateway.own_login import nowhere_to_relay, relayed
@@ -53,7 +43,6 @@ from app.gateway.refusals import enumerate_models, not_found, not_served, refusa
 from app.gateway.route import Asked, Route, Wishes
 from app.gateway.router import Router
 from app.gateway.step_down import StepDown
-from app.protocols.codec import Envelope
 from app.protocols.service_tiers import asked_service
 from app.providers.prices import Prices
 
@@ -135,6 +124,9 @@ class Admission:
                 return await self._grant(call, route.asked, route.model, route.deployment, route)
             except InvalidRequest:
                 continue  # it cannot be said to this host
+            except DeploymentSpent as error:
+                self.router.spent(route, error.retry_after_s)
+                continue
             except (RateLimited, BudgetExhausted):
                 break  # the same model again is refused again
         if (grant := await self._fallback(call, route, failure)) is not None:
@@ -160,10 +152,12 @@ class Admission:
         overtaken: Deployment | None = None
         while self.router.choose(route):
             try:
-                grant = await self._grant(call, route.asked, route.model, route.deployment, route)
+                grant = await self._grant_any(call, route)
             except InvalidRequest as error:
                 refused = refused or error
                 continue
+            except DeploymentSpent:
+                break
             if not self.router.overtaken(route):
                 return grant
             overtaken = route.deployment  # what is held for it is exchanged by the next reservation
@@ -183,12 +177,22 @@ class Admission:
             try:
                 model = self.find_model(route.asked.principal, name)
                 if self.router.enter(route, model):
-                    grant = await self._grant(call, route.asked, model, route.deployment, route)
+                    grant = await self._grant_any(call, route)
                     self.router.fell_back(failed, model.name)
                     return grant
             except CallerError as error:
                 self._log.info("fallback refused", request_id=call.request_id, model=name, reason=error.message)
         return None
+
+    async def _grant_any(self, call: Call, route: Route) -> Grant:
+        """For what was chosen, or another whose budget is not spent. Raises as ``_grant``."""
+        while True:
+            try:
+                return await self._grant(call, route.asked, route.model, route.deployment, route)
+            except DeploymentSpent as error:
+                self.router.spent(route, error.retry_after_s)
+                if not self.router.choose(route):
+                    raise
 
     async def _grant(
         self, call: Call, asked: Asked, model: Model, deployment: Deployment, route: Route | None
@@ -210,6 +214,8 @@ class Admission:
             draft = relayed(draft)
         asks_none = principal.own_login or unpaid
         budgets = () if asks_none else budget_claims(principal, (model,), most.hold_nanousd, call.started_at)
+        if deployment.budget is not None and not asks_none:
+            budgets += deployment_claims(deployment, most.hold_nanousd, call.started_at)
         if any(self._is_strict(one) for one in budgets):
             longest = model.max_output_tokens if allowed is None else allowed
             hold = structs.replace(hold, strict=strict_hold(call, envelope, hold, longest, exchange.protocol_out))
@@ -333,61 +339,9 @@ class Admission:
             outcome = await self._ledger.reserve(claim)
             if isinstance(outcome, Admitted):
                 return outcome
-            if outcome.reason != "budget_held" or time.monotonic() + pause_s > deadline:
+            of_deployment = outcome.budget is not None and deployment_of(outcome.budget.claim.scope) is not None
+            if outcome.reason != "budget_held" or of_deployment or time.monotonic() + pause_s > deadline:
                 raise refusal(call, principal, outcome)
             # The limit is not spent: running calls only hold the rest of it. They settle soon, so wait, not refuse.
             await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  spreads waiters, guards nothing
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-
-
-def draft_receipt(  # noqa: PLR0913  the parts of a receipt
-    call: Call,
-    principal: Principal,
-    envelope: Envelope,
-    deployment: Deployment,
-    most: Estimate,
-    protocol_out: str,
-    tags: tuple[str, ...],
-) -> Receipt:
-    """What is booked should our process die. A streamed answer ends with its connection, so only its input and what
-    was counted by then are taken to be spent; a whole one is computed to its end, so all that is held."""
-    key = principal.key
-    headers = dict(call.headers)
-    usage = Usage(input=most.usage.input) if envelope.stream else most.usage
-    return Receipt(
-        request_id=call.request_id,
-        attempt=1,
-        started_at=call.started_at,
-        duration_ms=0,
-        first_byte_ms=None,
-        organization_id=key.organization_id,
-        team_id=key.team_id,
-        user_id=key.user_id,
-        key_id=key.key_id,
-        customer_id=envelope.customer,
-        tags=tags,
-        session_id=header_text(headers.get(SESSION_HEADER)) or envelope.session_id,
-        agent_id=header_text(headers.get(AGENT_HEADER)) or None,
-        route=call.route,
-        model_asked=envelope.model,
-        model_served=deployment.upstream_model,
-        provider=deployment.provider,
-        deployment_id=deployment.deployment_id,
-        protocol_in=call.codec.name,
-        protocol_out=protocol_out,
-        streamed=envelope.stream,
-        usage=usage,
-        cost=cost_of(usage, most.price),
-        price_version=most.price.version,
-        price_source=most.price.source,
-        usage_source="estimated",
-        status="cut",
-        finish_reason=None,
-        request_class=class_of(headers, envelope),
-        project=project_of(tags, principal),
-        parent_agent_id=header_text(headers.get(PARENT_AGENT_HEADER)) or None,
-        agent_type=header_text(headers.get(AGENT_TYPE_HEADER)) or None,
-        prompt_id=header_text(headers.get(PROMPT_HEADER)) or None,
-        client=client_of(headers),
-        project_id=key.project_id,
-    )

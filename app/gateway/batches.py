@@ -18,12 +18,13 @@ from app.domain.pricing import BATCH_DIVISORS, NO_COST, PriceSheet, batch_sheet
 from app.domain.provider_objects import ProviderObject
 from app.domain.spend import Admitted, Claim, RateClaim, Receipt
 from app.domain.usage import Usage
-from app.gateway.admit import Admission, draft_receipt
+from app.gateway.admit import Admission
 from app.gateway.attribution import tags_of
 from app.gateway.batch_results import Booking, check_plain, facts_of
 from app.gateway.call import Call, Grant, Reply
 from app.gateway.claims import budget_claims, further_scopes, rate_claims, whose
 from app.gateway.dispatch import dispatch, headers_back
+from app.gateway.drafts import draft_receipt
 from app.gateway.estimate import Estimate, estimate
 from app.gateway.exchange import Verbatim
 from app.gateway.objects import (

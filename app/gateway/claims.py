@@ -6,10 +6,10 @@ from datetime import datetime
 from app.base.money import NanoUSD
 from app.domain.access import Principal, names_model
 from app.domain.budgets import Budget, BudgetWindow, counter_name, limit_at, window_at
-from app.domain.catalog import Model
+from app.domain.catalog import Deployment, Model
 from app.domain.limits import MINUTE_S, RateLimits
 from app.domain.spend import BudgetClaim, RateClaim
-from app.domain.tenancy import ids_in, owners_in, scope_of_model, scope_of_pool
+from app.domain.tenancy import deployment_of, ids_in, owners_in, scope_of_model, scope_of_pool
 
 _WINDOWS_REMEMBERED = 100_000
 _windows: dict[str, tuple[Budget, BudgetWindow, str]] = {}
@@ -44,6 +44,14 @@ def budget_claims(
     return tuple(claims)
 
 
+def deployment_claims(deployment: Deployment, hold_nanousd: NanoUSD, at: datetime) -> tuple[BudgetClaim, ...]:
+    """Of the deployment that is to serve, where it has a budget."""
+    claims: list[BudgetClaim] = []
+    if deployment.budget is not None:
+        _claim_budgets("", (deployment.budget,), None, hold_nanousd, at, claims)
+    return tuple(claims)
+
+
 def further_scopes(claims: Sequence[BudgetClaim]) -> tuple[str, ...]:
     """The scopes that a receipt must name, because its owners do not tell them."""
     if not any(claim.scope.startswith(("pool:", "model:")) for claim in claims):
@@ -58,6 +66,8 @@ def whose(principal: Principal, scope: str) -> str:
     if kind == "model":
         owner, model = ids_in(scope)
         return f'model "{model}" of {whose(principal, owner)}'
+    if (deployment_id := deployment_of(scope)) is not None:
+        return f'the deployment "{deployment_id}"'
     if kind == "pool":
         return f'the pool "{ids_in(scope)[0]}"'
     for level in principal.levels:

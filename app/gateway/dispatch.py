@@ -5,7 +5,11 @@ from functools import lru_cache
 from itertools import compress
 from operator import itemgetter
 
+from msgspec import structs
+
 from app.domain.catalog import Deployment
+from app.domain.spend import Admitted
+from app.domain.tenancy import deployment_of
 from app.gateway.call import Call, Grant, Outbound
 from app.gateway.exchange import losses_header
 from app.gateway.own_login import with_own_login
@@ -129,12 +133,20 @@ def own_headers(call: Call, grant: Grant, *, refused: bool = False) -> list[Head
     """What we say ourselves: the request's name, where its limits stand, what a translation left out."""
     ours: list[Header] = [(b"request-id", call.request_id.encode())]
     if grant.admitted is not None and not refused:
-        ours += call.codec.limit_headers(grant.admitted, int(call.started_at.timestamp()))
+        ours += call.codec.limit_headers(_own_limits(grant, grant.admitted), int(call.started_at.timestamp()))
     if grant.exchange is not None and grant.exchange.losses:
         ours.append((b"x-keyhouse-losses", losses_header(grant.exchange.losses)))
     if grant.stepped is not None and grant.stepped.at is not None:
         ours.append((b"x-keyhouse-step-down", _step_down_header(grant.stepped)))
     return ours
+
+
+def _own_limits(grant: Grant, admitted: Admitted) -> Admitted:
+    """Without the budget of the deployment, which is the operator's, and not where the caller's ends."""
+    if grant.deployment.budget is None:
+        return admitted
+    own = tuple(one for one in admitted.budgets if deployment_of(one.claim.scope) is None)
+    return structs.replace(admitted, budgets=own)
 
 
 def _step_down_header(stepped: SteppedDown) -> bytes:

@@ -54,8 +54,8 @@ class Group:
     """A model's deployments, and where each stands."""
 
     __slots__ = (
-        "attempts_set", "deployments", "homes", "limited", "may_be_all_aside", "ordered", "plain", "retry_policy",
-        "sized", "standings", "tagged",
+        "attempts_set", "budgeted", "deployments", "homes", "limited", "may_be_all_aside", "ordered", "plain",
+        "retry_policy", "sized", "standings", "tagged",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +78,7 @@ class Group:
         self.limited = any(
             one.requests_per_minute or one.tokens_per_minute or one.most_running for one in model.deployments
         )
+        self.budgeted = any(one.budget is not None for one in model.deployments)
         self.ordered = len({one.order for one in model.deployments}) > 1
 
 

@@ -28,6 +28,7 @@ _FIRST_WAIT_S = 0.5
 _MOST_REMEMBERED = 4096
 _MOST_HOMES = 1024
 _ADMITTED_WITHIN_S = 5.0
+_SPENT_FOR_S = 60
 _CACHED_TOKEN_PERCENT = 10
 
 
@@ -90,12 +91,17 @@ class Router:
         standings = route.standings
         if route.tried:
             standings = [standing for standing in standings if standing not in route.tried]
-        if self.standings.ejected:
-            standings = [standing for standing in standings if standing.health.may_be_called(now_s)]
+        if self.standings.ejected or route.group.budgeted:
+            standings = [standing for standing in standings if standing.may_be_called(now_s)]
         if not standings:
             return False
         self._take(route, self._pick(route, standings, now_s))
         return True
+
+    def spent(self, route: Route, wait_s: int | None) -> None:
+        """The budget of what was chosen is spent: others are chosen until it may have room again."""
+        if route.current is not None:
+            route.current.spent_until_s = self.now() + min(_SPENT_FOR_S if wait_s is None else wait_s, _SPENT_FOR_S)
 
     def last_resort(self, route: Route, model: Model, group: Group, admitted: Deployment | None) -> None:
         """Nothing of it may be called and nothing else may serve, and the call is to be answered: the one that it was
@@ -103,6 +109,7 @@ class Router:
         route.model, route.group = model, group
         standings = [one for one in route.standings_asked if one.deployment is admitted]
         standings = standings or list(route.standings_asked or group.standings)
+        standings = [one for one in standings if one.spent_until_s <= self.now()] or standings
         self._take(route, min(standings, key=lambda one: (one.health.until_s, -(one.deployment.max_input_tokens or 0))))
 
     def despair(self, route: Route, failure: Failure) -> bool:
@@ -150,9 +157,7 @@ class Router:
         now_s = self.now()
         failed = route.tried[-1]
         others = [
-            standing
-            for standing in route.standings
-            if standing not in route.tried and standing.health.may_be_called(now_s)
+            standing for standing in route.standings if standing not in route.tried and standing.may_be_called(now_s)
         ]
         wait_s = 0.0
         if not others:
@@ -368,8 +373,7 @@ class Router:
             self._groups[model.name] = group
             return group
         if self.standings.make_room() or len(self._parts) >= _MOST_REMEMBERED:
-            self._groups.clear()
-            self._parts.clear()
+            self._groups, self._parts = {}, {}
         standings = [self.standings.of(deployment) for deployment in model.deployments]
         retries = [one.retries for one in model.deployments if one.retries is not None]
         attempts_set = max(retries) if retries else self.rules.num_retries

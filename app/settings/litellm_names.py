@@ -18,13 +18,13 @@ LITELLM_PARAMS = frozenset(
     auto_router_config auto_router_config_path auto_router_default_model auto_router_embedding_model
     aws_batch_role_arn aws_external_id aws_profile_name aws_role_name aws_s3_bucket_name aws_session_name
     aws_sts_endpoint aws_web_identity_token azure_ad_token_provider azure_password azure_scope azure_username
-    budget_duration cache cache_control_injection_points caching complexity_router_config
+    cache cache_control_injection_points caching complexity_router_config
     configurable_clientside_auth_params context_window_fallbacks custom_prompt_dict default_api_key_rpm_limit
     default_api_key_tpm_limit dimensions drop_params encoding_format end_user extra_body fallbacks
     final_prompt_value force_timeout frequency_penalty function_call functions gcs_bucket_name guardrails
     hf_model_name id include initial_prompt_value input_type itpm keep_alive langfuse_host langfuse_public_key
     langfuse_secret litellm_credential_name litellm_metadata litellm_session_id litellm_trace_id logit_bias
-    logprobs max_budget max_completion_tokens max_file_size_mb max_tokens
+    logprobs max_completion_tokens max_file_size_mb max_tokens
     merge_reasoning_content_in_choices metadata mock_response mock_timeout mock_tool_calls modalities
     model_config_id model_file_id_mapping n no_log num_ctx oci_fingerprint oci_key oci_key_file oci_region
     oci_tenancy oci_user ollama_format openai_version organization_id otpm parallel_tool_calls prediction

@@ -14,6 +14,7 @@ from app.providers.known_elsewhere import NOT_BUILT
 from app.providers.written_prices import read_price_field
 from app.settings import litellm_names
 from app.settings.parsing import nearest_names
+from app.settings.platform_limits import read_limits
 from app.settings.yaml_reading import Item, Reader
 
 ANY_PROVIDER = "*"
@@ -25,7 +26,7 @@ _PARAM_NAMES = frozenset(
         "model", "api_key", "api_base", "base_url", "extra_headers", "headers", "organization", "timeout",
         "stream_timeout", "request_timeout", "rpm", "tpm", "weight", "order", "num_retries", "max_retries",
         "cooldown_time", "custom_llm_provider", "use_in_pass_through", "tags", "max_parallel_requests",
-        "aws_bedrock_runtime_endpoint", "allow_relay", "region_name",
+        "aws_bedrock_runtime_endpoint", "allow_relay", "region_name", "max_budget", "budget_duration",
     }
 )  # fmt: skip
 _OPTION_NAMES = frozenset(name for host in HOSTS.values() for name in host.options)
@@ -33,6 +34,7 @@ _OPTION_NAMES = frozenset(name for host in HOSTS.values() for name in host.optio
 _OPTION_ALIASES = {name.replace("vertex_", "vertex_ai_"): name for name in _OPTION_NAMES if name.startswith("vertex_")}
 _BASE_NAMES = ("api_base", "base_url", "aws_bedrock_runtime_endpoint")
 _NUMBERS = ("rpm", "tpm", "weight", "order", "num_retries", "max_retries", "max_parallel_requests")
+_BUDGET_NAMES = ("max_budget", "budget_duration")
 _TIMES = ("timeout", "request_timeout", "stream_timeout")
 _TARGET_NAMES = frozenset({"model", "custom_llm_provider"})
 _picker_name = re.compile(r"(?i:claude|anthropic)[A-Za-z0-9._:@/-]{0,240}")
@@ -173,6 +175,7 @@ def _entry(
 ) -> ModelEntry:
     numbers = {key: reader.integer(params[key]) for key in _NUMBERS if key in params}
     seconds = {key: reader.seconds(params[key]) for key in _TIMES if key in params}
+    limits = read_limits(reader, {name: params[name] for name in _BUDGET_NAMES if name in params})
     key_item = params.get("api_key")
     api_key = reader.text(key_item) if key_item is not None else None
     return ModelEntry(
@@ -193,6 +196,8 @@ def _entry(
         cooldown_s=reader.pause(params["cooldown_time"]) if "cooldown_time" in params else None,
         tags=(reader.texts(params["tags"]) or ()) if "tags" in params else (),
         most_running=numbers.get("max_parallel_requests"),
+        max_budget_nanousd=limits.get("max_budget_nanousd"),
+        budget_duration=limits.get("budget_duration"),
         region=_region(reader, params["region_name"]) if "region_name" in params else None,
         info=_info(reader, info),
         prices=_prices(reader, params) | _prices(reader, info),

@@ -149,3 +149,26 @@ async def test_the_calls_of_a_session_stay_where_their_prompt_is_cached(gateway:
     answers = await ask(gateway, key, farm.model, 12, metadata=user)
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.headers["x-keyhouse-deployment"] for answer in answers}) == 1
+
+
+async def test_what_a_deployment_has_spent_is_counted_to_the_nano_dollar_and_then_the_others_serve(
+    farm: Farm, admin: Admin
+) -> None:
+    for place in farm.places:
+        place.default = Script(input_tokens=1_000, output_tokens=100)  # 0.002 USD
+    key = await farm.open(num_retries=0)
+    first, *others = farm.ids
+    await admin.client.patch(
+        f"/model/{first}/update", json={"litellm_params": {"max_budget": 0.004, "budget_duration": "1d", "order": 1}}
+    )
+    shown = (await admin.client.get("/model/info", params={"litellm_model_id": first})).json()["data"][0]
+    assert Decimal(str(shown["litellm_params"]["max_budget"])) == Decimal("0.004")
+    body = {"model": farm.model, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
+    headers = {"authorization": "", "x-api-key": key}
+    for count in range(1, 7):
+        answer = await admin.client.post("/v1/messages", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        await admin.receipts(key, count)
+    served = [row["model_id"] for row in await admin.receipts(key, 6)]
+    assert served.count(first) == 2, "0.004 USD are two calls"
+    assert set(served) <= {first, *others}

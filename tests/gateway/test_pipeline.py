@@ -29,6 +29,7 @@ from app.domain.spend import BudgetStanding, RateStanding, Refused
 from app.domain.usage import Usage
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.call import Call, Operation, Reply, StreamCut
+from app.gateway.claims import budget_claims
 from app.gateway.exchange import Exchanges
 from app.gateway.pipeline import Gateway
 from app.gateway.relay import RelayRules
@@ -411,7 +412,7 @@ async def test_a_reached_limit_says_which_and_when_one_more_fits(reason: str) ->
 
 async def test_a_call_kept_out_only_by_running_ones_waits_and_then_goes() -> None:
     house = House([ScriptedReply(200, JSON, [WHOLE])])
-    held = BudgetStanding(None, 0, 0)  # type: ignore[arg-type]  # not looked at while waiting
+    held = BudgetStanding(budget_claims(Principal(BUDGETED), None, 1, NOW)[0], 0, 0)
     house.ledger.outcomes = [Refused("budget_held", 1, budget=held), Refused("budget_held", 1, budget=held)]
     assert (await house.serve(call(), BUDGETED)).body == WHOLE
     assert len(house.ledger.claims) == 3
