@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from app.base.errors import InvalidRequest
 from app.domain.access import Principal
 from app.domain.spend import RequestClass
 from app.gateway.call import Call
@@ -29,6 +30,8 @@ _NAMED_TAGS = (b"x-keyhouse-tag-", b"helicone-property-", b"ai-cost-")
 # Portkey's and Cloudflare's: a JSON object of names and values.
 _METADATA_TAGS = frozenset({b"x-portkey-metadata", b"cf-aig-metadata"})
 _MOST_ENTRIES = 16
+MOST_TAGS = 100
+"""That a call itself may name."""
 # Nearly no header of a plain call begins like one of these, so one look at the beginning tells.
 _BEGINNING_BYTES = 8
 _BEGINNINGS = frozenset(name[:_BEGINNING_BYTES] for name in (_LISTED_TAGS, *_NAMED_TAGS, *_METADATA_TAGS))
@@ -55,7 +58,10 @@ def class_of(headers: Mapping[bytes, bytes], envelope: Envelope) -> RequestClass
 
 
 def tags_of(call: Call, principal: Principal, envelope: Envelope) -> tuple[str, ...]:
-    """Each once: those of the key, of the body, of the headers: ours, LiteLLM's and those of other gateways."""
+    """Each once: those of the key, of the body, of the headers: ours, LiteLLM's and those of other gateways.
+
+    Raises InvalidRequest for more than ``MOST_TAGS`` beside the key's: what it costs is added up under each of them.
+    """
     tags = dict.fromkeys((*principal.key.tags, *envelope.tags))
     may_name = map(_BEGINNINGS.__contains__, map(_BEGINNING, map(_NAME, call.headers)))
     for name, value in compress(call.headers, may_name):
@@ -63,6 +69,8 @@ def tags_of(call: Call, principal: Principal, envelope: Envelope) -> tuple[str, 
             # The last one named stands last, as it names the project.
             tags.pop(tag, None)
             tags[tag] = None
+    if len(tags) > MOST_TAGS and (own := len(tags.keys() - set(principal.key.tags))) > MOST_TAGS:
+        raise InvalidRequest(f"the call names {own} tags; name {MOST_TAGS} at the most", param="tags")
     return tuple(tags)
 
 

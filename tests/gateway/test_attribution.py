@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.base.errors import InvalidRequest
 from app.domain.access import Principal
 from app.gateway.attribution import class_of, client_of, project_of, tags_of
 from app.gateway.call import Call
@@ -115,3 +116,17 @@ def test_the_program_is_told_with_its_version() -> None:
     assert client_of({b"user-agent": agent}) == "claude-cli/2.1.329"
     assert client_of({}) is None
     assert client_of({b"user-agent": b""}) is None
+
+
+async def test_a_call_names_a_hundred_tags_beside_those_of_its_key_and_no_more() -> None:
+    of_key = tuple(f"k{number}" for number in range(150))
+    principal = Principal(virtual_key(tags=of_key))
+
+    def named(count: int) -> tuple[str, ...]:
+        body = msgspec.structs.replace(envelope(), tags=tuple(f"t{number}" for number in range(count)))
+        return tags_of(sent((b"x-litellm-tags", b"k0")), principal, body)
+
+    assert len(named(0)) == 150
+    assert len(named(10)) == 160
+    with pytest.raises(InvalidRequest, match="names 101 tags; name 100 at the most"):
+        named(101)
