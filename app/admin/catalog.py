@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from app.admin.catalog_entries import TEXT_MODES, budget_of, entry_of, generates_text, name_patterns, relays_logins
+from app.admin.catalog_entries import TEXT_MODES, budgets_of, entry_of, generates_text, name_patterns, relays_logins
 from app.admin.deployment_needs import default_base, no_address, no_key_of_its_own, what_is_missing
 from app.admin.model_settings import ModelSettings
 from app.base.ids import DeploymentId
@@ -322,7 +322,7 @@ class _Builder:
             tags=frozenset(entry.tags),
             most_running=entry.most_running,
             region=entry.region,
-            budget=budget_of(entry, deployment_id),
+            budgets=budgets_of(entry, deployment_id, self._settings.provider_budgets),
             max_input_tokens=self._max_input_tokens(entry, upstream_model),
             probed=self._is_probed(entry, upstream_model),
             probe_model=entry.info.probe_model,

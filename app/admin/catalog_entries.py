@@ -1,10 +1,12 @@
 """What entries of a model list come to: their names, who may be relayed to them, what they make."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from app.admin.model_settings import Spendable
 from app.domain.budgets import Budget, parse_period
 from app.domain.catalog import ModelEntry, ModelInfo
-from app.domain.tenancy import budget_of_deployment
+from app.domain.tenancy import Serving, budget_of_serving
 from app.providers.host_table import HOSTS, family_of
 from app.providers.hosts import Host
 from app.providers.price_table import BundledModel
@@ -41,8 +43,14 @@ def generates_text(infos: list[ModelInfo], known: list[BundledModel | None]) -> 
     return all(model.generates_text for model in known if model is not None)
 
 
-def budget_of(entry: ModelEntry, deployment_id: str) -> Budget | None:
-    if entry.max_budget_nanousd is None:
-        return None
-    duration = None if entry.budget_duration is None else parse_period(entry.budget_duration)
-    return budget_of_deployment(deployment_id, entry.max_budget_nanousd, duration)
+def budgets_of(entry: ModelEntry, deployment_id: str, of_providers: Mapping[str, Spendable]) -> tuple[Budget, ...]:
+    """What its calls together may cost, and all those of its provider."""
+    own = None if entry.max_budget_nanousd is None else (entry.max_budget_nanousd, entry.budget_duration)
+    said: tuple[tuple[Serving, str, Spendable | None], ...] = (
+        ("deployment", deployment_id, own),
+        ("provider", entry.provider, of_providers.get(entry.provider)),
+    )
+    return tuple(
+        budget_of_serving(kind, name, limit_nanousd, None if duration is None else parse_period(duration))
+        for kind, name, (limit_nanousd, duration) in ((kind, name, one) for kind, name, one in said if one is not None)
+    )

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from app.base.money import NanoUSD
 from app.domain.catalog import ModelEntry
 from app.providers.hosts import Credential
+
+Spendable = tuple[NanoUSD, str | None]
+"""What may be spent, in each window of a period such as ``1d``; None is for ever."""
 
 
 class ModelSettings(Protocol):
@@ -20,6 +24,8 @@ class ModelSettings(Protocol):
     def credentials(self) -> Mapping[str, Credential]: ...
     @property
     def model_aliases(self) -> Mapping[str, str]: ...
+    @property
+    def provider_budgets(self) -> Mapping[str, Spendable]: ...
     @property
     def demo_models(self) -> bool | None: ...
     @property

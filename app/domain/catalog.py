@@ -51,7 +51,7 @@ class Deployment:
     ``relays_logins``: a caller's own login may be sent there. ``tags`` are those of the calls that it is for, where
     such are told apart; ``most_running`` is how many calls it takes at once, ``max_input_tokens`` how long a prompt.
     ``probed``: health checks may call it, a wildcard's by the name ``probe_model``. ``region`` is where the
-    operator says that it is, ``budget`` what all its calls together may cost.
+    operator says that it is, ``budgets`` what all its calls together may cost.
     """
 
     deployment_id: DeploymentId
@@ -82,7 +82,7 @@ class Deployment:
     probed: bool = True
     probe_model: str | None = None
     region: str | None = None
-    budget: Budget | None = None
+    budgets: tuple[Budget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from app.domain.access import Principal, names_model
 from app.domain.catalog import Model
 from app.domain.spend import BudgetStanding, RequestClass
-from app.domain.tenancy import deployment_of
+from app.domain.tenancy import serving_of
 
 SOFT, LIMIT, BUDGET = "soft_budget", "limit", "budget"
 DEFAULT_CLASSES = frozenset({"auxiliary", "subagent"})
@@ -44,7 +44,7 @@ class Rung:
             return False
         for standing in standings:
             claim, spent_nanousd = standing.claim, standing.spent_nanousd
-            if claim.pace or deployment_of(claim.scope) is not None:
+            if claim.pace or serving_of(claim.scope) is not None:
                 continue
             if isinstance(self.at, int):
                 reached = spent_nanousd * 100 >= claim.limit_nanousd * self.at

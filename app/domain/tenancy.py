@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import quote, unquote
 
 from app.base.ids import BudgetId
@@ -45,21 +45,23 @@ def budget_of_setting(name: str, limit_nanousd: NanoUSD, duration: Duration | No
     return Budget(BudgetId(name), limit_nanousd, duration, SINCE_EVER, SINCE_EVER, shared=True)
 
 
-_OF_DEPLOYMENT = "deployment "
+Serving = Literal["deployment", "provider"]
 
 
-def budget_of_deployment(deployment_id: str, limit_nanousd: NanoUSD, duration: Duration | None) -> Budget:
-    """A pool of all calls that it serves. Running answers go on to their end: others of the model can take the next."""
-    budget = budget_of_setting(f"{_OF_DEPLOYMENT}{deployment_id}", limit_nanousd, duration)
+def budget_of_serving(kind: Serving, name: str, limit_nanousd: NanoUSD, duration: Duration | None) -> Budget:
+    """A pool of all calls that a deployment, or any of a provider, serves. Running answers go on to their end: others
+    can take the next."""
+    budget = budget_of_setting(f"{kind} {name}", limit_nanousd, duration)
     return replace(budget, pooled=True, on_exceed="finish")
 
 
-def deployment_of(scope: str) -> str | None:
-    """The deployment whose budget counts on a scope; None where it is another's."""
+def serving_of(scope: str) -> tuple[str, str] | None:
+    """The deployment or provider whose budget counts on a scope: ``("provider", "openai")``; None where it is
+    another's."""
     if not scope.startswith("pool:"):
         return None
-    (pool,) = ids_in(scope)
-    return pool.removeprefix(_OF_DEPLOYMENT) if pool.startswith(_OF_DEPLOYMENT) else None
+    kind, blank, name = ids_in(scope)[0].partition(" ")
+    return (kind, name) if blank and kind in get_args(Serving) else None
 
 
 def scope_of(kind: LevelKind | Literal["model", "pool"], *ids: str) -> str:

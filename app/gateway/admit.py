@@ -28,7 +28,7 @@ from app.domain.picker import plain_name
 from app.domain.pricing import PriceSheet, at_service
 from app.domain.spend import Admitted, BudgetClaim, Claim
 from app.domain.step_down import has_policy
-from app.domain.tenancy import Level, deployment_of
+from app.domain.tenancy import Level, serving_of
 from app.gateway.attribution import tags_of
 from app.gateway.call import Call, Grant, Hold
 from app.gateway.claims import budget_claims, deployment_claims, further_scopes, rate_claims
@@ -214,7 +214,7 @@ class Admission:
             draft = relayed(draft)
         asks_none = principal.own_login or unpaid
         budgets = () if asks_none else budget_claims(principal, (model,), most.hold_nanousd, call.started_at)
-        if deployment.budget is not None and not asks_none:
+        if deployment.budgets and not asks_none:
             budgets += deployment_claims(deployment, most.hold_nanousd, call.started_at)
         if any(self._is_strict(one) for one in budgets):
             longest = model.max_output_tokens if allowed is None else allowed
@@ -339,7 +339,7 @@ class Admission:
             outcome = await self._ledger.reserve(claim)
             if isinstance(outcome, Admitted):
                 return outcome
-            of_deployment = outcome.budget is not None and deployment_of(outcome.budget.claim.scope) is not None
+            of_deployment = outcome.budget is not None and serving_of(outcome.budget.claim.scope) is not None
             if outcome.reason != "budget_held" or of_deployment or time.monotonic() + pause_s > deadline:
                 raise refusal(call, principal, outcome)
             # The limit is not spent: running calls only hold the rest of it. They settle soon, so wait, not refuse.

@@ -9,7 +9,7 @@ from app.domain.budgets import Budget, BudgetWindow, counter_name, limit_at, win
 from app.domain.catalog import Deployment, Model
 from app.domain.limits import MINUTE_S, RateLimits
 from app.domain.spend import BudgetClaim, RateClaim
-from app.domain.tenancy import deployment_of, ids_in, owners_in, scope_of_model, scope_of_pool
+from app.domain.tenancy import ids_in, owners_in, scope_of_model, scope_of_pool, serving_of
 
 _WINDOWS_REMEMBERED = 100_000
 _windows: dict[str, tuple[Budget, BudgetWindow, str]] = {}
@@ -45,10 +45,9 @@ def budget_claims(
 
 
 def deployment_claims(deployment: Deployment, hold_nanousd: NanoUSD, at: datetime) -> tuple[BudgetClaim, ...]:
-    """Of the deployment that is to serve, where it has a budget."""
+    """Of the deployment that is to serve, and of its provider."""
     claims: list[BudgetClaim] = []
-    if deployment.budget is not None:
-        _claim_budgets("", (deployment.budget,), None, hold_nanousd, at, claims)
+    _claim_budgets("", deployment.budgets, None, hold_nanousd, at, claims)
     return tuple(claims)
 
 
@@ -66,8 +65,8 @@ def whose(principal: Principal, scope: str) -> str:
     if kind == "model":
         owner, model = ids_in(scope)
         return f'model "{model}" of {whose(principal, owner)}'
-    if (deployment_id := deployment_of(scope)) is not None:
-        return f'the deployment "{deployment_id}"'
+    if (serving := serving_of(scope)) is not None:
+        return f'the {serving[0]} "{serving[1]}"'
     if kind == "pool":
         return f'the pool "{ids_in(scope)[0]}"'
     for level in principal.levels:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from app.domain.catalog import Deployment
 from app.domain.spend import Admitted
-from app.domain.tenancy import deployment_of
+from app.domain.tenancy import serving_of
 from app.gateway.call import Call, Grant, Outbound
 from app.gateway.exchange import losses_header
 from app.gateway.own_login import with_own_login
@@ -142,10 +142,10 @@ def own_headers(call: Call, grant: Grant, *, refused: bool = False) -> list[Head
 
 
 def _own_limits(grant: Grant, admitted: Admitted) -> Admitted:
-    """Without the budget of the deployment, which is the operator's, and not where the caller's ends."""
-    if grant.deployment.budget is None:
+    """Without the budgets of the deployment, which are the operator's, and not where the caller's end."""
+    if not grant.deployment.budgets:
         return admitted
-    own = tuple(one for one in admitted.budgets if deployment_of(one.claim.scope) is None)
+    own = tuple(one for one in admitted.budgets if serving_of(one.claim.scope) is None)
     return structs.replace(admitted, budgets=own)
 
 

@@ -5,7 +5,7 @@ from app.base.money import format_usd
 from app.domain.access import Principal, kept_to_regions, usable_names
 from app.domain.catalog import Catalog
 from app.domain.spend import Admitted, BudgetClaim, BudgetStanding, RateClaim, Refused
-from app.domain.tenancy import deployment_of
+from app.domain.tenancy import serving_of
 from app.gateway.call import Call
 from app.gateway.claims import whose
 from app.gateway.own_login import nowhere_to_relay
@@ -123,7 +123,7 @@ def _budget_refusal(owner: str, standing: BudgetStanding, retry_after_s: int, wh
     claim = standing.claim
     resets = f"resets {claim.end:%b} {claim.end.day}" if claim.end is not None else "does not reset by itself"
     until = f" at {claim.end:%Y-%m-%d %H:%M:%S} UTC" if claim.end is not None else ""
-    kind = BudgetExhausted if deployment_of(claim.scope) is None else DeploymentSpent
+    kind = BudgetExhausted if serving_of(claim.scope) is None else DeploymentSpent
     return kind(
         f"spend limit reached · {resets}{until}: {owner} has spent {format_usd(standing.spent_nanousd)} "
         f"of its {format_usd(claim.limit_nanousd)} USD{f', {why}' if why else ';'} ask an admin to raise max_budget",

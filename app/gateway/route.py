@@ -78,7 +78,7 @@ class Group:
         self.limited = any(
             one.requests_per_minute or one.tokens_per_minute or one.most_running for one in model.deployments
         )
-        self.budgeted = any(one.budget is not None for one in model.deployments)
+        self.budgeted = any(one.budgets for one in model.deployments)
         self.ordered = len({one.order for one in model.deployments}) > 1
 
 

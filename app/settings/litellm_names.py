@@ -145,7 +145,7 @@ ROUTER_SETTINGS = frozenset(
     deployment_affinity_ttl_seconds
     guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
     ignore_invalid_deployments model_group_affinity_config
-    polling_interval provider_budget_config redis_db redis_host redis_password redis_port redis_startup_nodes
+    polling_interval redis_db redis_host redis_password redis_port redis_startup_nodes
     redis_url redis_username router_general_settings routing_groups search_tools
     set_verbose
     """.split()  # noqa: SIM905

@@ -5,6 +5,8 @@ from typing import Any, get_args
 
 from app.domain.health import BreakerRules
 from app.domain.routing import LatencyRules, RoutingRules, Strategy
+from app.providers.host_table import HOSTS
+from app.settings.platform_limits import read_limits
 from app.settings.yaml_reading import Item, Reader
 
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
@@ -15,8 +17,9 @@ LITELLM_NAMES = frozenset(
 ROUTER_NAMES = LITELLM_NAMES | {
     "allowed_fails_policy", "client_fallbacks", "disable_cooldowns", "enable_health_check_routing",
     "enable_pre_call_checks", "enable_tag_filtering", "enable_weighted_failover", "model_group_alias",
-    "model_group_retry_policy", "optional_pre_call_checks", "retry_after", "retry_policy", "routing_strategy",
-    "routing_strategy_args", "session_affinity", "stream_timeout", "tag_filtering_match_any", "timeout",
+    "model_group_retry_policy", "optional_pre_call_checks", "provider_budget_config", "retry_after", "retry_policy",
+    "routing_strategy", "routing_strategy_args", "session_affinity", "stream_timeout", "tag_filtering_match_any",
+    "timeout",
 }  # fmt: skip
 _BREAKER_NAMES = frozenset({"allowed_fails", "cooldown_s", "disabled", "allowed_by_error"})
 _RETRIES, _ALLOWED = "Retries", "AllowedFails"
@@ -27,14 +30,17 @@ _RETRIED_ERRORS = frozenset(
     }
 )  # fmt: skip
 _ALLOWED_ERRORS = _RETRIED_ERRORS | {"ServiceUnavailableError", "BadGatewayError", "NotFoundError"}
+_BUDGET_NAMES = {
+    "budget_limit": "max_budget", "time_period": "budget_duration", "max_budget": "max_budget",
+    "budget_duration": "budget_duration",
+}  # fmt: skip
 _LATENCY = "latency-based-routing"
 _LATENCY_ARGS = {"ttl": "kept_s", "lowest_latency_buffer": "buffer_percent"}
 _OTHER_ARGS = frozenset({"max_latency_list_size", "rpm_to_tpm_ratio", "ttl", "lowest_latency_buffer"})
-_DONE_ANYWAY = frozenset({"prompt_caching", "session_affinity", "deployment_affinity"})
+_DONE_ANYWAY = frozenset({"prompt_caching", "session_affinity", "deployment_affinity", "router_budget_limiting"})
 _OTHER_CHECKS = frozenset(
     {
         "enforce_model_rate_limits", "forward_client_headers_by_model_group", "responses_api_deployment_check",
-        "router_budget_limiting",
     }
 )  # fmt: skip
 
@@ -75,6 +81,8 @@ def read_routing(reader: Reader, router: Mapping[str, Item], litellm: Mapping[st
         values["routing"] = RoutingRules(**found, breaker=BreakerRules(**breaker))
     if "model_group_alias" in items and (aliases := _aliases(reader, items["model_group_alias"])):
         values["model_aliases"] = aliases
+    if "provider_budget_config" in items:
+        values["provider_budgets"] = _provider_budgets(reader, items["provider_budget_config"])
     for name, setting in (("timeout", "total_timeout_s"), ("stream_timeout", "first_byte_timeout_s")):
         if name in router and (seconds := reader.seconds(router[name])) is not None:
             values[setting] = seconds
@@ -132,6 +140,22 @@ def _fallbacks(reader: Reader, item: Item) -> dict[str, tuple[str, ...]]:
     for entry in reader.sequence(item) or ():
         for name, names in (reader.mapping(entry) or {}).items():
             found[name] = found.get(name, ()) + (reader.texts(names) or ())
+    return found
+
+
+def _provider_budgets(reader: Reader, item: Item) -> dict[str, tuple[int, str | None]]:
+    """LiteLLM's ``{"openai": {"budget_limit": 100, "time_period": "1d"}}``."""
+    found: dict[str, tuple[int, str | None]] = {}
+    for provider, terms in (reader.mapping(item) or {}).items():
+        if provider not in HOSTS:
+            reader.problems.error(terms.place, f'provider_budget_config names "{provider}", which is no provider here')
+        fields = reader.mapping(terms) or {}
+        reader.check_names(fields, f"{item.name}.{provider}", _BUDGET_NAMES, ())
+        limits = read_limits(reader, {_BUDGET_NAMES[name]: value for name, value in fields.items()})
+        if "max_budget_nanousd" in limits:
+            found[provider] = (limits["max_budget_nanousd"], limits.get("budget_duration"))
+        elif "budget_limit" not in fields and "max_budget" not in fields:
+            reader.problems.error(terms.place, f'provider_budget_config of "{provider}" needs a budget_limit')
     return found
 
 

@@ -31,6 +31,7 @@ class Settings:
     ``max_budget_nanousd`` is of all calls together, in each window of ``budget_duration``; ``max_customer_budget_…`` of
     each customer without a budget of its own: an amount, or the id of a shared budget.
     ``model_aliases`` are further names of models, LiteLLM's ``model_group_alias``.
+    ``provider_budgets`` are what all calls to a provider may cost, in nano-dollars, in each window of a period.
     ``price_terms`` are discounts and margins by provider, ``*`` is any; ``allowed_upstreams`` are hosts and networks in
     CIDR form;
     ``claude_code_native_enabled``: entries of that provider are served, each to the keys of one user: its own, or
@@ -57,6 +58,7 @@ class Settings:
     model_entries: tuple[ModelEntry, ...] = ()
     routing: RoutingRules = field(default_factory=RoutingRules)
     model_aliases: Mapping[str, str] = field(default_factory=dict)
+    provider_budgets: Mapping[str, tuple[int, str | None]] = field(default_factory=dict)
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     demo_models: bool | None = None
     claude_code_native_enabled: bool = False

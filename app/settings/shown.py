@@ -18,8 +18,8 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     ),
     "Stores and secrets": ("database_url", "redis_url", "master_key", "secret", "credential_secret"),
     "Models": (
-        "model", "has_model_list", "model_entries", "model_aliases", "credentials", "demo_models", "model_list_format",
-        "allowed_upstreams", "unpriced_models", "price_terms",
+        "model", "has_model_list", "model_entries", "model_aliases", "provider_budgets", "credentials", "demo_models",
+        "model_list_format", "allowed_upstreams", "unpriced_models", "price_terms",
     ),
     "Money": (
         "max_budget_nanousd", "budget_duration", "max_customer_budget_nanousd", "max_customer_budget_id", "on_exceed",
@@ -56,7 +56,7 @@ _SPELLED: Mapping[str, str] = {
 }  # fmt: skip
 _UNITS = ((" days", 86_400), (" h", 3_600), (" min", 60))
 _SIZES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
-_COUNTED = frozenset({"model_entries", "model_aliases", "price_terms"})
+_COUNTED = frozenset({"model_entries", "model_aliases", "price_terms", "provider_budgets"})
 _MOST_SHOWN = 20
 
 

@@ -5,19 +5,18 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from app.base.errors import DeploymentSpent
-from app.base.ids import DeploymentId
 from app.domain.budgets import Duration
 from app.domain.catalog import Deployment
 from app.domain.routing import RoutingRules
 from app.domain.spend import Admitted, BudgetStanding, Claim, Refused
-from app.domain.tenancy import budget_of_deployment, deployment_of
+from app.domain.tenancy import budget_of_serving, serving_of
 from tests.fakes.ports import NotingLedger
 from tests.gateway.test_attempts import Farm, header, hosted, refuses
 from tests.gateway.test_pipeline import WHOLE
 
 
 def budgeted(name: str, limit_nanousd: int = 5_000_000_000) -> Deployment:
-    return replace(hosted(name), budget=budget_of_deployment(DeploymentId(name), limit_nanousd, Duration(1, "d")))
+    return replace(hosted(name), budgets=(budget_of_serving("deployment", name, limit_nanousd, Duration(1, "d")),))
 
 
 @dataclass
@@ -29,12 +28,14 @@ class Spent(NotingLedger):
     async def reserve(self, claim: Claim) -> Admitted | Refused:
         self.claims.append(claim)
         for budget in claim.budgets:
-            if deployment_of(budget.scope) in self.spent:
+            if (serving_of(budget.scope) or ("", ""))[1] in self.spent:
                 return Refused("budget", 3_600, budget=BudgetStanding(budget, budget.limit_nanousd, 0))
         return Admitted(None, None, tuple(BudgetStanding(budget, 4_900_000_000, 0) for budget in claim.budgets))
 
     def asked_for(self, name: str) -> int:
-        return sum(deployment_of(budget.scope) == name for claim in self.claims for budget in claim.budgets)
+        return sum(
+            serving_of(budget.scope) == ("deployment", name) for claim in self.claims for budget in claim.budgets
+        )
 
 
 async def test_others_serve_when_one_is_spent_and_it_is_asked_again_a_minute_later() -> None:
@@ -89,6 +90,17 @@ async def test_it_is_a_budget_of_the_operators_that_receipts_name_and_callers_do
     reply = await Farm({"m": (budgeted("a"),)}, ledger=ledger).ask()
     (claim,) = ledger.claims
     (budget,) = claim.budgets
-    assert (deployment_of(budget.scope), claim.if_orphaned.scopes) == ("a", (budget.scope,))
+    assert (serving_of(budget.scope), claim.if_orphaned.scopes) == (("deployment", "a"), (budget.scope,))
     assert not [name for name, _ in reply.headers if b"budget" in name or b"unified" in name]
     assert header(reply, b"anthropic-ratelimit-unified-status") is None
+
+
+async def test_what_a_provider_has_spent_keeps_all_its_deployments_back() -> None:
+    of_openai = (budget_of_serving("provider", "openai", 5_000_000_000, None),)
+    places = (*(replace(hosted(name), budgets=of_openai) for name in ("a", "b")), hosted("c"))
+    farm = Farm({"m": places, "n": places[:1]}, ledger=Spent(spent={"openai"}))
+    for _ in range(20):
+        assert (await farm.ask()).body == WHOLE
+    assert set(farm.hosts.asked) == {"c"}
+    with pytest.raises(DeploymentSpent, match='the provider "openai" has spent'):
+        await farm.ask("n")

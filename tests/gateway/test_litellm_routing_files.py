@@ -288,14 +288,14 @@ async def test_a_call_or_a_key_does_without_fallbacks_and_says_how_often_to_try_
 def test_what_has_no_effect_here_is_said_with_its_name_and_line(tmp_path: Path) -> None:
     text = """router_settings:
   routing_strategy_args: {ttl: 10}
-  optional_pre_call_checks: [prompt_caching, router_budget_limiting]
+  optional_pre_call_checks: [prompt_caching, enforce_model_rate_limits]
   enable_weighted_failover: false
-  provider_budget_config: {}"""
+  routing_groups: []"""
     said = [notice for notice in read(tmp_path, text).notices if "effect" in notice]
     assert [re.sub(r"^.*(line \d).*?: (\S+) .*", r"\1 \2", notice) for notice in said] == [
-        "line 5 router_settings.provider_budget_config",
+        "line 5 router_settings.routing_groups",
         "line 2 router_settings.routing_strategy_args.ttl",
-        "line 3 optional_pre_call_checks.router_budget_limiting",
+        "line 3 optional_pre_call_checks.enforce_model_rate_limits",
         "line 4 router_settings.enable_weighted_failover",
     ]
 

@@ -488,3 +488,12 @@ def test_the_cache_of_litellm_is_the_response_cache(load: Load) -> None:
     assert problems(load, "response_cache_call_types: [chatter]")[0].startswith(
         'response_cache_call_types: "chatter" is no kind of call; known are: '
     )
+
+
+def test_budgets_of_providers_are_read_and_a_slip_is_named(load: Load) -> None:
+    config = "router_settings: {provider_budget_config: {openai: {budget_limit: %s, time_period: 1d}, bedrock: {%s}}}"
+    settings = load(config % ("0.5", "budget_limit: 3"))
+    assert settings.provider_budgets == {"openai": (500_000_000, "1d"), "bedrock": (3_000_000_000, None)}
+    assert 'of "bedrock" needs a budget_limit' in problems(load, config % ("1", ""))[0]
+    nobody = "router_settings: {provider_budget_config: {opnai: {budget_limit: 1}}}"
+    assert '"opnai", which is no provider here' in problems(load, nobody)[0]
