@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from litestar import Controller, Request, Response, get, post
@@ -140,7 +140,8 @@ async def _show(
     **values: Any,  # noqa: ANN401  what else the template shows
 ) -> Response[bytes]:
     person, month = seen
-    values = {"digest_now": None, "names": {}, "month": month, **values}
+    following = month.last + timedelta(days=1)
+    values = {"digest_now": None, "names": {}, "month": month, "following": following, **values}
     values["uncharged"] = await months.uncharged(month.first) if month.state == "open" else 0
     values |= {"error": error, "may_close": _may_close(person), "sees_spend": _sees_spend(person)}
     return pages.show(request, "month.html", person, status=200 if error is None else error.status, **values)

@@ -107,11 +107,11 @@ def usd(amount: NanoUSD | None) -> str:
     return f"{sign}${whole:,}.{part:0{digits}d}"
 
 
-def exact_usd(amount: NanoUSD) -> str:
-    """To the nano-dollar, without zeros at the end beyond the cent."""
+def exact_usd(amount: NanoUSD, digits_least: int = 2) -> str:
+    """To the nano-dollar, without zeros at the end beyond the cent; in a column all nine, so that points align."""
     sign, (whole, part) = ("−" if amount < 0 else ""), divmod(abs(amount), NANO_PER_USD)
     digits = f"{part:09d}"
-    return f"{sign}${whole:,}.{digits[:2]}{digits[2:].rstrip('0')}"
+    return f"{sign}${whole:,}.{digits[:digits_least]}{digits[digits_least:].rstrip('0')}"
 
 
 def count(number: int | None) -> str:

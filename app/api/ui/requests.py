@@ -1,6 +1,7 @@
 """The pages of the log: the latest calls, and one receipt in full with why it cost what it cost."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -10,8 +11,8 @@ from litestar.params import FromPath
 from sqlalchemy import Row
 
 from app.admin.naming import Naming
-from app.admin.spend import Spend
-from app.admin.spend_explorer import SpendExplorer
+from app.admin.spend import BRIEF, Spend
+from app.admin.spend_explorer import SpendExplorer, total_of
 from app.api.finance.logs import read_cursor, write_cursor
 from app.api.ui.access import Pages
 from app.api.ui.lists import read_text
@@ -44,7 +45,13 @@ class RequestPages(Controller):
         tenant = person.reach("spend.logs")
         picked = NAMES.get(read_text(request, "pick"))
         values: dict[str, Any] = {"dimensions": DIMENSIONS, "nameless": NAMELESS, "results": RESULTS, "picked": picked}
-        values |= {"spans": {name: words for name, (words, _) in SPANS.items()}, "rows": [], "names": {}, "choices": ()}
+        values |= {
+            "spans": {name: words for name, (words, _) in SPANS.items()},
+            "rows": [],
+            "names": {},
+            "choices": (),
+            "whole": None,
+        }
         if wanted_id := read_text(request, "find"):
             return pages.go(f"/ui/requests/{quote(wanted_id, safe='')}")
         try:
@@ -62,6 +69,9 @@ class RequestPages(Controller):
         follows = write_cursor(found[_PAGE - 1]) if len(found) > _PAGE else None
         values |= {"rows": found[:_PAGE], "view": view, "follows": follows, "is_first": not cursor, "typed": {}}
         values |= {"names": await _names_of(naming, view.only, found), "error": None}
+        if view.is_a_report:
+            asked = replace(view.question().ask(), measures=BRIEF)
+            values["whole"] = total_of(await spend.report(asked, tenant))
         return pages.show(request, "requests.html", person, **values)
 
     @get("/ui/requests/{request_id:str}")

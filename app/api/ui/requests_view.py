@@ -68,6 +68,13 @@ class RequestsView:
     def is_narrow(self) -> bool:
         return bool(self.result or self.only)
 
+    @property
+    def is_a_report(self) -> bool:
+        """Whether ``question`` has a report of just these receipts, for any time: sessions have one while they have
+        receipts, and a key goes by its id there."""
+        by_id = self.only.get("key", _KEY_ID).startswith(_KEY_ID)
+        return self.counted and self.days is not None and not self.result and by_id and "session" not in self.only
+
     def receipts(self) -> ReceiptFilter:
         zone = zoneinfo.ZoneInfo(self.timezone)
         if self.days is None:

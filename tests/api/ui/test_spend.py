@@ -135,6 +135,7 @@ async def test_what_is_charged_to_a_cost_centre_is_looked_into_by_team(
         logged = (await browser.get(unescape(receipts))).text
         costs = re.findall(r'<td class="number right"><span title="\$([\d.]+)">', logged)
         assert (len(costs), sum(map(Decimal, costs))) == (4, Decimal("15.000004321"))
+        assert "4 requests, $15.000004321, as reports say" in logged
         assert f'<span class="quiet">Cost centre</span> <span class="cut" title="{escape(center)}">' in logged
         assert "No requests" in (await browser.get(f"{unescape(receipts)}&without=cost_center")).text
         assert f"cost_center={quote(center)}" in unescape(into)
