@@ -162,7 +162,7 @@ async def test_what_a_deployment_has_spent_is_counted_to_the_nano_dollar_and_the
         f"/model/{first}/update", json={"litellm_params": {"max_budget": 0.004, "budget_duration": "1d", "order": 1}}
     )
     shown = (await admin.client.get("/model/info", params={"litellm_model_id": first})).json()["data"][0]
-    assert Decimal(str(shown["litellm_params"]["max_budget"])) == Decimal("0.004")
+    assert shown["litellm_params"]["max_budget"] == 0.004
     body = {"model": farm.model, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
     headers = {"authorization": "", "x-api-key": key}
     for count in range(1, 7):

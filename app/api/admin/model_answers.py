@@ -116,11 +116,15 @@ def _rates(deployment: Deployment) -> dict[str, msgspec.Raw]:
 
 
 def _with_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Prices are kept as texts of their digits, and answered as numbers with all of them."""
+    """Prices and budgets are kept as texts of their digits, and answered as numbers with all of them."""
     return {
-        name: _number(Decimal(value)) if read_price_field(name) is not None and isinstance(value, str) else value
+        name: _number(Decimal(value)) if _is_amount(name) and isinstance(value, str) else value
         for name, value in fields.items()
     }
+
+
+def _is_amount(name: str) -> bool:
+    return name == "max_budget" or read_price_field(name) is not None
 
 
 def _number(value: Decimal) -> msgspec.Raw:
