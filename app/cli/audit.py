@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from app.cli.client import call
+from app.cli.counting import counted
 from app.cli.days import DAY
 from app.cli.groups import Group
 from app.settings import environment, load_settings
@@ -41,7 +42,7 @@ def list_rows(as_json: bool, **filters: Any) -> None:  # noqa: ANN401, FBT001  c
         by = row["actor"] if row["changed_by"] == row["actor"] else f"{row['actor']} for {row['changed_by']}"
         click.echo(f"{place}  {row['updated_at']}  {row['action']}  {row['object_id']}  by {by}")
     pages = max(1, answer.value["total_pages"])
-    click.echo(f"page {answer.value['page']} of {pages}, {answer.value['total']} changes")
+    click.echo(f"page {answer.value['page']} of {pages}, {counted(answer.value['total'], 'change')}")
 
 
 @audit.command("verify")

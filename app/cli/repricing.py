@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from app.cli.client import call
+from app.cli.counting import counted
 from app.settings import environment, load_settings
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -41,6 +42,6 @@ def reprice(first: Any, last: Any, model: str | None, dry_run: bool) -> None:  #
         click.echo(f"{name}: {by_model[name]:+f}")
     done = "would be adjusted" if dry_run else "adjusted"
     click.echo(
-        f"{counts['receipts']} receipts, {counts['adjusted']} {done}, {counts['skipped']} without a price now; "
-        f"{before:f} becomes {after:f} ({after - before:+f})"
+        f"{counted(counts['receipts'], 'receipt')}, {counts['adjusted']} {done}, "
+        f"{counts['skipped']} without a price now; {before:f} becomes {after:f} ({after - before:+f})"
     )

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from app.cli.client import call
+from app.cli.counting import counted
 from app.cli.groups import Group
 from app.cli.productivity import productivity
 from app.cli.receipts import export, retention
@@ -47,7 +48,7 @@ def check_aggregates(context: click.Context, first: Any, last: Any) -> None:  # 
     wrong = [day for day in _ask("GET", "/spend/aggregates/check", first, last) if not day["agrees"]]
     for day in wrong:
         click.echo(f"{day['day']}: receipts {day['spend_of_receipts']:f}, reports {day['spend_of_reports']:f}")
-    click.echo(f"{len(wrong)} days differ")
+    click.echo(f"{counted(len(wrong), 'day')} {'differs' if len(wrong) == 1 else 'differ'}")
     if wrong:
         context.exit(1)
 
@@ -62,7 +63,8 @@ def rebuild_aggregates(first: Any, last: Any) -> None:  # noqa: ANN401
     """
     days = list(_ask("POST", "/spend/aggregates/rebuild", first, last))
     receipts = sum(day["receipts"] for day in days)
-    click.echo(f"{len(days)} days, {receipts} receipts, {sum(not day['agrees'] for day in days)} days differed")
+    differed = sum(not day["agrees"] for day in days)
+    click.echo(f"{counted(len(days), 'day')}, {counted(receipts, 'receipt')}, {counted(differed, 'day')} differed")
 
 
 @spend.command("close")
@@ -88,7 +90,10 @@ def closes(context: click.Context, verify: bool) -> None:  # noqa: FBT001  click
     Example: keyhouse spend closes --verify
     """
     changed = False
-    for one in call(_settings(), "GET", "/spend/closes", {}).value["closes"]:
+    closed = call(_settings(), "GET", "/spend/closes", {}).value["closes"]
+    if not closed:
+        click.echo("no month is closed yet; see keyhouse spend close --help", err=True)
+    for one in closed:
         verdict = ""
         if verify:
             is_unchanged = call(_settings(), "GET", f"/spend/closes/{one['month']}", {}).value["is_unchanged"]
@@ -100,7 +105,8 @@ def closes(context: click.Context, verify: bool) -> None:  # noqa: FBT001  click
 
 
 def _line(closed: Any) -> str:  # noqa: ANN401  JSON
-    return f"{closed['month']}  {closed['requests']} requests  {closed['spend']:f} USD  sha256:{closed['digest']}"
+    requests = counted(closed["requests"], "request")
+    return f"{closed['month']}  {requests}  {closed['spend']:f} USD  sha256:{closed['digest']}"
 
 
 def _ask(method: str, path: str, first: Any, last: Any) -> Iterator[Any]:  # noqa: ANN401

@@ -32,7 +32,7 @@ async def test_a_company_is_set_up_seen_and_taken_apart(gateway: GatewayProcess,
     key = await said(gateway, f"keys create --alias laptop-on-cli --team {team} --budget {budget}")
     listed = await said(gateway, f"keys list --team {team}")
     assert "laptop-on-cli" in listed
-    assert "page 1 of 1, 1 keys" in listed
+    assert "page 1 of 1, 1 key" in listed
     assert max(len(line) for line in listed.splitlines()) <= 120
     await said(gateway, f"keys update {key} --rpm 7 --budget none --max-budget 0.000000001")
     assert (await admin.client.get("/key/info", params={"key": key})).json()["info"]["max_budget"] == 1e-9
@@ -78,7 +78,7 @@ async def test_a_model_is_made_listed_changed_and_deleted(gateway: GatewayProces
     )
     listed = await said(gateway, "models list --search sonnet-on-cli")
     assert made in listed
-    assert "page 1 of 1, 1 deployments" in listed
+    assert "page 1 of 1, 1 deployment" in listed
     await said(gateway, f"models update {made} --display-name Sonnet")
     shown = await said(gateway, f"models show {made}")
     assert "Sonnet" in shown

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from app.cli.client import Answer, call
+from app.cli.counting import counted
 from app.cli.groups import Group
 from app.cli.tables import Column, terminal_width, write_sheet, write_table
 from app.settings import environment, load_settings
@@ -98,8 +99,8 @@ class Rows:
     def write(self, answer: Answer, given: Given) -> str:  # noqa: ARG002
         value = answer.value
         page, pages, total = _paging(answer)
-        counted = f"page {page} of {max(1, pages)}, {total} {self.of}"
-        return f"{write_table(self.columns, find(value, self.at), terminal_width())}\n{counted}"
+        paging = f"page {page} of {max(1, pages)}, {counted(total, self.of.removesuffix('s'))}"
+        return f"{write_table(self.columns, find(value, self.at), terminal_width())}\n{paging}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,13 @@ def test_alone_it_says_what_was_spent(asked: list[tuple[str, str, Any]]) -> None
 
 def test_a_day_that_differs_is_named_and_is_the_exit_status(asked: list[tuple[str, str, Any]]) -> None:
     result = CliRunner().invoke(command.spend, ["check-aggregates"])
-    assert result.output == "2026-11-08: receipts 0.000007, reports 0.000008\n1 days differ\n"
+    assert result.output == "2026-11-08: receipts 0.000007, reports 0.000008\n1 day differs\n"
     assert result.exit_code == 1
 
 
 def test_the_sums_of_all_days_are_rebuilt_or_of_those_named(asked: list[tuple[str, str, Any]]) -> None:
     result = CliRunner().invoke(command.spend, ["rebuild-aggregates"])
-    assert (result.output, result.exit_code) == ("2 days, 4 receipts, 1 days differed\n", 0)
+    assert (result.output, result.exit_code) == ("2 days, 4 receipts, 1 day differed\n", 0)
     weeks = [payload for method, _, payload in asked if method == "POST"]
     assert weeks == [
         {"start_date": "2026-11-01", "end_date": "2026-11-07"},
