@@ -39,7 +39,10 @@ FURTHER = (
     "/ui/requests?span=30d&result=failed",
     "/ui/requests?span=30d&key=checkout-assistant",
     "/ui/requests?span=30d&model=text-embedding-3-small&result=failed",
+    "/ui/requests?span=30d&cost_center=CC-4100",
+    "/ui/requests?span=30d&cost_center=CC-9001+Programmes&result=failed",
     "/ui/spend?by=key",
+    "/ui/spend?by=cost_center",
 )
 
 
