@@ -18,10 +18,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.base import clock
 from app.embedded import EmbeddedServers
 from app.embedded.places import find_server_account, may_enter
+from app.storage.postgres import tables
 from app.storage.postgres.migrate import upgrade
 
 DAY_MARGIN_S = 20
@@ -148,6 +151,13 @@ def _emptied_redis(servers: RunningServers, which: int) -> str:
     with redis.Redis.from_url(own) as client:
         client.flushdb()
     return own
+
+
+async def empty(engine: AsyncEngine) -> None:
+    """Delete what is in the tables: TRUNCATE makes every file of theirs anew, which takes twenty times as long."""
+    deletes = " ".join(f"DELETE FROM {table.name};" for table in reversed(tables.receipts.metadata.sorted_tables))
+    async with engine.begin() as connection:
+        await connection.execute(text(f"DO $$ BEGIN {deletes} END $$"))
 
 
 def _execute(url: str, statement: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.alert_watch import AlertWatch
@@ -24,7 +24,7 @@ from app.storage.postgres.alert_outbox import Route, drop_events
 from app.storage.postgres.alert_sources import list_budgeted
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.tables.reports import spend_scopes
-from tests.conftest import RunningServers, fresh_database
+from tests.conftest import RunningServers, empty, fresh_database
 
 pytestmark = pytest.mark.services
 
@@ -99,9 +99,7 @@ async def engine(servers: RunningServers, migrated: str) -> AsyncIterator[AsyncE
 
 @pytest.fixture
 async def book(engine: AsyncEngine) -> Book:
-    names = ", ".join(table.name for table in tables.receipts.metadata.sorted_tables)
-    async with engine.begin() as connection:
-        await connection.execute(text(f"TRUNCATE {names} CASCADE"))
+    await empty(engine)
     return Book(engine)
 
 

@@ -1,10 +1,9 @@
 """Requests made from the OpenAPI document, against a running gateway: no 5xx, no status and no shape that it lacks.
 
-A longer run: ``KEYHOUSE_TEST_FUZZ_EXAMPLES=200 KEYHOUSE_TEST_FUZZ_S=3600 pytest tests/contract/test_openapi_fuzz.py``.
+A longer run: ``KEYHOUSE_TEST_FUZZ_EXAMPLES=200 pytest tests/contract/test_openapi_fuzz.py``.
 """
 
 import os
-import time
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -40,8 +39,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # of the tool's own
 ]
 
-EXAMPLES = int(os.environ.get("KEYHOUSE_TEST_FUZZ_EXAMPLES", "3"))
-MOST_S = float(os.environ.get("KEYHOUSE_TEST_FUZZ_S", "6"))
+EXAMPLES = int(os.environ.get("KEYHOUSE_TEST_FUZZ_EXAMPLES", "2"))
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
@@ -89,15 +87,13 @@ async def test_what_the_document_allows_is_answered_as_it_says(administered: Gat
     schema.config.update(base_url=administered.base_url)
     operations: list[Any] = [cast("Any", found).ok() for found in schema.get_all_operations()]
     operations = [one for one in operations if f"{one.method.upper()} {one.path}" in load_examples()]
-    end_s = time.monotonic() + MOST_S
     failures: dict[str, str] = {}
     statuses: Counter[int] = Counter()
     world: World | None = None
-    for number, operation in enumerate(operations):
+    for operation in operations:
         if world is None or operation.path.endswith(("delete", "regenerate")) or operation.method == "delete":
             world = await make_world(door, new_id("fuzz"))
-        share_s = (end_s - time.monotonic()) / (len(operations) - number)
-        fuzz(operation, meant(world, operation), time.monotonic() + share_s, (statuses, failures))
+        fuzz(operation, meant(world, operation), statuses, failures)
     assert not failures, "\n\n".join(f"{name}: {text[:1500]}" for name, text in failures.items())
     assert statuses[200] > len(operations) / 2, f"too few were answered to say anything: {statuses}"
 
@@ -110,8 +106,7 @@ def meant(world: World, operation: Any) -> dict[str, Any]:
     return {name: value for name, value in working.items() if name.endswith(MEANT)}
 
 
-def fuzz(operation: Any, named: dict[str, Any], until_s: float, found: tuple[Counter[int], dict[str, str]]) -> None:
-    statuses, failures = found
+def fuzz(operation: Any, named: dict[str, Any], statuses: Counter[int], failures: dict[str, str]) -> None:
     tried = 0
 
     @settings(
@@ -125,8 +120,6 @@ def fuzz(operation: Any, named: dict[str, Any], until_s: float, found: tuple[Cou
     @given(case=operation.as_strategy())
     def call(case: Any) -> None:
         nonlocal tried
-        if time.monotonic() > until_s and tried:
-            return
         tried += 1
         if tried % 2:
             if isinstance(case.body, dict):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.base.clock import now
@@ -21,7 +21,7 @@ from app.domain.report_periods import Interval, Period, list_periods
 from app.domain.roles import EVERYTHING
 from app.domain.spend import Receipt, ReceiptKind
 from app.storage.books import Books
-from app.storage.postgres.aggregates import ALL_TABLES, compare_day, rebuild_day
+from app.storage.postgres.aggregates import compare_day, rebuild_day
 from app.storage.postgres.cost_centers import OWNERS, Charged, end_cost_center, set_cost_center
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.log_bounds import bound
@@ -40,8 +40,8 @@ from app.storage.postgres.reports import (
     total_spend,
 )
 from app.storage.postgres.tables.closing import spend_closes
-from app.storage.postgres.tables.reports import MEASURES, spend_owner_days
-from tests.conftest import RunningServers, fresh_database
+from app.storage.postgres.tables.reports import MEASURES
+from tests.conftest import RunningServers, empty, fresh_database
 from tests.storage.ledger_support import make_receipt
 
 pytestmark = pytest.mark.services
@@ -89,9 +89,7 @@ async def engine(servers: RunningServers, migrated: str) -> AsyncIterator[AsyncE
 
 async def book(engine: AsyncEngine, batch: Sequence[Receipt]) -> None:
     """Into empty books; in two halves that overlap, so that a part is said twice."""
-    tables = ", ".join(table.name for table in (*ALL_TABLES, spend_owner_days))
-    async with engine.begin() as connection:
-        await connection.execute(text(f"TRUNCATE receipts, spend_closes, spend_close_names, cost_centers, {tables}"))
+    await empty(engine)
     books = Books(engine, NO_LEDGER)
     middle = len(batch) // 2
     await books.book_directly(batch[: middle + 1])

@@ -18,7 +18,7 @@ from app.storage.postgres.cost_centers import set_cost_center
 from app.storage.postgres.owner_spend import spend_of_owners
 from app.storage.postgres.tables.closing import spend_closes
 from tests.api.support import Door, admin_door_of
-from tests.conftest import RunningServers, fresh_database
+from tests.conftest import RunningServers, empty, fresh_database
 from tests.storage.ledger_support import make_receipt
 
 pytestmark = pytest.mark.services
@@ -29,15 +29,22 @@ THIS_MONTH = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, micros
 CLOSED = (THIS_MONTH - timedelta(days=1)).replace(day=1)
 BEFORE = (CLOSED - timedelta(days=1)).replace(day=1)
 OCTOBER = {"start_date": f"{CLOSED:%Y-%m-%d}", "end_date": f"{THIS_MONTH - timedelta(days=1):%Y-%m-%d}"}
-TODAY = {"start_date": f"{THIS_MONTH:%Y-%m-%d}", "end_date": f"{datetime.now(UTC):%Y-%m-%d}"}
+TODAY = {"start_date": f"{THIS_MONTH:%Y-%m-%d}", "end_date": f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"}
+"""With tomorrow, which may come while the suite runs."""
 
 
-@pytest.fixture
-async def door(servers: RunningServers, migrated: str, redis_url: str) -> AsyncIterator[Door]:
+@pytest.fixture(scope="module")
+async def house(servers: RunningServers, migrated: str, redis_url: str) -> AsyncIterator[Door]:
     """On a database of its own: a month is closed for everybody."""
     with fresh_database(servers, migrated) as url:
         async with admin_door_of(url, redis_url) as opened:
             yield opened
+
+
+@pytest.fixture
+async def door(house: Door) -> Door:
+    await empty(house.engine)
+    return house
 
 
 async def book(door: Door, at: datetime, cost: int, **changes: Any) -> None:
