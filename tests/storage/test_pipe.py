@@ -68,6 +68,15 @@ async def test_a_thousand_callers_on_one_socket_each_get_their_own_reply(pipe: P
     assert pipe.connections == 1
 
 
+async def test_a_script_that_is_begun_at_once_is_known_from_its_first_run(server: RedisServer) -> None:
+    first = script("return 'first'")
+    endpoint = Endpoint(path=server.url.removeprefix("unix://"))
+    pipe = Pipe(endpoint, timeout_s=10, taught=(first,))
+    await pipe.run(ECHO, [], ["connected"])
+    assert await pipe.start(first, [], []) == b"first", "no call that is made after it comes before it"
+    await pipe.close()
+
+
 async def test_a_server_that_forgot_its_scripts_is_taught_them_again(pipe: Pipe, server: RedisServer) -> None:
     await pipe.run(COUNT, [b"taught"], [])
     async with Redis.from_url(server.url) as client:

@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from app.base.errors import StorageUnavailable
 from app.storage.redis.pipe import Endpoint, Pipe
-from app.storage.redis.script import Answer, Script, ScriptRunner
+from app.storage.redis.script import Answer, Script, ScriptRunner, load_script
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 2.0
@@ -50,7 +50,8 @@ def connect(url: str, *, retries: int = RETRIES) -> Redis:
 def script_runner(url: str, *, timeout_s: float = ANSWER_TIMEOUT_S) -> ScriptRunner:
     """What runs the ledger's scripts on this server: the multiplexed pipe where it is a single one."""
     if urlsplit(url).scheme in {"redis", "rediss", "unix"}:
-        return Pipe(_endpoint(url), timeout_s=timeout_s, connect_timeout_s=CONNECT_TIMEOUT_S)
+        taught = (load_script("settle"),)
+        return Pipe(_endpoint(url), timeout_s=timeout_s, connect_timeout_s=CONNECT_TIMEOUT_S, taught=taught)
     # Scripts are never repeated behind the ledger's back: only it knows which of them may run twice.
     return RedisRunner(connect(url, retries=0))
 

@@ -5,6 +5,7 @@ import contextlib
 import random
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -136,10 +137,20 @@ class Pipe:
     """A ScriptRunner on a single Redis. It belongs to the event loop of its first call.
 
     Calls fail at once while the server cannot be reached; the pipe itself keeps trying, at most a second apart.
+    ``taught``: scripts that the server is told with each connection. One that is begun by ``start`` belongs there: the
+    first run of any other is refused, and comes a moment later than what was said after it.
     """
 
-    def __init__(self, endpoint: Endpoint, *, timeout_s: float = 2.0, connect_timeout_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout_s: float = 2.0,
+        connect_timeout_s: float = 2.0,
+        taught: Sequence[Script] = (),
+    ) -> None:
         self._endpoint = endpoint
+        self._taught = taught
         self._timeout_s = timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._connection: _Connection | None = None
@@ -255,3 +266,5 @@ class Pipe:
         if endpoint.database:
             await connection.send(_pack(("SELECT", endpoint.database)))
         await connection.send(_pack(("PING",)))
+        for script in self._taught:
+            await connection.send(_pack(("SCRIPT", "LOAD", script.source)))
