@@ -27,7 +27,7 @@ from app.embedded.places import find_server_account, may_enter
 from app.storage.postgres import tables
 from app.storage.postgres.migrate import upgrade
 
-DAY_MARGIN_S = 20
+DAY_MARGIN_S = 60
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,8 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """What draws lots in this process draws the same ones each time, and a test sees one day: none begins just before
-    midnight, when what it calls today would be yesterday by its end."""
+    """What draws lots in this process draws the same ones each time, and a test sees one day: none begins in the last
+    minute before midnight, when what it calls today may be yesterday by its end, and all windows end together."""
     random.seed(1)
     day_ends_in_s = 86_400 - clock.now().timestamp() % 86_400
     if day_ends_in_s < DAY_MARGIN_S:
