@@ -116,8 +116,10 @@ def owner_days(names: Sequence[str]) -> Subquery:
     """What owners of one level spent in each day of UTC, by the columns that name them."""
     days = spend_owner_days.c
     owner = [column.label(name) for name, column in zip(names, (days.owner_id, days.member_id), strict=False)]
-    level = OWNER_LEVELS[tuple(names)]
-    return select(days.bucket, days.cost_nanousd, *owner).where(days.level == level).subquery("days")
+    of_level = [days.level == OWNER_LEVELS[tuple(names)]]
+    if len(names) < 2:  # the whole key of the table: else its days may be sought among those of everybody
+        of_level.append(days.member_id == "")
+    return select(days.bucket, days.cost_nanousd, *owner).where(*of_level).subquery("days")
 
 
 async def rough_spend(
