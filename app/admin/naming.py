@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.domain.roles import EVERYTHING, Standing, Tenant
 from app.storage.postgres.engine import reading
 from app.storage.postgres.organizations import OrganizationFilter, list_organizations
-from app.storage.postgres.reports import Dimension, find_names
+from app.storage.postgres.report_names import find_names
+from app.storage.postgres.reports import Dimension
 from app.storage.postgres.teams import TeamFilter, list_teams
 
 MOST_CHOICES = 500

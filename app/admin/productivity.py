@@ -14,7 +14,8 @@ from app.domain.report_periods import Interval
 from app.domain.roles import Tenant
 from app.storage.postgres.activity import ActivityFilter, Owner, list_activity
 from app.storage.postgres.engine import transaction
-from app.storage.postgres.reports import Dimension, find_names
+from app.storage.postgres.report_names import find_names
+from app.storage.postgres.reports import Dimension
 
 MOST_LINES = 10_000
 OWNERS: Mapping[Dimension, Owner] = {

@@ -14,7 +14,7 @@ from app.base.errors import Unprocessable
 from app.base.money import NanoUSD
 from app.domain.report_periods import Interval, Period, list_periods, midnight
 from app.domain.roles import EVERYTHING, Tenant
-from app.storage.postgres import closing, reports
+from app.storage.postgres import closing, report_names, reports
 from app.storage.postgres import receipts as rows
 from app.storage.postgres.engine import reading, transaction
 from app.storage.postgres.log_bounds import bound
@@ -152,7 +152,7 @@ class Spend:
     async def living_keys(self, key_ids: Collection[str]) -> set[str]:
         """Those of the keys that were not deleted."""
         async with transaction(self._engine) as connection:
-            return await reports.find_living_keys(connection, key_ids)
+            return await report_names.find_living_keys(connection, key_ids)
 
     async def extent(self) -> tuple[date, date] | None:
         """The first and the last day of UTC that have spend."""
@@ -226,7 +226,7 @@ async def _names(
 ) -> dict[tuple[Dimension, str], str]:
     """A report of closed months alone has the names of that time, so that it reads the same for ever."""
     found: dict[tuple[Dimension, str], str] = {}
-    if not cells or not any(dimension in reports.NAMED for dimension in group_by):
+    if not cells or not any(dimension in report_names.NAMED for dimension in group_by):
         return found
     closed = await closing.closed_until(connection)
     since, until = periods[0].start, periods[-1].end
@@ -235,6 +235,6 @@ async def _names(
         if closed is not None and until <= closed:
             named = await closing.find_kept_names(connection, dimension, ids, since, until)
         else:
-            named = await reports.find_names(connection, dimension, ids)
+            named = await report_names.find_names(connection, dimension, ids)
         found |= {(dimension, one): name for one, name in named.items()}
     return found

@@ -13,7 +13,8 @@ from app.base.money import NanoUSD
 from app.domain.report_periods import list_periods
 from app.domain.report_spans import Span
 from app.domain.roles import Tenant
-from app.storage.postgres.reports import NAMED, OF_SESSIONS, OTHERS, Amounts, Dimension, Ranking
+from app.storage.postgres.report_names import NAMED
+from app.storage.postgres.reports import OF_SESSIONS, OTHERS, Amounts, Dimension, Ranking
 
 MOST_SERIES = 7
 """Groups with a colour of their own in a chart; the others are one."""

@@ -123,6 +123,8 @@ async def test_what_was_changed_behind_our_back_is_found_and_written_anew(books:
         "DELETE FROM spend_tag_quarters",
         "DELETE FROM spend_owner_days WHERE level = 'tag'",
         "UPDATE spend_owner_days SET owner_id = 'key_other' WHERE level = 'key'",
+        "UPDATE spend_days_by_key SET key_id = 'key_other'",
+        "UPDATE spend_days_by_model SET reasoning_tokens = reasoning_tokens + 1",
         "UPDATE receipts SET output_tokens = output_tokens + 1",
     ):
         async with engine.begin() as connection:
@@ -189,6 +191,7 @@ def _fill_anew(connection: Connection) -> None:
         "0022_projects.py",
         "0024_what_own_logins_paid.py",
         "0035_numbers_before_names.py",
+        "0041_days_in_fewer_rows.py",
     )
     migrations = [_migration(name) for name in files]
     with Operations.context(MigrationContext.configure(connection)):

@@ -5,7 +5,10 @@ from functools import lru_cache
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "app" / "storage" / "postgres"
-TENANT_DATA = {"keys", "projects", "teams", "receipts", "SPEND", "SPEND_BY_TAG", "SPEND_BY_SESSION", "session_activity"}
+TENANT_DATA = {
+    "keys", "projects", "teams", "receipts", "SPEND", "SPEND_BY_TAG", "SPEND_BY_SESSION", "days_that_tell",
+    "session_activity",
+}  # fmt: skip
 """The tables, as modules import them."""
 EXEMPT = {
     "activity.add_readings": "writes, for the key that calls",
@@ -66,8 +69,8 @@ EXEMPT = {
     "projects.hold_project": "holds a project that keys are to belong to; who may is asked after",
     "receipts.spend_of_team": "a sum for a team that was found before",
     "reports.find_extent": "two dates, and no rows",
-    "reports.find_living_keys": "of ids in cells that were found before",
-    "reports.find_names": "names for ids in cells that were found before",
+    "report_names.find_living_keys": "of ids in cells that were found before",
+    "report_names.find_names": "names for ids in cells that were found before",
     "sign_ins.list_sign_ins": "of the person who asks",
     "taking_over.insert_rows": "writes",
     "taking_over.keys_with_receipts": "a take-over reaches everything, and shows no rows",

@@ -19,7 +19,8 @@ from app.api.finance.files import render_csv
 from app.api.security import Access
 from app.base.errors import Unprocessable
 from app.domain.report_periods import Interval
-from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Cell, Dimension
+from app.storage.postgres.report_names import NAMED
+from app.storage.postgres.reports import COLUMN_NAMES, Cell, Dimension
 
 AnyRequest = Request[Any, Any, Any]
 _DAYS = ("start_date", "end_date", "timezone")

@@ -22,7 +22,8 @@ from app.api.ui.requests_view import RESULTS, SPANS, RequestsView, read_requests
 from app.api.ui.spend_filters import DIMENSIONS, NAMELESS, NAMES, Filters, choices_of, read_choice
 from app.base.errors import CallerError, NotFound
 from app.storage.postgres.receipts import LogPage, ReceiptFilter
-from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension
+from app.storage.postgres.report_names import NAMED
+from app.storage.postgres.reports import COLUMN_NAMES, Dimension
 
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 50

@@ -23,7 +23,8 @@ from app.api.ui.spend_filters import DIMENSIONS, NAMELESS, NAMES, choices_of, re
 from app.api.ui.spend_view import DAY, PAGE, PLAIN, SPANS, SpendView, read_view, usual_view
 from app.base.errors import CallerError, Unprocessable
 from app.domain.roles import Tenant
-from app.storage.postgres.reports import COLUMN_NAMES, NAMED
+from app.storage.postgres.report_names import NAMED
+from app.storage.postgres.reports import COLUMN_NAMES
 
 AnyRequest = Request[Any, Any, Any]
 _MOST_LINES = 100_000

@@ -1,6 +1,6 @@
 """Keeping the sums of receipts: added to with each new receipt, compared with the receipts, and rebuilt from them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.report_periods import DAY_S
 from app.storage.postgres.tables.reports import (
+    COARSE_DAYS,
     DIMENSIONS,
     MEASURES,
     OWNER_LEVELS,
@@ -39,8 +40,9 @@ SOURCE_COLUMNS = ", ".join(
 class _Family:
     """Tables that tell the same things apart, each in coarser buckets than the one before.
 
-    ``further`` is what they tell apart beside the dimensions, from a receipt; ``join`` what that takes. ``spans`` are
-    times of receipts, of which the first and the last are kept.
+    ``further`` is what they tell apart beside the ``dimensions``, from a receipt; ``join`` what that takes. ``spans``
+    are times of receipts, of which the first and the last are kept. ``finer`` are rows of another family that these
+    are added up from, in place of receipts.
     """
 
     prefix: str
@@ -48,15 +50,25 @@ class _Family:
     further: Mapping[str, str]
     join: str = ""
     spans: Mapping[str, str] = field(default_factory=dict)
+    dimensions: tuple[str, ...] = DIMENSIONS
+    finer: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*DIMENSIONS, *self.further)
+        return (*self.dimensions, *self.further)
+
+
+def _coarse(table: Table) -> _Family:
+    """Of whole days, added up from those that tell everything apart."""
+    dimensions = tuple(name for name in DIMENSIONS if name in table.c)
+    further = {"tagged": "tagged"} if "tagged" in table.c else {}
+    return _Family(table.name, {DAY_S: table}, further, dimensions=dimensions, finer=f"spend_rows_{DAY_S}")
 
 
 # A tag that a receipt names twice counts once.
 _FAMILIES = (
     _Family("spend", SPEND, {"tagged": "tags <> '{}'"}),
+    *(_coarse(table) for table in COARSE_DAYS),
     _Family(
         "tag", SPEND_BY_TAG, {"tag": "tag"}, " CROSS JOIN LATERAL (SELECT DISTINCT unnest(booked.tags) AS tag) AS named"
     ),
@@ -68,7 +80,7 @@ _FAMILIES = (
     ),
 )
 ALL_TABLES = tuple(table for family in _FAMILIES for table in family.tables.values())
-"""Which tell apart all dimensions; beside them are those of owners and of scopes."""
+"""Of all measures; beside them are those of owners and of scopes."""
 
 
 def steps(source: str) -> str:
@@ -118,7 +130,7 @@ def _of_owners(days: str, tag_days: str, condition: str = "true") -> str:
 
 def _kept(source: str, family: _Family) -> list[str]:
     found = []
-    finer = ""
+    finer = family.finer
     for seconds, table in family.tables.items():
         rows = f"{family.prefix}_rows_{seconds}"
         query = _sums(source, seconds, family) if not finer else _coarser(finer, seconds, family)
@@ -205,6 +217,23 @@ def _true_sum(*, by_tag: bool) -> str:
     return f"(SELECT ARRAY[{counts}, {amounts}] FROM receipts AS booked{tags} WHERE {_DAY_OF_RECEIPTS})"  # noqa: S608
 
 
+def _coarse_that_differ(measures: Sequence[str]) -> str:
+    """How many rows the days without detail have that they should not have, and the other way round."""
+    parts = []
+    for table in COARSE_DAYS:
+        names = ", ".join(("bucket", *_coarse(table).names))
+        amounts = ", ".join(measures)
+        sums = ", ".join(f"sum({name})::bigint" for name in measures)
+        # What was taken off again leaves rows that say nothing, on one side or on both.
+        some = " OR ".join(f"sum({name}) <> 0" for name in measures)
+        true = f"SELECT {names}, {sums} FROM spend_days WHERE {_DAY_OF_SUMS} GROUP BY {names} HAVING {some}"  # noqa: S608
+        some = " OR ".join(f"{name} <> 0" for name in measures)
+        kept = f"SELECT {names}, {amounts} FROM {table.name} WHERE {_DAY_OF_SUMS} AND ({some})"  # noqa: S608
+        parts.append(f"(({true}) EXCEPT ALL ({kept})) UNION ALL (({kept}) EXCEPT ALL ({true}))")
+    differing = " UNION ALL ".join(f"(SELECT 1 FROM ({part}) AS part)" for part in parts)  # noqa: S608
+    return f"(SELECT count(*) FROM ({differing}) AS differing)"  # noqa: S608
+
+
 def _owners_that_differ() -> str:
     """How many rows one side has and the other has not: of owners, and of the days that they are part of."""
     true = f"({_of_owners('spend_days', 'spend_tag_days', _DAY_OF_SUMS)})"
@@ -221,7 +250,7 @@ _COMPARE = text(
     + ", ".join(
         (
             f"(SELECT count(*) FROM receipts WHERE {_DAY_OF_RECEIPTS})",  # noqa: S608
-            _owners_that_differ(),
+            f"{_owners_that_differ()} + {_coarse_that_differ(MEASURES)}",
             _true_sum(by_tag=False),
             _true_sum(by_tag=True),
             *(_checksum(table) for table in ALL_TABLES),
@@ -262,11 +291,19 @@ async def days_with_spend(connection: AsyncConnection) -> tuple[date, date] | No
 async def compare_day(connection: AsyncConnection, day: date) -> Comparison:
     """In one statement, so that what is booked meanwhile is on both sides or on none."""
     row = (await connection.execute(_COMPARE, _day(day))).one()
-    receipts, wrong_owners, *sums = row
+    receipts, wrong_rows, *sums = row
     once, by_tag, *kept = (list(amounts) for amounts in sums)
     true = [by_tag if table in SPEND_BY_TAG.values() else once for table in ALL_TABLES]
-    agrees = kept == true and not wrong_owners
+    agrees = kept == true and not wrong_rows
     return Comparison(day, receipts, once[2], kept[ALL_TABLES.index(SPEND[DAY_S])][2], agrees)
+
+
+async def count_coarse_that_differ(
+    connection: AsyncConnection, since: datetime, until: datetime, measures: Sequence[str]
+) -> int:
+    """Of whole days: rows without detail that do not add up those with it."""
+    query = text(f"SELECT {_coarse_that_differ(measures)}")
+    return int((await connection.execute(query, {"since": since, "until": until})).scalar_one())
 
 
 async def sum_up(connection: AsyncConnection, since: datetime, until: datetime) -> int:

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
 from app.domain.report_periods import DAY_S
+from app.storage.postgres.aggregates import count_coarse_that_differ
 from app.storage.postgres.columns import TIME
 from app.storage.postgres.cost_centers import charged_within
-from app.storage.postgres.reports import COLUMN_NAMES, NAMED, Dimension, find_names
+from app.storage.postgres.report_names import NAMED, find_names
+from app.storage.postgres.reports import COLUMN_NAMES, Dimension
 from app.storage.postgres.tables import cost_centers, receipts
 from app.storage.postgres.tables.closing import spend_close_names, spend_closes
 from app.storage.postgres.tables.reports import DIMENSIONS, MEASURES, SPEND, SPEND_BY_TAG
@@ -75,6 +77,10 @@ async def _digest_sums(connection: AsyncConnection, digest: "hashlib._Hash", sin
         digest.update(table.name.encode() + _LINE)
         async for row in await connection.stream(query):
             digest.update(_line((_day(row[0]), *row[1:])))
+    # Reports are read from these too: no sums are signed by which they would say something else.
+    wrong = await count_coarse_that_differ(connection, since, until, _SIGNED)
+    if wrong:
+        digest.update(_line(("coarse days that differ", wrong)))
 
 
 async def _digest_terms(

@@ -14,8 +14,8 @@ from app.base.money import NanoUSD
 from app.domain.roles import Tenant
 from app.storage.postgres.departed import keep_name
 from app.storage.postgres.tables import customers
-from app.storage.postgres.tables.reports import DAY_S, SPEND
-from app.storage.postgres.tenants import within
+from app.storage.postgres.tables.reports import days_that_tell
+from app.storage.postgres.tenants import TENANT_COLUMNS, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ async def largest_spenders(
     connection: AsyncConnection, tenant: Tenant, since: datetime, limit: int
 ) -> list[tuple[str, NanoUSD]]:
     """Customers that calls have named since the start of a day of UTC, and what they cost: the largest first."""
-    days = SPEND[DAY_S]
+    days = days_that_tell(("customer_id", *TENANT_COLUMNS))
     cost = func.sum(days.c.cost_nanousd)
     query = select(days.c.customer_id, cost).where(
         *within(tenant, days), days.c.bucket >= since, days.c.customer_id != ""

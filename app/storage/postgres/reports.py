@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     literal_column,
@@ -35,9 +36,8 @@ from app.domain.report_periods import DAY_S, Period, Piece, nearest_midnight, pi
 from app.domain.roles import Tenant
 from app.storage.postgres.columns import times
 from app.storage.postgres.cost_centers import Charging, find_charging
-from app.storage.postgres.tables import customers, departed, keys, organizations, projects, teams, users
-from app.storage.postgres.tables.reports import MEASURES, SPEND, SPEND_BY_SESSION, SPEND_BY_TAG
-from app.storage.postgres.tenants import within
+from app.storage.postgres.tables.reports import MEASURES, SPEND, SPEND_BY_SESSION, SPEND_BY_TAG, days_that_tell
+from app.storage.postgres.tenants import TENANT_COLUMNS, within
 
 Dimension = Literal[
     "organization", "team", "user", "key", "customer", "project", "tag", "model", "model_asked", "provider",
@@ -303,12 +303,19 @@ def _parts(
         parts = [tagged.select_from(table.join(distinct, true()))]
         untagged = table.c.tags == []
     else:
-        parts = [part((SPEND_BY_TAG if by_tag else SPEND)[grain_s], {})]
-        table = SPEND[grain_s]
-        untagged = ~table.c.tagged
+        asked = _columns(tenant, report, charging) | ({"tagged"} if by_tag else set())
+        table = days_that_tell(asked) if grain_s == DAY_S else SPEND[grain_s]
+        parts = [part(SPEND_BY_TAG[grain_s] if by_tag else table, {})]
+        untagged = ~table.c.tagged if by_tag else false()
     if by_tag and "" in report.only.get("tag", ("",)) and "" not in report.but_not.get("tag", ()):
         parts.append(part(table, {"tag": literal("", Text)}).where(untagged))
     return parts
+
+
+def _columns(tenant: Tenant, report: Report, charging: Charging | None) -> set[str]:
+    """What a table of sums must tell apart, but for the tag."""
+    asked = {COLUMN_NAMES[one] for one in (*report.group_by, *report.only, *report.but_not)} - {"tag", "cost_center"}
+    return asked | set(charging.columns if charging else ()) | set(() if tenant.everything else TENANT_COLUMNS)
 
 
 def _part(
@@ -356,39 +363,6 @@ async def find_extent(connection: AsyncConnection) -> tuple[date, date] | None:
 
 async def total_spend(connection: AsyncConnection, tenant: Tenant) -> NanoUSD:
     """Of all receipts of the tenant that there ever were."""
-    days = SPEND[DAY_S]
+    days = days_that_tell(() if tenant.everything else TENANT_COLUMNS)
     total = select(func.coalesce(func.sum(days.c.cost_nanousd), 0)).where(*within(tenant, days))
     return int((await connection.execute(total)).scalar_one())
-
-
-_NAMES: Mapping[Dimension, tuple[ColumnElement[str], ColumnElement[str | None]]] = {
-    "organization": (organizations.c.organization_id, organizations.c.organization_alias),
-    "team": (teams.c.team_id, teams.c.team_alias),
-    "user": (users.c.user_id, func.coalesce(users.c.user_alias, users.c.user_email)),
-    "key": (keys.c.key_id, keys.c.key_alias),
-    "customer": (customers.c.customer_id, customers.c.customer_alias),
-    "project": (projects.c.project_id, projects.c.project_alias),
-}
-
-
-NAMED: tuple[Dimension, ...] = tuple(_NAMES)
-"""Those that people give names."""
-
-
-async def find_names(connection: AsyncConnection, dimension: Dimension, ids: Collection[str]) -> dict[str, str]:
-    """What people call them, or called those that are deleted; of those that have a name."""
-    if dimension not in _NAMES or not ids:
-        return {}
-    column, name = _NAMES[dimension]
-    wanted = func.any(literal(list(ids), ARRAY(Text)))
-    gone = select(departed.c.id, departed.c.name).where(departed.c.kind == dimension, departed.c.id == wanted)
-    of_the_dead = {one: str(alias) for one, alias in await connection.execute(gone)}
-    living = await connection.execute(select(column, name).where(column == wanted))
-    found = of_the_dead | {row[0]: row[1] for row in living}
-    return {one: str(alias) for one, alias in found.items() if alias is not None}
-
-
-async def find_living_keys(connection: AsyncConnection, key_ids: Collection[str]) -> set[str]:
-    wanted = keys.c.key_id == func.any(literal(list(key_ids), ARRAY(Text)))
-    found = await connection.execute(select(keys.c.key_id).where(wanted, keys.c.deleted_at.is_(None)))
-    return set(found.scalars())

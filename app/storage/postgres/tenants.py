@@ -8,6 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.roles import DEFAULT_ROLE, USER_ROLES, Role, Standing, Tenant
 from app.storage.postgres.tables import memberships, organization_memberships, teams, users
 
+TENANT_COLUMNS = ("organization_id", "team_id", "user_id", "key_id")
+"""That tell which tenant a row belongs to."""
+
 
 def within(tenant: Tenant, table: FromClause) -> list[ColumnElement[bool]]:
     """For ``where(*…)`` on a table that names the owners of its rows: none for everything."""

@@ -1,5 +1,6 @@
 """The tables of the reports: what receipts add up to, per quarter of an hour, hour and day of UTC."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, LargeBinary, PrimaryKeyConstraint, Table, Text
@@ -53,11 +54,16 @@ MEASURES = COUNTED + SUMMED
 _ADDED = {"notional_nanousd": "0"}
 
 
-def _buckets(name: str, *further: Column[Any], owners: tuple[str, ...] = ()) -> Table:
+def _buckets(
+    name: str,
+    *further: Column[Any],
+    told_apart: tuple[str, ...] = DIMENSIONS,
+    indexed: tuple[str, ...] = ("key_id",),
+) -> Table:
     """One row per bucket and combination; ``digest`` is of all that names the combination, of whatever length.
 
-    ``owners`` are looked for without a span of time, so they have an index each. Numbers come first: Postgres finds
-    a column behind texts by reading each of them, which was half the time of a report.
+    Numbers come first: Postgres finds a column behind texts by reading each of them, which was half the time of a
+    report.
     """
     return Table(
         name,
@@ -65,10 +71,10 @@ def _buckets(name: str, *further: Column[Any], owners: tuple[str, ...] = ()) -> 
         Column("bucket", DateTime(timezone=True), nullable=False),
         *(Column(one, BigInteger, nullable=False, server_default=_ADDED.get(one)) for one in MEASURES),
         *further,
-        *(Column(one, Text, nullable=False, server_default=_ABSENT.get(one)) for one in DIMENSIONS),
+        *(Column(one, Text, nullable=False, server_default=_ABSENT.get(one)) for one in told_apart),
         Column("digest", LargeBinary, nullable=False),
         PrimaryKeyConstraint("bucket", "digest"),
-        *(Index(f"ix_{name}_{owner}_bucket", owner, "bucket") for owner in ("key_id", *owners)),
+        *(Index(f"ix_{name}_{one}_bucket", one, "bucket") for one in indexed),
     )
 
 
@@ -84,8 +90,26 @@ def _tag() -> Column[Any]:
 SPEND = {
     QUARTER_S: _buckets("spend_quarters", _tagged()),
     HOUR_S: _buckets("spend_hours", _tagged()),
-    DAY_S: _buckets("spend_days", _tagged(), owners=OWNERS),
+    DAY_S: _buckets("spend_days", _tagged(), indexed=("key_id", *OWNERS)),
 }
+# The same in fewer rows, the fewest first: what was called and what for, without whose it was; whose it was, without
+# what was called. Most pages ask for one of the two.
+COARSE_DAYS = (
+    _buckets(
+        "spend_days_by_model",
+        _tagged(),
+        told_apart=("model_asked", "model_served", "provider", "project", "request_class", "kind"),
+        indexed=(),
+    ),
+    _buckets("spend_days_by_key", told_apart=("key_id", *OWNERS), indexed=("key_id", *OWNERS)),
+)
+
+
+def days_that_tell(columns: Collection[str]) -> Table:
+    """The table of days with the fewest rows that has these columns."""
+    return next((table for table in COARSE_DAYS if all(one in table.c for one in columns)), SPEND[DAY_S])
+
+
 # Every receipt once for each of its tags.
 SPEND_BY_TAG = {
     QUARTER_S: _buckets("spend_tag_quarters", _tag()),
@@ -101,7 +125,7 @@ SPEND_BY_SESSION = {
         texts_column("tags"),
         Column("first_at", DateTime(timezone=True), nullable=False),
         Column("last_at", DateTime(timezone=True), nullable=False),
-        owners=("user_id", "session_id"),
+        indexed=("key_id", "user_id", "session_id"),
     ),
 }
 
