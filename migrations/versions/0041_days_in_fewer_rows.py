@@ -27,7 +27,7 @@ TABLES = {
         ("model_asked", "model_served", "provider", "project", "request_class", "kind"), ("tagged",), (),
     ),
     "spend_days_by_key": (
-        ("organization_id", "team_id", "user_id", "key_id", "customer_id", "project_id"), (), OWNERS,
+        ("organization_id", "team_id", "user_id", "key_id", "customer_id", "kind", "project_id"), (), OWNERS,
     ),
 }  # fmt: skip
 

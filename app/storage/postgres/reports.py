@@ -123,6 +123,11 @@ class Cell:
     amounts: Amounts
 
 
+# The planner thinks of more groups than there are, and would sort all rows on disk; and workers for some ten thousand
+# rows take longer to start than to help.
+_FOR_REPORTS = text("SELECT set_config('work_mem', '64MB', true), set_config('parallel_setup_cost', '10000', true)")
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What to add up. ``only`` and ``but_not`` filter by dimension, the empty text finds those without.
@@ -208,8 +213,7 @@ async def _grouped(connection: AsyncConnection, tenant: Tenant, report: Report) 
         alike.setdefault((piece.grain_s, piece.rounded, piece.is_added), []).append(piece)
     if not alike:
         return None
-    # The planner thinks of more groups than there are, and would sort all rows on disk.
-    await connection.execute(text("SET LOCAL work_mem = '64MB'"))
+    await connection.execute(_FOR_REPORTS)
     if report.asks_for({"cost_center"}):
         found = await _charged(connection, tenant, report, list(alike.values()))
     else:

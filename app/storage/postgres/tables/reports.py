@@ -101,7 +101,7 @@ COARSE_DAYS = (
         told_apart=("model_asked", "model_served", "provider", "project", "request_class", "kind"),
         indexed=(),
     ),
-    _buckets("spend_days_by_key", told_apart=("key_id", *OWNERS), indexed=("key_id", *OWNERS)),
+    _buckets("spend_days_by_key", told_apart=("key_id", *OWNERS, "kind"), indexed=("key_id", *OWNERS)),
 )
 
 
