@@ -1,13 +1,23 @@
 """The pool of connections to Postgres, and the transactions opened on it."""
 
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import asyncpg
 import msgspec
+from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    EmulatedDBAPIException,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -18,6 +28,8 @@ MAX_OVERFLOW = 5
 RECYCLE_S = 1_800
 POOL_TIMEOUT_S = 10
 CONNECT_TIMEOUT_S = 10
+_TRUSTED_S = 5
+"""For so long after its last use a connection is not asked whether it lives."""
 
 # What opening a connection raises: errors of the server itself come bare, those of a statement as DBAPIError.
 UNREACHABLE = (
@@ -43,21 +55,40 @@ def driver_url(database_url: str) -> URL:
 
 
 def create_engine(database_url: str, *, pool_size: int = POOL_SIZE, max_overflow: int = MAX_OVERFLOW) -> AsyncEngine:
-    """A pool of at most ten connections, each asked whether it lives before it is used: no hot path comes here, and
-    after Postgres was restarted the first request must not pay for the connections that died with it. Who comes next
-    gets the one that was used last: it knows the statements."""
-    return create_async_engine(
+    """A pool of at most ten connections, each seen to live before it is used: after Postgres was restarted the first
+    request must not pay for the connections that died with it. Who comes next gets the one that was used last: it knows
+    the statements."""
+    engine = create_async_engine(
         driver_url(database_url),
         pool_size=pool_size,
         max_overflow=max_overflow,
         pool_recycle=RECYCLE_S,
         pool_timeout=POOL_TIMEOUT_S,
-        pool_pre_ping=True,
         pool_use_lifo=True,
         json_serializer=_encode_json,
         json_deserializer=msgspec.json.decode,
         connect_args={"timeout": CONNECT_TIMEOUT_S, "server_settings": {"timezone": "UTC"}},
     )
+    event.listen(engine.sync_engine, "checkout", _check_life)
+    event.listen(engine.sync_engine, "checkin", _note_use)
+    return engine
+
+
+def _check_life(connection: Any, record: Any, _fairy: Any) -> None:  # noqa: ANN401  the pool's own
+    """Raises for a connection that is dead, in whose place the pool opens another. A server that ends closes its
+    connections, which is known here; that one was cut on the way is known only by asking, three messages to and fro."""
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError("the server has closed it")
+    used_at = record.info.get("used_at")
+    if used_at is not None and time.monotonic() - used_at > _TRUSTED_S:
+        try:
+            connection.ping()
+        except (EmulatedDBAPIException, *UNREACHABLE) as error:
+            raise InvalidatePoolError("it does not answer") from error
+
+
+def _note_use(_connection: Any, record: Any) -> None:  # noqa: ANN401  the pool's own
+    record.info["used_at"] = time.monotonic()
 
 
 _GAVE_WAY = frozenset({"40P01", "40001"})
