@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     FromClause,
+    Integer,
     Select,
     Table,
     Text,
@@ -75,6 +77,7 @@ OWNER_COLUMNS: dict[WatchedKind, tuple[str, ...]] = {
 _TERMS = [budgets.c[name] for name in TERMS]
 _NONE = cast(null(), Text)
 _NO_PARTS: dict[str, Any] = {"windows": [], "model_budgets": {}}
+_MOST_QUERIES = 64
 
 
 _PLAIN: dict[str, tuple[Table, Column[Any], Column[Any]]] = {
@@ -164,7 +167,15 @@ async def list_budgeted(  # noqa: PLR0913  whose, and which of them
     """The budgets of at most so many owners of this kind whose name or id holds ``search``, and whether there are more:
     first those that were nearest to their limits at the last look of the watch, or farthest from them, then those that
     were used last, or whose budget was changed last."""
-    owners, near = _owners(kind)[0], nearest(kind, at)
+    query = _budgeted_query(tenant, kind, search, farthest)
+    rows = (await connection.execute(query, {"at": at, "most": most + 1})).all()
+    return [watched for row in rows[:most] for watched in _watched(kind, row)], len(rows) > most
+
+
+@lru_cache(maxsize=_MOST_QUERIES)
+def _budgeted_query(tenant: Tenant, kind: WatchedKind, search: str, farthest: bool) -> Select[Any]:  # noqa: FBT001
+    """Kept for those who ask again, mostly without a search: to write it takes longer than to ask it."""
+    owners, near = _owners(kind)[0], nearest(kind)
     if kind == "key":  # whose budget is there for certain: it need not be read to be counted
         of_keys = _keys((keys.c.budget_id, keys.c.last_active_at.label("recent")))
         sought = of_keys.where(keys.c.deleted_at.is_(None), keys.c.budget_id.is_not(None)).subquery("sought")
@@ -182,15 +193,13 @@ async def list_budgeted(  # noqa: PLR0913  whose, and which of them
         )
     percent = near.c.percent.asc().nulls_first() if farthest else near.c.percent.desc().nulls_last()
     order = (percent, sought.c.recent.desc().nulls_last(), sought.c.team_id, sought.c.id)
-    few = found.order_by(*order).limit(most + 1).subquery("few")
+    few = found.order_by(*order).limit(bindparam("most", type_=Integer)).subquery("few")
     same = owned.c.id == few.c.id
     if kind == "member":
         same = and_(same, owned.c.team_id == few.c.team_id)
     percent = few.c.percent.asc().nulls_first() if farthest else few.c.percent.desc().nulls_last()
     query = select(owned).join(few, same)
-    query = query.order_by(percent, few.c.recent.desc().nulls_last(), few.c.team_id, few.c.id)
-    rows = (await connection.execute(query)).all()
-    return [watched for row in rows[:most] for watched in _watched(kind, row)], len(rows) > most
+    return query.order_by(percent, few.c.recent.desc().nulls_last(), few.c.team_id, few.c.id)
 
 
 async def spend_by_weekday(

@@ -72,10 +72,11 @@ async def drop_standings(connection: AsyncConnection, at: datetime) -> None:
     await connection.execute(delete(budget_standings).where(or_(known.ends_at <= at, gone)))
 
 
-def nearest(kind: str, at: datetime) -> Subquery:
-    """By ``team_id``, ``id`` and ``budget_id``, the ``percent`` of the budget that is nearest to its limit."""
+def nearest(kind: str) -> Subquery:
+    """By ``team_id``, ``id`` and ``budget_id``, the ``percent`` of the budget that is nearest to its limit; of windows
+    that run at the time of the statement, its value ``at``."""
     known = budget_standings.c
-    runs = or_(known.ends_at.is_(None), known.ends_at > at)
+    runs = or_(known.ends_at.is_(None), known.ends_at > bindparam("at", type_=TIME))
     query = select(known.team_id, known.id, known.budget_id, func.max(known.percent).label("percent"))
     return query.where(known.kind == kind, runs).group_by(known.team_id, known.id, known.budget_id).subquery("nearest")
 

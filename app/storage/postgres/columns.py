@@ -14,6 +14,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Text,
+    bindparam,
     cast,
     literal,
     select,
@@ -40,8 +41,20 @@ EMPTY_LIST = text("'[]'::jsonb")
 def times(moments: Iterable[datetime]) -> ColumnElement[Any]:
     """An array of moments. It is sent as texts: about arrays of times the driver asks the server anew on each
     connection that it opens, for ten milliseconds. A query of its own, so that it is read once and not for each row."""
-    read = select(cast(literal([moment.isoformat() for moment in moments], ARRAY(Text)), ARRAY(TIME)))
-    return cast(read.scalar_subquery(), ARRAY(TIME))
+    return _read_as_times(literal(time_texts(moments), ARRAY(Text)))
+
+
+def times_named(name: str) -> ColumnElement[Any]:
+    """As ``times``, of a statement that is made once: its value is ``time_texts``."""
+    return _read_as_times(bindparam(name, type_=ARRAY(Text)))
+
+
+def time_texts(moments: Iterable[datetime]) -> list[str]:
+    return [moment.isoformat() for moment in moments]
+
+
+def _read_as_times(texts: ColumnElement[Any]) -> ColumnElement[Any]:
+    return cast(select(cast(texts, ARRAY(TIME))).scalar_subquery(), ARRAY(TIME))
 
 
 def id_column(name: str) -> Column[str]:

@@ -5,6 +5,7 @@ Receipts are read only for a window that begins within a quarter of an hour, up 
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -35,7 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.clock import now
 from app.domain.report_periods import DAY_S, HOUR_S, QUARTER_S, ceiling
-from app.storage.postgres.columns import TIME, times
+from app.storage.postgres.columns import TIME, time_texts, times_named
 from app.storage.postgres.receipts import KeySpend
 from app.storage.postgres.retention import dropped_until
 from app.storage.postgres.tables import receipts
@@ -56,38 +57,50 @@ async def spend_of_owners(
     if not windows:
         return {}
     asked_for, windows = [owner for owner, _ in windows], await _known(connection, windows)
+    edges = [_edges(start) for _, start in windows]
+    values: dict[str, Any] = {"first": min(start for _, start in windows)}
+    values |= {name: [owner[at] for owner, _ in windows] for at, name in enumerate(names)}
+    values |= {name: time_texts(edge[at] for edge in edges) for at, name in enumerate(_BOUNDS)}
+    places = []
+    for place in range(len(_BOUNDS) - 1):
+        spans = [(edge[place], edge[place + 1]) for edge in edges if edge[place] < edge[place + 1]]
+        if spans:
+            places.append(place)
+            since, until = min(since for since, _ in spans), max(until for _, until in spans)
+            values |= {f"since_{place}": since, f"until_{place}": until}
+    rows = await connection.execute(_spend_query(tuple(names), tuple(places)), values)
+    spent = {tuple(row[2:]): KeySpend(int(row[0] or 0), int(row[1] or 0)) for row in rows}
+    return {owner: spent.get(owner, KeySpend(0, 0)) for owner in asked_for}
+
+
+@cache
+def _spend_query(names: tuple[str, ...], places: tuple[int, ...]) -> Select[Any]:
+    """Made once: to write it takes longer than to ask it. Between the bounds of ``places`` lies anything."""
     sums = SPEND_BY_TAG if "tag" in names else SPEND
-    asked = _asked(names, windows)
+    asked = _asked(names, _BOUNDS)
     days = owner_days(names)
     in_window = case((days.c.bucket >= asked.c.day, days.c.cost_nanousd), else_=0)
     parts = [select(*_owners(asked, names), in_window.label("spent"), days.c.cost_nanousd.label("total"))]
     parts[0] = parts[0].select_from(asked.join(days, _same(asked, days, names)))
-    edges = [_edges(start) for _, start in windows]
     finer = tuple((sums[grain_s], sums[grain_s].c.bucket) for grain_s in (QUARTER_S, HOUR_S))
-    for place, (table, moment) in enumerate(((receipts, _COUNTS_AT), *finer)):
-        spans = [(edge[place], edge[place + 1]) for edge in edges if edge[place] < edge[place + 1]]
-        if spans:
-            since, until = min(since for since, _ in spans), max(until for _, until in spans)
-            part = _edge(asked, names, table, moment, place)
-            parts.append(part.where(_between(table, since, until)))
-    parts.append(_began_before(asked, names, min(start for _, start in windows)))
+    tables = ((receipts, _COUNTS_AT), *finer)
+    for place in places:
+        table, moment = tables[place]
+        parts.append(_edge(asked, names, table, moment, place).where(_between(table, place)))
+    parts.append(_began_before(asked, names))
     found = union_all(*parts).subquery("found")
     owners = [found.c[name] for name in names]
-    query = select(func.sum(found.c.spent), func.sum(found.c.total), *owners).group_by(*owners)
-    spent = {tuple(row[2:]): KeySpend(int(row[0] or 0), int(row[1] or 0)) for row in await connection.execute(query)}
-    return {owner: spent.get(owner, KeySpend(0, 0)) for owner in asked_for}
+    return select(func.sum(found.c.spent), func.sum(found.c.total), *owners).group_by(*owners)
 
 
-def _asked(names: Sequence[str], windows: Sequence[tuple[Owner, datetime]]) -> TableValuedAlias:
-    """A table of the owners with the edges of their windows. Out of arrays, so that the statement is the same for any
-    number of them: to write it anew for 500 takes longer than to ask it."""
-    rows = [(*owner, *_edges(start)) for owner, start in windows]
+def _asked(names: Sequence[str], bounds: Sequence[str]) -> TableValuedAlias:
+    """A table of the owners with the bounds of their windows. Out of arrays, so that the statement is the same for any
+    number of them."""
     columns: list[ColumnClause[Any]] = [column(name, Text) for name in names]
-    columns += [column(name, TIME) for name in _BOUNDS]
-    by_column = list(zip(*rows, strict=True))
-    ids = [bindparam(None, list(values), ARRAY(Text), unique=True) for values in by_column[: len(names)]]
-    edges = [times(values) for values in by_column[len(names) :]]
-    return func.unnest(*ids, *edges).table_valued(*columns, name="asked").render_derived()
+    columns += [column(name, TIME) for name in bounds]
+    ids = [bindparam(name, type_=ARRAY(Text)) for name in names]
+    moments = [times_named(name) for name in bounds]
+    return func.unnest(*ids, *moments).table_valued(*columns, name="asked").render_derived()
 
 
 async def _known(
@@ -154,18 +167,21 @@ async def spend_of_days(
     connection: AsyncConnection, names: Sequence[str], windows: Collection[tuple[Owner, datetime]]
 ) -> dict[tuple[Owner, datetime], int]:
     """What many owners have spent since midnights of UTC, each since its own, by those that have."""
-    columns: list[ColumnClause[Any]] = [*(column(name, Text) for name in names), column("start", TIME)]
-    ids = [bindparam(None, [owner[at] for owner, _ in windows], ARRAY(Text), unique=True) for at in range(len(names))]
-    starts = times(start for _, start in windows)
-    asked = func.unnest(*ids, starts).table_valued(*columns, name="asked").render_derived()
-    days = owner_days(names)
+    values: dict[str, Any] = {name: [owner[at] for owner, _ in windows] for at, name in enumerate(names)}
+    values["start"] = time_texts(start for _, start in windows)
+    rows = await connection.execute(_days_query(tuple(names)), values)
+    return {(tuple(row[:-2]), row[-2]): int(row[-1]) for row in rows}
+
+
+@cache
+def _days_query(names: tuple[str, ...]) -> Select[Any]:
+    asked, days = _asked(names, ("start",)), owner_days(names)
     # Of one owner after the other, by the index: joined at once, all days of all owners would be read.
     own = select(func.sum(days.c.cost_nanousd).label("cost")).where(
         _same(asked, days, names), days.c.bucket >= asked.c.start
     )
     spent = own.lateral("spent")
-    query = select(*asked.c, spent.c.cost).select_from(asked.join(spent, true())).where(spent.c.cost.is_not(None))
-    return {(tuple(row[:-2]), row[-2]): int(row[-1]) for row in await connection.execute(query)}
+    return select(*asked.c, spent.c.cost).select_from(asked.join(spent, true())).where(spent.c.cost.is_not(None))
 
 
 async def spend_of_scope(connection: AsyncConnection, scope: str, start: datetime) -> int:
@@ -185,20 +201,21 @@ _BOUNDS = ("start", "quarter", "hour", "day")
 _COUNTS_AT = func.coalesce(receipts.c.posted_at, receipts.c.started_at)
 
 
-def _between(table: Table, since: datetime, until: datetime) -> ColumnElement[bool]:
+def _between(table: Table, place: int) -> ColumnElement[bool]:
+    since, until = bindparam(f"since_{place}", type_=TIME), bindparam(f"until_{place}", type_=TIME)
     if table is not receipts:
         return and_(table.c.bucket >= since, table.c.bucket < until)
     began, posted = receipts.c.started_at, receipts.c.posted_at
     return or_(and_(posted.is_(None), began >= since, began < until), and_(posted >= since, posted < until))
 
 
-def _began_before(asked: Any, names: Sequence[str], first: datetime) -> Select[Any]:  # noqa: ANN401
+def _began_before(asked: Any, names: Sequence[str]) -> Select[Any]:  # noqa: ANN401
     """What the sums have in a window though it began before: it came after its month was closed. Budgets count a call
     when it began."""
     began, posted = receipts.c.started_at, receipts.c.posted_at
     late = _same(asked, receipts, names) & (posted >= asked.c.start) & (began < asked.c.start)
     query = select(*_owners(asked, names), -receipts.c.cost_nanousd, literal(0, BigInteger))
-    return query.select_from(asked.join(receipts, late)).where(posted >= first)
+    return query.select_from(asked.join(receipts, late)).where(posted >= bindparam("first", type_=TIME))
 
 
 def _edges(start: datetime) -> tuple[datetime, datetime, datetime, datetime]:
