@@ -1,7 +1,8 @@
 """How long the server takes for each page over five million receipts of demo data.
 
 ``python -m benchmarks.pages``: a gateway of its own on embedded servers; the data are filled in some minutes, and kept
-in ``--home`` where one is given. The pages are those of the app's routes, as an owner sees them.
+in ``--home`` where one is given. The pages are those of the app's routes, as an owner sees them; and the dearest of
+them as others do, who reach less.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from app.admin.demo_data.company import OWNER
+from app.admin.demo_data.company import OWNER, PEOPLE, Human
 from app.admin.demo_data.rows import demo_password
 from app.base.clock import now
 from benchmarks.processes import House
@@ -44,6 +45,13 @@ FURTHER = (
     "/ui/spend?by=key",
     "/ui/spend?by=cost_center",
 )
+# Whose reach is less than everything: an admin of an organization, of a team, and a developer.
+OTHERS = tuple(human for human in PEOPLE if human.first in ("Ines", "Tom", "Jonas"))
+FOR_OTHERS = (
+    "/ui", "/ui/my-spend", "/ui/keys", "/ui/teams", "/ui/budgets", "/ui/chargeback", "/ui/spend", "/ui/spend?by=key",
+    "/ui/spend?by=model", "/ui/spend?by=cost_center", "/ui/spend?by=day", "/ui/spend?by=session",
+    "/ui/requests?span=30d", "/ui/requests?span=30d&result=failed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +97,12 @@ def running(home: Path, receipts: int) -> Iterator[GatewayProcess]:
         gateway.stop()
 
 
-def signed_in(gateway: GatewayProcess) -> httpx.Client:
+def signed_in(gateway: GatewayProcess, human: Human = OWNER) -> httpx.Client:
     client = httpx.Client(base_url=gateway.base_url, trust_env=False, timeout=60)
     token = _TOKEN.search(client.get("/ui/sign-in").text)
     assert token is not None
     time.sleep(_TYPED_S)  # a person types; the gateway makes its templates ready meanwhile
-    form = {"email": OWNER.email, "password": demo_password(_SECRET), "next": "/ui", "form_token": token[1]}
+    form = {"email": human.email, "password": demo_password(_SECRET), "next": "/ui", "form_token": token[1]}
     assert client.post("/ui/sign-in", data=form).status_code == 303
     return client
 
@@ -125,14 +133,19 @@ def main() -> None:
             assert gateway.process is not None
             house = House(gateway.process.pid, home)
             with closing(signed_in(gateway)) as client:
-                _print([measure(client, house, address) for address in addresses(gateway)])
+                _print("the owner", [measure(client, house, address) for address in addresses(gateway)])
+            for human in OTHERS:
+                with closing(signed_in(gateway, human)) as client:
+                    seen = [measure(client, house, address) for address in FOR_OTHERS]
+                    _print(f"{human.first} ({human.role})", [one for one in seen if one.status == 200])
+            print("milliseconds: as the client sees them, and CPU of a call in the gateway and in Postgres")
     finally:
         if asked.home is None:
             shutil.rmtree(home.parent)
 
 
-def _print(found: list[Measured]) -> None:
-    print(f"{'page':<66}{'first':>8}{'median':>8}{'worst':>8}{'gateway':>9}{'Postgres':>9}{'KiB':>7}")
+def _print(who: str, found: list[Measured]) -> None:
+    print(f"{'as ' + who:<66}{'first':>8}{'median':>8}{'worst':>8}{'gateway':>9}{'Postgres':>9}{'KiB':>7}")
     for one in sorted(found, key=lambda one: -one.median_ms):
         slow = " <- slow" if one.median_ms > GOAL_MS else ""
         status = "" if one.status == 200 else f" ({one.status})"
@@ -140,7 +153,6 @@ def _print(found: list[Measured]) -> None:
             f"{one.address + status:<66}{one.first_ms:>8.0f}{one.median_ms:>8.0f}{max(one.warm_ms):>8.0f}"
             f"{one.gateway_cpu_ms:>9.0f}{one.postgres_cpu_ms:>9.0f}{one.size / 1024:>7.0f}{slow}"
         )
-    print("milliseconds: as the client sees them, and CPU of a call in the gateway and in Postgres")
 
 
 if __name__ == "__main__":
