@@ -20,6 +20,7 @@ from app.storage.postgres.tables import cost_centers, receipts
 from app.storage.postgres.tables.closing import spend_close_names, spend_closes
 from app.storage.postgres.tables.reports import DIMENSIONS, MEASURES, SPEND, SPEND_BY_TAG
 
+_CLOSED_UNTIL = select(func.max(spend_closes.c.until))
 _FIELD, _LINE = b"\x1f", b"\x1e"
 DIGEST_VERSION = 2
 """Of what is closed now."""
@@ -31,7 +32,7 @@ _SIGNED = tuple(name for name in MEASURES if name != "notional_nanousd")
 
 async def closed_until(connection: AsyncConnection) -> datetime | None:
     """Everything before is closed; None where nothing is."""
-    found: datetime | None = (await connection.execute(select(func.max(spend_closes.c.until)))).scalar_one()
+    found: datetime | None = (await connection.execute(_CLOSED_UNTIL)).scalar_one()
     return found
 
 

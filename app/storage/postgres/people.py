@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, not_, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, exists, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.ids import UserId
+from app.storage.postgres.columns import TIME
 from app.storage.postgres.tables import browser_sessions, identities, invitations, passwords, sign_in_attempts, users
 
 
@@ -100,15 +101,14 @@ async def insert_session(connection: AsyncConnection, values: Mapping[str, Any])
 
 async def find_session(connection: AsyncConnection, digest: bytes, life: SessionLife) -> StoredSession | None:
     """None too for one of a user who is blocked, and for one that has ended."""
-    query = _SESSION.where(browser_sessions.c.digest == digest, *_holds(life), users.c.blocked.is_(False))
-    row = (await connection.execute(query)).one_or_none()
+    row = (await connection.execute(_SESSION_OF_DIGEST, {"digest": digest, **_since(life)})).one_or_none()
     return None if row is None else StoredSession(**row._mapping)
 
 
 async def list_sessions(connection: AsyncConnection, user_id: str, life: SessionLife) -> list[StoredSession]:
     """Those that hold, the one used last first."""
-    query = _SESSION.where(browser_sessions.c.user_id == user_id, *_holds(life))
-    rows = await connection.execute(query.order_by(browser_sessions.c.seen_at.desc()))
+    query = _SESSION.where(browser_sessions.c.user_id == user_id, _HOLDS).order_by(browser_sessions.c.seen_at.desc())
+    rows = await connection.execute(query, _since(life))
     return [StoredSession(**row._mapping) for row in rows]
 
 
@@ -116,13 +116,20 @@ _SESSION = select(
     *((users if name.startswith("user_") else browser_sessions).c[name] for name in StoredSession.__slots__)
 ).select_from(browser_sessions.join(users, browser_sessions.c.user_id == users.c.user_id))
 
+_STARTED_SINCE, _SSO_STARTED_SINCE = (bindparam(name, type_=TIME) for name in ("started_since", "sso_started_since"))
+_HOLDS = and_(
+    browser_sessions.c.seen_at >= bindparam("seen_since", type_=TIME),
+    browser_sessions.c.started_at
+    >= case((browser_sessions.c.method == "sso", _SSO_STARTED_SINCE), else_=_STARTED_SINCE),
+)
+"""With the values of ``_since``."""
+_SESSION_OF_DIGEST = _SESSION.where(
+    browser_sessions.c.digest == bindparam("digest"), _HOLDS, users.c.blocked.is_(False)
+)
 
-def _holds(life: SessionLife) -> tuple[ColumnElement[bool], ...]:
-    columns = browser_sessions.c
-    return (
-        columns.seen_at >= life.seen_since,
-        columns.started_at >= case((columns.method == "sso", life.sso_started_since), else_=life.started_since),
-    )
+
+def _since(life: SessionLife) -> dict[str, datetime]:
+    return {name: getattr(life, name) for name in SessionLife.__slots__}
 
 
 async def find_origin(connection: AsyncConnection, digest: bytes) -> tuple[str, bytes | None] | None:
@@ -171,7 +178,7 @@ async def delete_sessions_of_issuer(
 
 
 async def delete_ended_sessions(connection: AsyncConnection, life: SessionLife) -> None:
-    await connection.execute(delete(browser_sessions).where(not_(and_(*_holds(life)))))
+    await connection.execute(delete(browser_sessions).where(not_(_HOLDS)), _since(life))
 
 
 async def count_attempts(

@@ -1,8 +1,10 @@
 """What people call those who are in the groups of a report."""
 
 from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Text, func, literal, select
+from sqlalchemy import ColumnElement, CompoundSelect, Text, bindparam, false, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,13 +29,17 @@ async def find_names(connection: AsyncConnection, dimension: Dimension, ids: Col
     """What people call them, or called those that are deleted; of those that have a name."""
     if dimension not in _NAMES or not ids:
         return {}
+    rows = (await connection.execute(_names_query(dimension), {"ids": list(ids)})).all()
+    gone, living = ({one: alias for one, alias, lives in rows if lives is state} for state in (False, True))
+    return {one: str(alias) for one, alias in (gone | living).items() if alias is not None}
+
+
+@cache
+def _names_query(dimension: Dimension) -> CompoundSelect[Any]:
     column, name = _NAMES[dimension]
-    wanted = func.any(literal(list(ids), ARRAY(Text)))
-    gone = select(departed.c.id, departed.c.name).where(departed.c.kind == dimension, departed.c.id == wanted)
-    of_the_dead = {one: str(alias) for one, alias in await connection.execute(gone)}
-    living = await connection.execute(select(column, name).where(column == wanted))
-    found = of_the_dead | {row[0]: row[1] for row in living}
-    return {one: str(alias) for one, alias in found.items() if alias is not None}
+    wanted = func.any(bindparam("ids", type_=ARRAY(Text)))
+    gone = select(departed.c.id, departed.c.name, false()).where(departed.c.kind == dimension, departed.c.id == wanted)
+    return gone.union_all(select(column, name, true()).where(column == wanted))
 
 
 async def find_living_keys(connection: AsyncConnection, key_ids: Collection[str]) -> set[str]:

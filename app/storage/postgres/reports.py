@@ -358,10 +358,12 @@ def _when(bucket: ColumnElement[Any], pieces: Sequence[Piece]) -> ColumnElement[
     return bucket == func.any(times(buckets))
 
 
+_EXTENT = select(func.min(SPEND[DAY_S].c.bucket), func.max(SPEND[DAY_S].c.bucket))
+
+
 async def find_extent(connection: AsyncConnection) -> tuple[date, date] | None:
     """The first and last day of UTC that have spend."""
-    days = SPEND[DAY_S]
-    first, last = (await connection.execute(select(func.min(days.c.bucket), func.max(days.c.bucket)))).one()
+    first, last = (await connection.execute(_EXTENT)).one()
     return None if first is None else (first.date(), last.date())
 
 

@@ -18,6 +18,7 @@ from app.storage.postgres.tables.reports import SPEND_BY_SESSION
 _ROWS_AT_ONCE = 1_000
 _LOCK_TIMEOUT = "5s"
 _LOCK_NOT_AVAILABLE = "55P03"
+_DROPPED_UNTIL = select(func.max(spend_closes.c.until)).where(spend_closes.c.receipts_dropped_at.is_not(None))
 
 
 def _began_in(since: datetime, until: datetime) -> ColumnElement[bool]:
@@ -89,8 +90,7 @@ async def drop_receipts(connection: AsyncConnection, month: date, since: datetim
 
 async def dropped_until(connection: AsyncConnection) -> datetime | None:
     """Receipts that began before are gone; None where all are kept."""
-    query = select(func.max(spend_closes.c.until)).where(spend_closes.c.receipts_dropped_at.is_not(None))
-    found: datetime | None = (await connection.execute(query)).scalar_one()
+    found: datetime | None = (await connection.execute(_DROPPED_UNTIL)).scalar_one()
     return found
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, or_, select
+from sqlalchemy import Column, ColumnElement, FromClause, Text, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.roles import DEFAULT_ROLE, USER_ROLES, Role, Standing, Tenant
@@ -38,19 +39,11 @@ async def find_standing(connection: AsyncConnection, key_id: str | None, user_id
     """The roles of the key's user as they stand now; ``key_id`` None is of somebody who signed in without a key."""
     if user_id is None:
         return Standing(key_id)
-    found = await connection.execute(
-        select(users.c.user_role, users.c.organization_id).where(users.c.user_id == user_id)
-    )
-    user = found.one_or_none()
+    user = (await connection.execute(_USER, {"user_id": user_id})).one_or_none()
     if user is None:
         return Standing(key_id)
     role: Role = next((role for role in USER_ROLES if role == user.user_role), DEFAULT_ROLE)
-    of_teams = select(memberships.c.team_id, memberships.c.role).where(memberships.c.user_id == user_id)
-    team_roles = {row.team_id: row.role for row in await connection.execute(of_teams)}
-    of_organizations = select(organization_memberships.c.organization_id).where(
-        organization_memberships.c.user_id == user_id, organization_memberships.c.role == "org_admin"
-    )
-    organizations = set((await connection.execute(of_organizations)).scalars())
+    organizations = set(user.administered_organizations)
     if role == "org_admin" and user.organization_id is not None:
         organizations.add(user.organization_id)
     teams_of_organizations: frozenset[str] = frozenset()
@@ -62,10 +55,27 @@ async def find_standing(connection: AsyncConnection, key_id: str | None, user_id
         user_id,
         role,
         administered_organizations=frozenset(organizations),
-        administered_teams=frozenset(team for team, held in team_roles.items() if held == "admin"),
+        administered_teams=frozenset(user.administered_teams),
         teams_of_organizations=teams_of_organizations,
-        member_of_teams=frozenset(team_roles),
+        member_of_teams=frozenset(user.member_of_teams),
     )
+
+
+def _ids(column: Column[str], *conditions: ColumnElement[bool]) -> ColumnElement[list[str]]:
+    """Of the rows of a user's memberships."""
+    of_user = select(column).where(column.table.c.user_id == users.c.user_id, *conditions)
+    return func.array(of_user.scalar_subquery(), type_=ARRAY(Text))
+
+
+_USER = select(
+    users.c.user_role,
+    users.c.organization_id,
+    _ids(memberships.c.team_id).label("member_of_teams"),
+    _ids(memberships.c.team_id, memberships.c.role == "admin").label("administered_teams"),
+    _ids(organization_memberships.c.organization_id, organization_memberships.c.role == "org_admin").label(
+        "administered_organizations"
+    ),
+).where(users.c.user_id == bindparam("user_id"))
 
 
 async def belong_to(connection: AsyncConnection, tenant: Tenant, user_ids: set[str]) -> bool:
