@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
+from functools import cache
 from threading import Thread
 from typing import Any
 
@@ -56,7 +57,8 @@ class Templates:
             "role_name": role_name, "member_role_name": member_role_name, **CALL_FILTERS, **filters,
         }  # fmt: skip
         environment.globals |= {"asset": asset_address, "navigation_for": navigation_for, "form_token": _form_token}
-        environment.globals["icon"] = getattr(environment.get_template("icons.html").module, "icon")  # noqa: B009
+        icon = getattr(environment.get_template("icons.html").module, "icon")  # noqa: B009
+        environment.globals["icon"] = cache(icon)  # a page has thirty of them, and a list one in each line
         self._environment = environment
         self._ahead = Thread(target=self._read_all, name="templates", daemon=True)
         self._is_read = False
