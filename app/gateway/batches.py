@@ -2,27 +2,29 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from app.base import clock
-from app.base.errors import GatewayError, InvalidRequest, StorageUnavailable, UpstreamUnreadable
+from app.base.errors import DeploymentSpent, GatewayError, InvalidRequest, StorageUnavailable, UpstreamUnreadable
 from app.base.logs import get_logger
 from app.base.money import NanoUSD, format_usd
 from app.domain.access import Principal
 from app.domain.catalog import Deployment, Model
 from app.domain.pricing import BATCH_DIVISORS, NO_COST, PriceSheet, batch_sheet
 from app.domain.provider_objects import ProviderObject
-from app.domain.spend import Admitted, Claim, RateClaim, Receipt
+from app.domain.spend import Admitted, BudgetClaim, Claim, RateClaim, Receipt
+from app.domain.tenancy import scope_of_pool, serving_of
 from app.domain.usage import Usage
 from app.gateway.admit import Admission
 from app.gateway.attribution import tags_of
 from app.gateway.batch_results import Booking, check_plain, facts_of
 from app.gateway.call import Call, Grant, Reply
-from app.gateway.claims import budget_claims, further_scopes, rate_claims, whose
+from app.gateway.claims import budget_claims, deployment_claims, further_scopes, rate_claims, whose
 from app.gateway.dispatch import dispatch, headers_back
 from app.gateway.drafts import draft_receipt
 from app.gateway.estimate import Estimate, estimate
@@ -59,13 +61,28 @@ _LONG_BYTES = 256 * 1024
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A batch that may be sent: ``sheets`` are the prices in it, ``most_nanousd`` is what it can sensibly cost."""
+    """A batch that may be sent: ``sheets`` are the prices in it, ``most_nanousd`` is what it can sensibly cost, by the
+    names of the models."""
 
     batch: Batch
     served_by: Mapping[str, Deployment]
     sheets: Mapping[str, PriceSheet]
     body: bytes
-    most_nanousd: NanoUSD
+    most_nanousd: Mapping[str, NanoUSD]
+
+    def most_on(self, scope: str) -> NanoUSD:
+        """What of it may count on a scope: on a deployment's or provider's, what that is to serve."""
+        if serving_of(scope) is None:
+            return sum(self.most_nanousd.values())
+        return sum(
+            self.most_nanousd[asked]
+            for asked, place in self.served_by.items()
+            if any(scope_of_pool(budget.budget_id) == scope for budget in place.budgets)
+        )
+
+
+class _NoRoomThere(InvalidRequest):
+    """The budget with too little left is a deployment's or a provider's: another account may have room."""
 
 
 class Batches:
@@ -118,23 +135,40 @@ class Batches:
         tags = tags_of(call, principal, first)
         customers = dict.fromkeys(one for item in batch.items if (one := item.params.customer) is not None)
         principal = await self._admission.beside(principal, tuple(customers), tags)
-        served_by = self._choose(principal, batch)
-        sheets = {
-            asked: batch_sheet(self._admission.price(call, principal, asked, place), place.provider)
-            for asked, place in served_by.items()
-        }
-        order = await _apart(call.body, lambda: _order(call, batch, served_by, sheets))
-        draft = _draft(call, principal, order, tags)
-        admitted = await self._admit(call, principal, draft, order)
-        place = next(iter(served_by.values()))
+        order, draft, admitted = await self._place(call, principal, batch, tags)
+        place = next(iter(order.served_by.values()))
         outgoing = replace(call, body=order.body)
         exchange = Verbatim(outgoing, None, place, None)
-        grant = Grant(principal, None, None, place, exchange, admitted, draft, next(iter(sheets.values())))
+        grant = Grant(principal, None, None, place, exchange, admitted, draft, next(iter(order.sheets.values())))
         self._settlement.watch(grant)
         return await finish_anyway(self._send(outgoing, grant, order))
 
-    def _choose(self, principal: Principal, batch: Batch) -> dict[str, Deployment]:
-        """A deployment for each model asked for, all of them on one host under one credential.
+    async def _place(
+        self, call: Call, principal: Principal, batch: Batch, tags: tuple[str, ...]
+    ) -> tuple[Order, Receipt, Admitted]:
+        """With the first account whose own budgets have room for it."""
+        refused: GatewayError | None = None
+        try:
+            for served_by in self._choose(principal, batch):
+                sheets = {
+                    asked: batch_sheet(self._admission.price(call, principal, asked, place), place.provider)
+                    for asked, place in served_by.items()
+                }
+                order = await _apart(call.body, partial(_order, call, batch, served_by, sheets))
+                draft = _draft(call, principal, order, tags)
+                counted = isinstance(refused, _NoRoomThere)
+                try:
+                    return order, draft, await self._admit(call, principal, draft, order, counted=counted)
+                except (DeploymentSpent, _NoRoomThere) as error:
+                    refused = refused if isinstance(refused, _NoRoomThere) else error
+            assert refused is not None
+            raise refused
+        except GatewayError:
+            self._settlement.release(call)  # it was admitted where too little is left
+            raise
+
+    def _choose(self, principal: Principal, batch: Batch) -> Iterator[dict[str, Deployment]]:
+        """A deployment for each model asked for, all of them on one host under one credential; then on other ones.
 
         Raises InvalidRequest, ModelNotFound, ModelNotAllowed, naming the request at fault.
         """
@@ -156,12 +190,16 @@ class Batches:
                     param=f"requests.{number}.params.model",
                 )
         first = _batching(next(iter(models.values())))
+        accounts = set()
         # Whatever is drawn, the host must have all the models.
         for drawn in sorted(first, key=lambda one: random.random() * one.weight, reverse=True):  # noqa: S311
             chosen = {asked: _on_host_of(drawn, model) for asked, model in models.items()}
             found = {asked: deployment for asked, deployment in chosen.items() if deployment is not None}
-            if len(found) == len(models):
-                return found
+            if len(found) == len(models) and _account(drawn) not in accounts:
+                accounts.add(_account(drawn))
+                yield found
+        if accounts:
+            return
         names = ", ".join(f'"{asked}"' for asked in models)
         raise InvalidRequest(
             f"the models of this batch are not served by one host under one credential: {names}; "
@@ -169,25 +207,32 @@ class Batches:
             param="requests",
         )
 
-    async def _admit(self, call: Call, principal: Principal, draft: Receipt, order: Order) -> Admitted:
-        """One request of the minute; a budget that is spent, or is less than the batch may cost, refuses it."""
+    async def _admit(
+        self, call: Call, principal: Principal, draft: Receipt, order: Order, *, counted: bool
+    ) -> Admitted:
+        """One request of the minute, where it is not ``counted`` yet; a budget that is spent, or is less than the batch
+        may cost, refuses it."""
         models = self._models(principal, order.served_by)
         rates = rate_claims(principal, tuple(models.values()))
         claim = Claim(
             request_id=call.request_id,
-            rates=tuple(RateClaim(rate.scope, rate.limits.without_tokens()) for rate in rates),
+            rates=tuple(RateClaim(rate.scope, rate.limits.without_tokens(), counted) for rate in rates),
             tokens=0,
-            budgets=budget_claims(principal, tuple(models.values()), 0, call.started_at),
+            budgets=(
+                *budget_claims(principal, tuple(models.values()), 0, call.started_at),
+                *_claims_of(order.served_by.values(), call),
+            ),
             if_orphaned=draft,
         )
         admitted = await self._admission.reserve(call, principal, claim)
         for standing in admitted.budgets:
             left_nanousd = standing.claim.limit_nanousd - standing.spent_nanousd
-            if order.most_nanousd > left_nanousd:
-                self._settlement.release(call)
+            most_nanousd = order.most_on(standing.claim.scope)
+            if most_nanousd > left_nanousd:
                 owner = whose(principal, standing.claim.scope)
-                raise InvalidRequest(
-                    f"this batch may cost up to {format_usd(order.most_nanousd)} USD at the batch price, and of the "
+                kind = InvalidRequest if serving_of(standing.claim.scope) is None else _NoRoomThere
+                raise kind(
+                    f"this batch may cost up to {format_usd(most_nanousd)} USD at the batch price, and of the "
                     f"budget of {format_usd(standing.claim.limit_nanousd)} USD of {owner} only "
                     f"{format_usd(left_nanousd)} USD are left; "
                     "send fewer requests, lower max_tokens, or ask an admin to raise max_budget",
@@ -222,7 +267,7 @@ class Batches:
                 key_id=grant.principal.key.key_id,
                 batch_id=batch_id,
                 requests=len(order.batch.items),
-                most_nanousd=order.most_nanousd,
+                most_nanousd=sum(order.most_nanousd.values()),
             )
             return Reply(reply.status, headers, with_own_results_url(body))
         finally:
@@ -231,7 +276,12 @@ class Batches:
     async def _keep(self, call: Call, grant: Grant, order: Order, batch_id: str) -> None:
         """Note the batch, or have it cancelled: one that nobody owns would be paid by nobody."""
         scopes = {
-            name: further_scopes(budget_claims(grant.principal, (model,), 0, call.started_at))
+            name: further_scopes(
+                (
+                    *budget_claims(grant.principal, (model,), 0, call.started_at),
+                    *deployment_claims(order.served_by[name], 0, call.started_at),
+                )
+            )
             for name, model in self._models(grant.principal, order.served_by).items()
         }
         assert grant.if_orphaned is not None
@@ -296,10 +346,10 @@ class Batches:
 
 
 def _order(call: Call, batch: Batch, served_by: Mapping[str, Deployment], sheets: Mapping[str, PriceSheet]) -> Order:
-    most_nanousd = sum(
-        estimate(item.params.body, item.params.max_output_tokens, sheets[item.params.model]).hold_nanousd
-        for item in batch.items
-    )
+    most_nanousd = dict.fromkeys(served_by, 0)
+    for item in batch.items:
+        most = estimate(item.params.body, item.params.max_output_tokens, sheets[item.params.model])
+        most_nanousd[item.params.model] += most.hold_nanousd
     dialect = HOSTS[next(iter(served_by.values())).provider].speaks[0].dialect
 
     def rewrite(params: Envelope) -> bytes:
@@ -319,6 +369,12 @@ def _draft(call: Call, principal: Principal, order: Order, tags: tuple[str, ...]
 def _nothing(order: Order) -> Estimate:
     """What is held for a batch: its cost is known when its results are there."""
     return Estimate(Usage(), 0, order.sheets[order.batch.items[0].params.model])
+
+
+def _claims_of(places: Iterable[Deployment], call: Call) -> Iterable[BudgetClaim]:
+    """Of all deployments that serve a batch; that of their provider is one."""
+    claims = (claim for place in places for claim in deployment_claims(place, 0, call.started_at))
+    return {claim.counter: claim for claim in claims}.values()
 
 
 def _batching(model: Model) -> list[Deployment]:

@@ -15,7 +15,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.base import clock
-from app.base.errors import InvalidRequest, NotFound, StorageUnavailable, UpstreamUnreachable, UpstreamUnreadable
+from app.base.errors import (
+    CallerError,
+    InvalidRequest,
+    NotFound,
+    StorageUnavailable,
+    UpstreamUnreachable,
+    UpstreamUnreadable,
+)
 from app.base.ids import DeploymentId, KeyId, new_id
 from app.base.metrics import Metrics
 from app.base.secret import Secret
@@ -25,6 +32,8 @@ from app.domain.keys import VirtualKey
 from app.domain.pricing import always
 from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject
 from app.domain.routing import RoutingRules
+from app.domain.spend import Admitted, BudgetStanding, Claim, Refused
+from app.domain.tenancy import budget_of_serving, scope_of_pool, serving_of
 from app.gateway.admit import Admission, AdmissionRules
 from app.gateway.batch_results import BatchFacts, Booking
 from app.gateway.batches import Batches
@@ -241,6 +250,57 @@ async def test_models_of_two_accounts_make_no_batch() -> None:
         await House().make("sonnet", "elsewhere")
 
 
+@dataclass
+class Spent(NotingLedger):
+    """What is left of the budgets of deployments, by their names; nothing left is spent."""
+
+    left_nanousd: dict[str, int] = field(default_factory=dict)
+
+    async def reserve(self, claim: Claim) -> Admitted | Refused:
+        self.claims.append(claim)
+        standings = []
+        for budget in claim.budgets:
+            _, name = serving_of(budget.scope) or ("", "")
+            left_nanousd = self.left_nanousd.get(name, budget.limit_nanousd)
+            standings.append(BudgetStanding(budget, budget.limit_nanousd - left_nanousd, 0))
+            if not left_nanousd:
+                return Refused("budget", 60, budget=standings[-1])
+        return Admitted(None, None, tuple(standings))
+
+
+def budgeted(place: Deployment) -> Deployment:
+    return replace(place, budgets=(budget_of_serving("deployment", place.deployment_id, 10**12, None),))
+
+
+ONE, TWO = budgeted(DEPLOYMENT), budgeted(OTHER_HOST)
+BUDGETED = Catalog((Model("sonnet", (ONE,), "Sonnet", ""), Model("anywhere", (TWO, ONE), "Anywhere", "")))
+
+
+@pytest.mark.parametrize("left_nanousd", [0, 100], ids=["spent", "less than it may cost"])
+async def test_a_batch_goes_where_the_budget_of_the_deployment_has_room_and_is_refused_where_none_has(
+    left_nanousd: int,
+) -> None:
+    ledger = Spent(left_nanousd={"dep_1": left_nanousd})
+    for _ in range(8):
+        house = House(ledger=ledger, catalog=BUDGETED)
+        await house.make("anywhere")
+        assert (b"x-api-key", b"sk-ant-another-account") in house.upstream.requests[0].headers
+    house = House(ledger=ledger, catalog=BUDGETED)
+    with pytest.raises(CallerError, match=r'of the deployment "dep_1"|the deployment "dep_1" has spent'):
+        await house.make("sonnet", "anywhere")
+    assert not house.upstream.requests
+    assert ledger.released
+
+
+async def test_a_batch_asks_of_a_deployments_budget_what_is_for_it_alone() -> None:
+    haiku = replace(TWO, api_key=ONE.api_key)
+    catalog = Catalog((Model("sonnet", (ONE,), "Sonnet", ""), Model("haiku", (haiku,), "Haiku", "")))
+    house = House(ledger=Spent(left_nanousd={"dep_2": 400_000}), catalog=catalog)
+    await house.make("haiku", *["sonnet"] * 20)
+    with pytest.raises(InvalidRequest, match=r'of the deployment "dep_2" only 0\.000400 USD'):
+        await house.make("sonnet", *["haiku"] * 20)
+
+
 async def test_a_model_without_a_price_is_refused_where_such_models_are() -> None:
     await House().make("free")
     with pytest.raises(InvalidRequest, match="has no price"):
@@ -347,22 +407,21 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 async def test_whatever_dies_while_results_are_read_each_is_booked_and_counted_once(
     engine: AsyncEngine, loses_all: bool
 ) -> None:
-    """Readings at once, Redis killed in the middle, everything in it lost, and readings long after."""
+    """Readings at once, Redis killed in the middle, everything in it lost, and readings long after. Each counts on
+    the key's budget and on its deployment's."""
     store = ProviderObjectStore(engine)
-    maker = House()
+    of_deployment = budget_of_serving("deployment", new_id("dep"), 10**12, None)
+    maker = House(catalog=Catalog((Model("sonnet", (replace(DEPLOYMENT, budgets=(of_deployment,)),), "Sonnet", ""),)))
     await maker.make("sonnet")
     record = changed(maker.store.records["msgbatch_1"], object_id=new_id("msgbatch"), key_id=new_id("key"))
     await store.add(record)
     pieces = [b"".join(line(f"{piece}-{number}") for number in range(50)) for piece in range(6)]
     cost = (100 * 3_000 + 10 * 15_000) // 2
     at = clock.now()
-    budget = make_budget(
-        10**12,
-        0,
-        counter=record.key_id,
-        scope=record.key_id,
-        start=at - timedelta(hours=1),
-        end=at + timedelta(days=1),
+    window = {"start": at - timedelta(hours=1), "end": at + timedelta(days=1)}
+    budget, pool = (
+        make_budget(10**12, 0, counter=scope, scope=scope, **window)
+        for scope in (record.key_id, scope_of_pool(of_deployment.budget_id))
     )
     with redis_server("valkey", "--appendonly", "yes", "--appendfsync", "everysec") as server:
         runner = script_runner(server.url, timeout_s=1.0)
@@ -389,7 +448,7 @@ async def test_whatever_dies_while_results_are_read_each_is_booked_and_counted_o
         async def drain() -> bool:
             return await books.drain_once() == 0
 
-        await ledger.reserve(make_claim(budget, scope=record.key_id))
+        await ledger.reserve(make_claim(budget, pool, scope=record.key_id))
         await asyncio.gather(reading(2), reading(3), reading(1))
         await books.drain_once(70)
         server.kill()
@@ -399,7 +458,7 @@ async def test_whatever_dies_while_results_are_read_each_is_booked_and_counted_o
         await until(lambda: is_done(lambda: ledger.sweep()))
         if loses_all:
             await asyncio.to_thread(flush, server.url)
-        await until(lambda: is_done(lambda: ledger.reserve(make_claim(budget, scope=record.key_id))))
+        await until(lambda: is_done(lambda: ledger.reserve(make_claim(budget, pool, scope=record.key_id))))
         await asyncio.gather(reading(6), reading(6), reading(4))
         await until(drain)
         await reading(6)
@@ -408,9 +467,10 @@ async def test_whatever_dies_while_results_are_read_each_is_booked_and_counted_o
         async with engine.connect() as connection:
             row = (await connection.execute(query, {"key": record.key_id})).one()
         assert tuple(map(int, row)) == (300, 300, 300 * cost)
-        counted = await ledger.find_counter(budget)
-        assert counted is not None
-        assert counted[0] == 300 * cost
+        for claim in (budget, pool):
+            counted = await ledger.find_counter(claim)
+            assert counted is not None
+            assert counted[0] == 300 * cost
         await ledger.close()
         await runner.close()
 

@@ -16,6 +16,7 @@ from app.base import clock
 from app.base.errors import StorageUnavailable
 from app.base.ids import new_id
 from app.domain.spend import Admitted, BudgetClaim, Receipt, Refused
+from app.domain.tenancy import scope_of_pool
 from app.storage.books import BOOK_LOCK, COLUMNS, Books
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.tables import receipts
@@ -293,8 +294,9 @@ async def test_what_had_no_hold_moves_its_counters_once_though_the_drainer_dies_
     runs: bool, books: Books, ledger: RedisLedger, engine: AsyncEngine, server: RedisServer, key_id: str
 ) -> None:
     budget = budget_of(key_id, 1_000, 100)
-    assert isinstance(await ledger.reserve(make_claim(budget, scope=key_id)), Admitted)
-    of_batch = make_receipt(new_id("req"), 70, key_id=key_id)
+    pool = budget_of(scope_of_pool(new_id("dep")), 1_000, 100)
+    assert isinstance(await ledger.reserve(make_claim(budget, pool, scope=key_id)), Admitted)
+    of_batch = replace(make_receipt(new_id("req"), 70, key_id=key_id), scopes=(pool.scope,))
     for _ in range(2):
         await ledger.settle(of_batch, 1)
     runner = Unheard(script_runner(server.url), frozenset({"correct", "acknowledge"}), runs=runs)
@@ -305,7 +307,7 @@ async def test_what_had_no_hold_moves_its_counters_once_though_the_drainer_dies_
 
     await ledger.settle(of_batch, 1)
     await drain(books)
-    assert await ledger.find_counter(budget) == (70, 100)
+    assert [await ledger.find_counter(one) for one in (budget, pool)] == [(70, 100)] * 2
 
 
 async def test_a_killed_redis_loses_no_receipt_and_no_counter(engine: AsyncEngine, key_id: str) -> None:
