@@ -10,8 +10,10 @@ from app.storage.postgres.engine import create_engine, driver_url, reading, tran
 def test_the_url_is_what_the_driver_wants() -> None:
     url = driver_url("postgresql://ada:s%40fe@db.example.org:6432/keyhouse?sslmode=require")
     assert url.render_as_string(hide_password=False) == (
-        "postgresql+asyncpg://ada:s%40fe@db.example.org:6432/keyhouse?ssl=require"
+        "postgresql+asyncpg://ada:s%40fe@db.example.org:6432/keyhouse?prepared_statement_cache_size=500&ssl=require"
     )
+    unknown = driver_url("postgresql://db/keyhouse?prepared_statement_cache_size=0")
+    assert unknown.query["prepared_statement_cache_size"] == "0"
     assert driver_url("postgres://db/keyhouse").drivername == "postgresql+asyncpg"
     for wrong in ("mysql://db/keyhouse", "db:5432", ""):
         with pytest.raises(ValueError, match="DATABASE_URL"):

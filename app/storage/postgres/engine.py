@@ -28,6 +28,9 @@ MAX_OVERFLOW = 5
 RECYCLE_S = 1_800
 POOL_TIMEOUT_S = 10
 CONNECT_TIMEOUT_S = 10
+_MOST_STATEMENTS = 500
+"""That a connection knows: the pages alone have more than two hundred, and one that was forgotten is read anew, and
+planned anew for each of its first values."""
 _TRUSTED_S = 5
 """For so long after its last use a connection is not asked whether it lives."""
 
@@ -51,6 +54,7 @@ def driver_url(database_url: str) -> URL:
     query = dict(url.query)
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
+    query.setdefault("prepared_statement_cache_size", str(_MOST_STATEMENTS))
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
