@@ -57,6 +57,7 @@ from app.gateway.collector import Collector
 from app.gateway.connection_check import ConnectionCheck
 from app.gateway.discover import Discovery
 from app.gateway.exchange import Exchanges
+from app.gateway.file_owners import FileOwners
 from app.gateway.health_checks import HealthChecks
 from app.gateway.health_report import HealthReport
 from app.gateway.idempotency import Idempotency
@@ -194,6 +195,7 @@ class House:
             RelayRules(ping_after_s=settings.ping_after_s),
             {"batches": Batches(custody, kept, admission, upstreams, self.settlement), "files": Files(custody)},
         )
+        self.gateway.file_owners = FileOwners(kept)
         self.gateway.cache = self._response_cache(settings)
         self.gateway.idempotency = self._idempotency(settings, pepper)
         anyone = anyone_here(settings.claude_code_owner, clock.now()) if settings.open_mode else None

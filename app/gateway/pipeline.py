@@ -18,6 +18,7 @@ from app.gateway.call import Call, Exchange, Grant, Operation, Reply, Service
 from app.gateway.dispatch import dispatch, headers_back
 from app.gateway.estimate import input_tokens
 from app.gateway.exchange import is_stream
+from app.gateway.file_owners import FileOwners
 from app.gateway.idempotency import Idempotency, find_key
 from app.gateway.relay import NOTHING_SEEN, RelayRules, StreamRelay, read_whole
 from app.gateway.response_cache import Asked, ResponseCache
@@ -56,6 +57,7 @@ class Gateway:
         """Told of each refusal of a provider, with its status and body; it returns at once."""
         self.cache: ResponseCache | None = None
         self.idempotency: Idempotency | None = None
+        self.file_owners: FileOwners | None = None
         self._log = get_logger()
 
     async def serve(self, call: Call, principal: Principal) -> Reply:
@@ -65,6 +67,8 @@ class Gateway:
         """
         if self.idempotency is not None and (key := find_key(call)) is not None:
             return await self.idempotency.serve(call, principal, key, self.serve)
+        if self.file_owners is not None:
+            await self.file_owners.check(call, principal)
         service = self._services.get(call.operation)
         if service is not None:
             return await service.serve(call, principal)

@@ -139,6 +139,9 @@ class ProviderObjects(Protocol):
 
     async def find(self, kind: ObjectKind, object_id: str) -> ProviderObject | None: ...
 
+    async def find_all(self, kind: ObjectKind, object_ids: Sequence[str]) -> list[ProviderObject]:
+        """Those that are known and not deleted."""
+
     async def page(self, kind: ObjectKind, principal: Principal, asked: PageAsked) -> list[ProviderObject]:
         """Of those that the principal may handle, the newest first."""
 

@@ -388,6 +388,27 @@ async def test_files_are_their_owners_and_their_bytes_untouched(
         await client.beta.files.retrieve_metadata(made.id)
 
 
+async def test_a_message_names_the_files_of_its_own_tenant_alone(
+    sdk: Connect, admin: Admin, upstream: RecordingUpstream, client: anthropic.AsyncAnthropic
+) -> None:
+    made = await client.beta.files.upload(file=("notes.txt", b"x"))
+    stranger = sdk(await admin.generate())
+    asked: Any = {"model": "claude-sonnet-4-6", "max_tokens": 10}
+    asked["messages"] = [
+        {"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": made.id}}]}
+    ]
+    await client.beta.messages.create(**asked)
+    sent = len(upstream.requests)
+    for ask in (
+        stranger.beta.messages.create(**asked),
+        stranger.beta.messages.count_tokens(model=asked["model"], messages=asked["messages"]),
+        stranger.messages.batches.create(requests=[{"custom_id": "one", "params": asked}]),
+    ):
+        with pytest.raises(anthropic.NotFoundError, match=f'no file "{made.id}"'):
+            await ask
+    assert len(upstream.requests) == sent
+
+
 async def test_a_list_of_files_is_read_page_by_page(client: anthropic.AsyncAnthropic) -> None:
     made = [(await client.beta.files.upload(file=(f"{number}.txt", b"x"))).id for number in range(3)]
     assert [file.id async for file in client.beta.files.list(limit=2)] == made[::-1]

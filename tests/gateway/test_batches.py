@@ -89,6 +89,9 @@ class MemoryStore:
     async def find(self, kind: ObjectKind, object_id: str) -> ProviderObject | None:
         return self.records.get(object_id)
 
+    async def find_all(self, kind: ObjectKind, object_ids: Sequence[str]) -> list[ProviderObject]:
+        return [self.records[one] for one in object_ids if one in self.records]
+
     async def page(self, kind: ObjectKind, principal: Principal, asked: PageAsked) -> list[ProviderObject]:
         return list(self.records.values())[: asked.limit]
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, or_, select, true, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Row, Text, func, literal, or_, select, true, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.access import Principal
@@ -37,6 +37,13 @@ class ProviderObjectStore:
         async with reading(self._engine) as connection:
             row = (await connection.execute(query)).first()
         return None if row is None else _record(row)
+
+    async def find_all(self, kind: ObjectKind, object_ids: Sequence[str]) -> list[ProviderObject]:
+        """Those that are known and not deleted."""
+        named = _TABLE.object_id == func.any(literal(list(object_ids), ARRAY(Text)))
+        query = select(*_FIELDS).where(_TABLE.kind == kind, named, _TABLE.deleted_at.is_(None))
+        async with reading(self._engine) as connection:
+            return [_record(row) for row in await connection.execute(query)]
 
     async def page(self, kind: ObjectKind, principal: Principal, asked: PageAsked) -> list[ProviderObject]:
         """Of those that the principal may handle, the newest first."""
