@@ -44,6 +44,7 @@ FURTHER = (
     "/ui/requests?span=30d&cost_center=CC-9001+Programmes&result=failed",
     "/ui/spend?by=key",
     "/ui/spend?by=cost_center",
+    "/ui/spend?by=session",
 )
 # Whose reach is less than everything: an admin of an organization, of a team, and a developer.
 OTHERS = tuple(human for human in PEOPLE if human.first in ("Ines", "Tom", "Jonas"))

@@ -14,12 +14,13 @@ from app.base.errors import Unprocessable
 from app.base.money import NanoUSD
 from app.domain.report_periods import Interval, Period, list_periods, midnight
 from app.domain.roles import EVERYTHING, Tenant
-from app.storage.postgres import closing, report_names, reports
+from app.storage.postgres import closing, rankings, report_names, reports
 from app.storage.postgres import receipts as rows
 from app.storage.postgres.engine import reading, transaction
 from app.storage.postgres.log_bounds import bound
+from app.storage.postgres.rankings import Ranking
 from app.storage.postgres.receipts import LogPage, Pace, ReceiptFilter
-from app.storage.postgres.reports import OTHERS, Amounts, Cell, Dimension, Ranking, Report
+from app.storage.postgres.reports import OTHERS, Amounts, Cell, Dimension, Report
 from app.storage.postgres.retention import dropped_until
 from app.storage.postgres.tables.reports import MEASURES
 
@@ -118,12 +119,14 @@ class Spend:
             cells = await reports.list_cells(connection, tenant, report)
             return await _found(connection, report, cells)
 
-    async def ranked(self, ask: Ask, ranking: Ranking, tenant: Tenant = EVERYTHING) -> tuple[Found, int, Amounts]:
-        """A page of the same cells in another order, how many there are on all pages, and what they add up to; nothing
-        beyond the last page."""
+    async def ranked(
+        self, ask: Ask, ranking: Ranking, tenant: Tenant = EVERYTHING
+    ) -> tuple[Found, int, Amounts | None]:
+        """A page of the same cells in another order, how many there are on all pages, and what they add up to, None
+        where a report without groups knows that sooner; nothing beyond the last page."""
         async with transaction(self._engine) as connection:
             report = await _report(connection, ask)
-            page = await reports.rank_cells(connection, tenant, report, ranking)
+            page = await rankings.rank_cells(connection, tenant, report, ranking)
             return await _found(connection, report, page.cells), page.count, page.total
 
     async def sums(self, ask: Ask, group_by: GroupBy, tenant: Tenant = EVERYTHING) -> list[Sum]:

@@ -13,8 +13,9 @@ from app.base.money import NanoUSD
 from app.domain.report_periods import list_periods
 from app.domain.report_spans import Span
 from app.domain.roles import Tenant
+from app.storage.postgres.rankings import Ranking
 from app.storage.postgres.report_names import NAMED
-from app.storage.postgres.reports import OF_SESSIONS, OTHERS, Amounts, Dimension, Ranking
+from app.storage.postgres.reports import OF_SESSIONS, OTHERS, Amounts, Dimension
 
 MOST_SERIES = 7
 """Groups with a colour of their own in a chart; the others are one."""
@@ -87,11 +88,11 @@ class Exploration:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Id, name and amounts of each line; ``count`` lines on all pages add up to ``total``."""
+    """Id, name and amounts of each line; ``count`` lines on all pages add up to ``total``, where it is known."""
 
     lines: Sequence[tuple[str, str, Amounts]]
     count: int
-    total: Amounts
+    total: Amounts | None
 
 
 class SpendExplorer:
@@ -102,21 +103,20 @@ class SpendExplorer:
 
     async def explore(self, question: Question, tenant: Tenant) -> Exploration:
         # What does not wait for one another is asked at once: a report is mostly the store's work.
-        page, total, largest = await asyncio.gather(
-            self._page(question, tenant), self._total(question, tenant), self._largest(question, tenant)
-        )
-        if largest is None:
-            largest = [line[0] for line in page.lines[:MOST_SERIES]]
         labels = _labels(question)
-        (groups, before), series = await asyncio.gather(
-            self._compared(question, page, tenant), self._series(question, largest, labels, tenant)
+        asked = asyncio.create_task(self._page(question, tenant))
+        page, total, (groups, before), series = await asyncio.gather(
+            asked,
+            self._total(question, tenant),
+            self._compared(question, asked, tenant),
+            self._series(question, asked, labels, tenant),
         )
-        return Exploration(total or page.total, before, groups, page.count, labels, series)
+        return Exploration(total or page.total or Amounts(), before, groups, page.count, labels, series)
 
     async def groups(self, question: Question, tenant: Tenant) -> tuple[list[Group], int]:
         """One page of the groups, and how many there are; the last page where there are fewer."""
-        page = await self._page(question, tenant)
-        groups, _ = await self._compared(question, page, tenant)
+        asked = asyncio.create_task(self._page(question, tenant))
+        page, (groups, _) = await asyncio.gather(asked, self._compared(question, asked, tenant))
         return groups, page.count
 
     async def _page(self, question: Question, tenant: Tenant) -> _Page:
@@ -143,31 +143,35 @@ class SpendExplorer:
         return _Page(lines[skip : skip + question.most], len(lines), total_of(by_day))
 
     async def _total(self, question: Question, tenant: Tenant) -> Amounts | None:
-        """None where the groups add up to it: a call counts under each of its tags."""
-        if question.group_by != "tag":
+        """None where the page has it: a call counts under each of its tags, and sessions are too many to add up."""
+        if question.group_by not in ("tag", "session"):
             return None
         return total_of(await self._spend.report(question.ask(), tenant))
 
-    async def _largest(self, question: Question, tenant: Tenant) -> Sequence[str] | None:
-        """What has a colour of its own; None where the first lines of the page are that."""
+    async def _largest(self, question: Question, asked: "asyncio.Task[_Page]", tenant: Tenant) -> Sequence[str]:
+        """What has a colour of its own."""
+        if question.stack is None:
+            return ()
         by_cost = question.sort == "cost" and question.descending and not question.skip
-        if question.stack is None or (question.stack == question.group_by and by_cost):
-            return None if question.stack else ()
+        if question.stack == question.group_by and by_cost:
+            return _ids(await asked)[:MOST_SERIES]
         ask = replace(question.ask(group_by=(question.stack,)), measures=_COST)
         found, _, _ = await self._spend.ranked(ask, Ranking(most=MOST_SERIES), tenant)
         return [cell.group[0] for cell in found.cells]
 
-    async def _compared(self, question: Question, page: _Page, tenant: Tenant) -> tuple[list[Group], NanoUSD | None]:
+    async def _compared(
+        self, question: Question, asked: "asyncio.Task[_Page]", tenant: Tenant
+    ) -> tuple[list[Group], NanoUSD | None]:
         """The lines beside what they cost before, and what all cost then."""
         before: Mapping[str, NanoUSD] = {}
         total = None
         if question.compares:
-            before, total = await self._before(question, [line[0] for line in page.lines], tenant)
+            before, total = await self._before(question, asked, tenant)
         compares = question.compares and question.group_by not in OF_SESSIONS
-        return [Group(*line, before.get(line[0], 0) if compares else None) for line in page.lines], total
+        return [Group(*line, before.get(line[0], 0) if compares else None) for line in (await asked).lines], total
 
     async def _before(
-        self, question: Question, ids: Sequence[str], tenant: Tenant
+        self, question: Question, asked: "asyncio.Task[_Page]", tenant: Tenant
     ) -> tuple[Mapping[str, NanoUSD], NanoUSD]:
         group_by = question.group_by
         ask = replace(question.ask(question.span.before()), measures=_COST)
@@ -177,12 +181,12 @@ class SpendExplorer:
             return _aligned(question, costs), sum(costs.values())
         by_group = replace(ask, group_by=(group_by,))
         if group_by == "tag":
-            named = replace(by_group, only={**question.only, group_by: ids})
+            named = replace(by_group, only={**question.only, group_by: _ids(await asked)})
             found, whole = await asyncio.gather(self._spend.report(named, tenant), self._spend.report(ask, tenant))
         elif group_by in OF_SESSIONS:  # none of them goes on for so long
             found = whole = await self._spend.report(ask, tenant)
         else:
-            found = whole = await self._spend.report(replace(by_group, apart={group_by: ids}), tenant)
+            found = whole = await self._spend.report(replace(by_group, apart={group_by: _ids(await asked)}), tenant)
         of_groups = {cell.group[0]: cell.amounts.cost_nanousd for cell in found.cells if cell.group}
         return of_groups, total_of(whole).cost_nanousd
 
@@ -195,8 +199,9 @@ class SpendExplorer:
         return found.names
 
     async def _series(
-        self, question: Question, largest: Sequence[str], labels: Sequence[str], tenant: Tenant
+        self, question: Question, asked: "asyncio.Task[_Page]", labels: Sequence[str], tenant: Tenant
     ) -> list[Series]:
+        largest = await self._largest(question, asked, tenant)
         stack = question.stack
         ask = replace(question.ask(), interval=question.span.interval, measures=_COST)
         if stack is None:
@@ -211,6 +216,10 @@ class SpendExplorer:
         series = [Series(one, found.names.get((stack, one), one), _by_label(found, labels, one)) for one in largest]
         rest = _by_label(found, labels, OTHERS)
         return [*series, Series(None, "", rest)] if any(rest) else series
+
+
+def _ids(page: _Page) -> list[str]:
+    return [line[0] for line in page.lines]
 
 
 def total_of(found: Found) -> Amounts:

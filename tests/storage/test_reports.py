@@ -26,17 +26,16 @@ from app.storage.postgres.cost_centers import OWNERS, Charged, end_cost_center, 
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.log_bounds import bound
 from app.storage.postgres.owner_spend import spend_of_owners
+from app.storage.postgres.rankings import Ranked, Ranking, rank_cells
 from app.storage.postgres.receipts import LogPage, ReceiptFilter, list_receipts
 from app.storage.postgres.reports import (
     OTHERS,
     Amounts,
     Cell,
     Dimension,
-    Ranking,
     Report,
     find_extent,
     list_cells,
-    rank_cells,
     total_spend,
 )
 from app.storage.postgres.tables.closing import spend_closes
@@ -101,6 +100,11 @@ async def cells(engine: AsyncEngine, report: Report) -> list[Cell]:
         return await list_cells(connection, EVERYTHING, report)
 
 
+async def rank(engine: AsyncEngine, report: Report, ranking: Ranking) -> Ranked:
+    async with engine.begin() as connection:
+        return await rank_cells(connection, EVERYTHING, report, ranking)
+
+
 def expected(
     batch: Sequence[Receipt],
     group_by: Sequence[Dimension],
@@ -150,9 +154,8 @@ async def test_every_report_in_every_zone_adds_up_to_the_receipts(
     total = Amounts()
     for cell in found:
         total = total.plus(cell.amounts)
-    async with engine.begin() as connection:
-        ranked = await rank_cells(connection, EVERYTHING, report, Ranking(most=3))
-    assert (len(ranked.cells), ranked.count, ranked.total) == (min(3, len(found)), len(found), total)
+    ranked = await rank(engine, report, Ranking(most=3))
+    assert (len(ranked.cells), ranked.count, ranked.total or total) == (min(3, len(found)), len(found), total)
     if group_by and found:
         first = found[0].group[0]
         of_others: Counter[Any] = Counter()
@@ -175,6 +178,68 @@ async def test_every_report_in_every_zone_adds_up_to_the_receipts(
             assert (await compare_day(connection, day)).agrees
             await rebuild_day(connection, day)
     assert await cells(engine, report) == found
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batch=st.lists(receipts(), min_size=1, max_size=20),
+    zone=st.sampled_from(ZONES),
+    interval=st.sampled_from(("day", "month")),
+    further=st.none() | st.sampled_from(DIMENSIONS),
+    only=st.none() | st.sampled_from(("team", "key", "model", "session", "kind")),
+    ranking=st.builds(
+        Ranking,
+        measures=st.sampled_from((("cost_nanousd",), ("requests",), ("failures",), ("input_tokens", "output_tokens"))),
+        descending=st.booleans(),
+        skip=st.integers(0, 3),
+        most=st.integers(1, 4),
+    ),
+)
+async def test_sessions_are_ranked_as_if_each_was_added_up_whole(
+    engine: AsyncEngine,
+    batch: list[Receipt],
+    zone: str,
+    interval: Interval,
+    further: Dimension | None,
+    only: Dimension | None,
+    ranking: Ranking,
+) -> None:
+    await book(engine, batch)
+    periods = list_periods(FIRST - timedelta(days=2), LAST + timedelta(days=2), zoneinfo.ZoneInfo(zone), interval)
+    group_by: tuple[Dimension, ...] = tuple(dict.fromkeys(("session", further or "session")))
+    wanted: dict[Dimension, list[str]] = {only: ["a", "k", "m", "usage"]} if only else {}
+    report = Report(periods, group_by, wanted)
+    found = await cells(engine, report)
+    of_these = [one for one in batch if only is None or _value(one, only, "", {}) in wanted[only]]
+    costs = {(cell.period, cell.group): cell.amounts.cost_nanousd for cell in found}
+    assert costs == expected(of_these, group_by, periods)
+    if "tag" not in group_by:
+        whole = await cells(engine, Report(periods, (), wanted))
+        assert sum(cell.amounts.total_tokens for cell in whole) == sum(cell.amounts.total_tokens for cell in found)
+
+    def size(cell: Cell) -> int:
+        amount: int = sum(getattr(cell.amounts, name) for name in ranking.measures)
+        return -amount if ranking.descending else amount
+
+    for asked in (report, dataclass_replace(report, measures=ranking.measures)):
+        by_size = sorted(await cells(engine, asked), key=size)
+        page = by_size[ranking.skip : ranking.skip + ranking.most]
+        ranked = await rank(engine, asked, ranking)
+        assert (ranked.cells, ranked.count) == (page, len(by_size) if page else 0)
+
+
+async def test_a_session_that_corrections_took_off_again_is_counted_where_they_left_anything(
+    engine: AsyncEngine,
+) -> None:
+    at = datetime(2026, 3, 28, tzinfo=UTC)
+    put_on, taken_off = (replace(make_receipt(new_id("req"), cost, at=at), kind="adjustment") for cost in (5, -5))
+    await book(engine, [put_on, taken_off, replace(make_receipt(new_id("req"), 1, at=at), session_id="other")])
+    days = list_periods(FIRST, LAST, zoneinfo.ZoneInfo("UTC"), "month")
+    whole = await rank(engine, Report(days, ("session",)), Ranking())
+    assert [cell.group for cell in whole.cells] == [("other",), ("5c0b7d5e",)]
+    for measures in (("cost_nanousd",), ("requests", "failures", "cost_nanousd")):
+        brief = await rank(engine, Report(days, ("session",), measures=measures), Ranking())
+        assert ([cell.group for cell in brief.cells], brief.count) == ([("other",)], 1)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
-from app.domain.report_periods import DAY_S, Period, Piece, nearest_midnight, pieces_of
+from app.domain.report_periods import DAY_S, Period, Piece, cut, nearest_midnight, pieces_of
 from app.domain.roles import Tenant
 from app.storage.postgres.columns import times
 from app.storage.postgres.cost_centers import Charging, find_charging
@@ -126,6 +126,9 @@ class Cell:
 # The planner thinks of more groups than there are, and would sort all rows on disk; and workers for some ten thousand
 # rows take longer to start than to help.
 _FOR_REPORTS = text("SELECT set_config('work_mem', '64MB', true), set_config('parallel_setup_cost', '10000', true)")
+# A plan made once for all asks takes a span of days for a few rows, and looks through all of them for each session that
+# is named.
+_FOR_SESSIONS = text(f"{_FOR_REPORTS.text}, set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,91 +153,71 @@ class Report:
         return any(one in dimensions for one in (*self.group_by, *self.only, *self.but_not))
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """A page of cells by what ``measures`` of them add up to; those of the same amount by period and group."""
-
-    measures: tuple[str, ...] = ("cost_nanousd",)
-    descending: bool = True
-    skip: int = 0
-    most: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """One page of cells, and how many there are on all pages with what they add up to; none beyond the last page."""
-
-    cells: Sequence[Cell]
-    count: int
-    total: Amounts
-
-
 async def list_cells(connection: AsyncConnection, tenant: Tenant, report: Report) -> list[Cell]:
     """Cells with any receipt, ordered by period and then by group."""
-    grouped = await _grouped(connection, tenant, report)
+    grouped = await grouped_rows(connection, tenant, report)
     if grouped is None:
         return []
-    place = _place(grouped, report)
+    place = place_of(grouped, report)
     query = select(grouped).order_by(*place)
     if report.after is not None:
         number, group = report.after
         query = query.where(tuple_(*place) > tuple_(literal(number), *(literal(text, Text) for text in group)))
     if report.most is not None:
         query = query.limit(report.most)
-    return [_cell(row, report) for row in await connection.execute(query)]
+    return [cell_of(row, report) for row in await connection.execute(query)]
 
 
-async def rank_cells(connection: AsyncConnection, tenant: Tenant, report: Report, ranking: Ranking) -> Ranked:
-    """``ranking`` goes by measures of the report."""
-    grouped = await _grouped(connection, tenant, report)
-    if grouped is None:
-        return Ranked([], 0, Amounts())
-    amount = sum((grouped.c[name] for name in ranking.measures[1:]), grouped.c[ranking.measures[0]])
-    totals = [cast(func.sum(grouped.c[name]).over(), BigInteger) for name in report.measures]
-    query = (
-        select(grouped, func.count().over(), *totals)
-        .order_by(amount.desc() if ranking.descending else amount.asc(), *_place(grouped, report))
-        .limit(ranking.most)
-        .offset(ranking.skip)
-    )
-    rows = [tuple(row) for row in await connection.execute(query)]
-    if not rows:
-        return Ranked([], 0, Amounts())
-    edge = len(grouped.c)
-    count, *total = rows[0][edge:]
-    return Ranked([_cell(row[:edge], report) for row in rows], count, _amounts(total, report))
-
-
-async def _grouped(connection: AsyncConnection, tenant: Tenant, report: Report) -> Subquery | None:
+async def grouped_rows(connection: AsyncConnection, tenant: Tenant, report: Report) -> Subquery | None:
     """The period, the columns of the group, and the measures of each cell; None where no time is asked about."""
-    tables = SPEND_BY_SESSION if report.asks_for(OF_SESSIONS) else SPEND
-    alike: dict[tuple[int, bool, bool], list[Piece]] = {}
-    for piece in pieces_of(report.periods, tuple(tables)):
-        alike.setdefault((piece.grain_s, piece.rounded, piece.is_added), []).append(piece)
-    if not alike:
+    found = await plain_rows(connection, tenant, report)
+    if found is None:
         return None
-    await connection.execute(_FOR_REPORTS)
-    if report.asks_for({"cost_center"}):
-        found = await _charged(connection, tenant, report, list(alike.values()))
-    else:
-        parts = (part for pieces in alike.values() for part in _parts(tenant, report, pieces))
-        found = union_all(*parts).subquery("found")
     grouped = _added_up(found, report, [found.c[COLUMN_NAMES[dimension]] for dimension in report.group_by])
     if report.apart:  # of the few groups, not of each row
         grouped = _added_up(grouped, report, [_told_apart(grouped, one, report) for one in report.group_by])
     return grouped
 
 
+async def plain_rows(connection: AsyncConnection, tenant: Tenant, report: Report) -> Subquery | None:
+    """What cells are added up from, by the same names."""
+    alike: dict[tuple[int, bool, bool], list[Piece]] = {}
+    for piece in _pieces(tenant, report):
+        alike.setdefault((piece.grain_s, piece.rounded, piece.is_added), []).append(piece)
+    if not alike:
+        return None
+    await connection.execute(_FOR_SESSIONS if report.asks_for(OF_SESSIONS) else _FOR_REPORTS)
+    if report.asks_for({"cost_center"}):
+        return await _charged(connection, tenant, report, list(alike.values()))
+    parts = (part for pieces in alike.values() for part in _parts(tenant, report, pieces))
+    return union_all(*parts).subquery("found")
+
+
+def _pieces(tenant: Tenant, report: Report) -> list[Piece]:
+    """Sessions have fewer buckets in a period than it has hours: nothing is taken off for their sake."""
+    if not report.asks_for(OF_SESSIONS):
+        return pieces_of(report.periods, tuple(SPEND))
+    asked = _columns(tenant, report, None) | ({"tags"} if _is_by_tag(report) else set())
+    return cut(report.periods, tuple(grain for grain, table in SPEND_BY_SESSION.items() if asked <= {*table.c.keys()}))
+
+
 def _added_up(rows: Subquery, report: Report, groups: Sequence[ColumnElement[Any]]) -> Subquery:
-    by_period = [rows.c.period] if len(report.periods) > 1 else []
-    period = by_period[0] if by_period else literal_column("0", Integer)
     return (
-        select(period.label("period"), *groups, *_sums(rows, report))
-        .group_by(*by_period, *groups)
+        select(period_of(rows, report).label("period"), *groups, *_sums(rows, report))
+        .group_by(*by_period(rows, report), *groups)
         # What was taken off again leaves nothing.
         .having(or_(*(func.sum(rows.c[name]) != 0 for name in report.measures)))
         .subquery("grouped")
     )
+
+
+def by_period(rows: Subquery, report: Report) -> list[ColumnElement[int]]:
+    """What groups are of a period by; nothing where there is one."""
+    return [rows.c.period] if len(report.periods) > 1 else []
+
+
+def period_of(rows: Subquery, report: Report) -> ColumnElement[int]:
+    return next(iter(by_period(rows, report)), literal_column("0", Integer))
 
 
 def _told_apart(grouped: Subquery, dimension: Dimension, report: Report) -> ColumnElement[Any]:
@@ -267,18 +250,18 @@ def _sums(rows: Subquery, report: Report) -> list[ColumnElement[int]]:
     return [cast(func.sum(rows.c[name]), BigInteger).label(name) for name in report.measures]
 
 
-def _place(grouped: Subquery, report: Report) -> list[ColumnElement[Any]]:
+def place_of(grouped: Subquery, report: Report) -> list[ColumnElement[Any]]:
     names = [COLUMN_NAMES[dimension] for dimension in report.group_by]
     return [grouped.c.period, *(grouped.c[name].collate("C") for name in names)]
 
 
-def _cell(row: Sequence[Any], report: Report) -> Cell:
+def cell_of(row: Sequence[Any], report: Report) -> Cell:
     edge = 1 + len(report.group_by)
     group = tuple(OTHERS if one is None else one for one in row[1:edge])
-    return Cell(row[0], group, _amounts(row[edge:], report))
+    return Cell(row[0], group, amounts_of(row[edge:], report))
 
 
-def _amounts(row: Sequence[int], report: Report) -> Amounts:
+def amounts_of(row: Sequence[int], report: Report) -> Amounts:
     return Amounts(*row) if report.measures == MEASURES else Amounts(**dict(zip(report.measures, row, strict=True)))
 
 
@@ -296,7 +279,7 @@ def _parts(
     """The rows of the pieces of one grain. By tag, also those of receipts that have none."""
     grain_s = pieces[0].grain_s
     part = partial(_part, tenant, report, pieces, charging)
-    by_tag = "tag" in report.group_by or "tag" in report.only
+    by_tag = _is_by_tag(report)
     if report.asks_for(OF_SESSIONS):
         table = SPEND_BY_SESSION[grain_s]
         if not by_tag:
@@ -314,6 +297,10 @@ def _parts(
     if by_tag and "" in report.only.get("tag", ("",)) and "" not in report.but_not.get("tag", ()):
         parts.append(part(table, {"tag": literal("", Text)}).where(untagged))
     return parts
+
+
+def _is_by_tag(report: Report) -> bool:
+    return "tag" in report.group_by or "tag" in report.only
 
 
 def _columns(tenant: Tenant, report: Report, charging: Charging | None) -> set[str]:
