@@ -1,5 +1,6 @@
 """What is asked of coding sessions: a page of them from their sums, and the cells of one from its receipts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Interval,
     Row,
+    Select,
     Text,
     and_,
     case,
@@ -91,19 +93,33 @@ async def list_sessions(
     conditions += [_SUMS.c[name] == value for name in _COMPARED if (value := getattr(wanted, name)) is not None]
     agents = func.count(_SUMS.c.agent_id.distinct()).filter(_SUMS.c.agent_id != "").label("agents")
     first, last = func.min(_SUMS.c.first_at).label("first_at"), func.max(_SUMS.c.last_at).label("last_at")
+    # Lists of what tens of thousands of sessions were about are long to make: only those on the page have them.
+    on_page = _SUMS.c.session_id == func.any(func.array(_ranked(conditions, page).scalar_subquery()))
     found = (
         select(_SUMS.c.session_id, first, last, agents, *sums, *lists)
-        .where(*conditions)
+        .where(*conditions, on_page)
         .group_by(_SUMS.c.session_id)
         .subquery("found")
     )
-    place: tuple[ColumnElement[Any], ...] = (found.c[page.order], found.c.session_id.collate("C"))
-    query = select(found).order_by(*(column.desc() for column in place)).limit(page.most)
+    query = select(found).order_by(found.c[page.order].desc(), found.c.session_id.collate("C").desc())
+    return list(await connection.execute(query))
+
+
+def _ranked(conditions: Sequence[ColumnElement[bool]], page: SessionPage) -> Select[tuple[str]]:
+    amount = func.max(_SUMS.c.last_at) if page.order == "last_at" else cast(func.sum(_SUMS.c.cost_nanousd), BigInteger)
+    sizes = (
+        select(_SUMS.c.session_id, amount.label("amount"))
+        .where(*conditions)
+        .group_by(_SUMS.c.session_id)
+        .subquery("sizes")
+    )
+    place: tuple[ColumnElement[Any], ...] = (sizes.c.amount, sizes.c.session_id.collate("C"))
+    query = select(sizes.c.session_id).order_by(*(column.desc() for column in place)).limit(page.most)
     if page.after is not None:
         value, session_id = page.after
         kind = TIME if page.order == "last_at" else BigInteger()
         query = query.where(tuple_(*place) < tuple_(literal(value, kind), literal(session_id, Text)))
-    return list(await connection.execute(query))
+    return query
 
 
 async def list_cells(
