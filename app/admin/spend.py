@@ -17,7 +17,7 @@ from app.domain.roles import EVERYTHING, Tenant
 from app.storage.postgres import closing, rankings, report_names, reports
 from app.storage.postgres import receipts as rows
 from app.storage.postgres.engine import reading, transaction
-from app.storage.postgres.log_bounds import bound
+from app.storage.postgres.log_bounds import find_page
 from app.storage.postgres.rankings import Ranking
 from app.storage.postgres.receipts import LogPage, Pace, ReceiptFilter
 from app.storage.postgres.reports import OTHERS, Amounts, Cell, Dimension, Report
@@ -103,14 +103,12 @@ class Spend:
     async def log_rows(self, tenant: Tenant, wanted: ReceiptFilter, page: LogPage) -> Sequence[Row[Any]]:
         """One page of the log, without counting what is on the others."""
         async with transaction(self._engine) as connection:
-            bounded = await bound(connection, tenant, wanted, page, now())
-            return await rows.list_receipts(connection, tenant, bounded, page)
+            return await find_page(connection, tenant, wanted, page, now())
 
     async def log_page(self, tenant: Tenant, wanted: ReceiptFilter, page: LogPage) -> tuple[Sequence[Row[Any]], int]:
         """One page of the log, and how many rows there are in all, counted as far as ``MOST_COUNTED``."""
         async with transaction(self._engine) as connection:
-            bounded = await bound(connection, tenant, wanted, page, now())
-            found = await rows.list_receipts(connection, tenant, bounded, page)
+            found = await find_page(connection, tenant, wanted, page, now())
             return found, await rows.count_receipts(connection, tenant, wanted, MOST_COUNTED)
 
     async def report(self, ask: Ask, tenant: Tenant = EVERYTHING) -> Found:

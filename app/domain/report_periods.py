@@ -90,7 +90,7 @@ def cut(periods: Iterable[Period], grains: Sequence[int] = _GRAINS) -> list[Piec
 
 def nearest_midnight(at: datetime) -> datetime:
     """Of UTC."""
-    return _floor(at + timedelta(seconds=DAY_S // 2), DAY_S)
+    return floor(at + timedelta(seconds=DAY_S // 2), DAY_S)
 
 
 def _moved(periods: Sequence[Period]) -> list[Piece] | None:
@@ -126,7 +126,7 @@ def ceiling(at: datetime, grain_s: int) -> datetime:
     return at + (_EPOCH - at) % timedelta(seconds=grain_s)
 
 
-def _floor(at: datetime, grain_s: int) -> datetime:
+def floor(at: datetime, grain_s: int) -> datetime:
     return at - (at - _EPOCH) % timedelta(seconds=grain_s)
 
 
@@ -134,7 +134,7 @@ def _cut(start: datetime, end: datetime, grains: Sequence[int]) -> Iterator[Piec
     if start >= end:
         return
     *finer, grain = grains
-    inner, outer = ceiling(start, grain), _floor(end, grain)
+    inner, outer = ceiling(start, grain), floor(end, grain)
     if not finer:
         yield Piece(grain, start, end)
     elif inner >= outer:

@@ -24,7 +24,7 @@ from app.storage.books import Books
 from app.storage.postgres.aggregates import compare_day, rebuild_day
 from app.storage.postgres.cost_centers import OWNERS, Charged, end_cost_center, set_cost_center
 from app.storage.postgres.engine import create_engine
-from app.storage.postgres.log_bounds import bound
+from app.storage.postgres.log_bounds import find_page
 from app.storage.postgres.owner_spend import spend_of_owners
 from app.storage.postgres.rankings import Ranked, Ranking, rank_cells
 from app.storage.postgres.receipts import LogPage, ReceiptFilter, list_receipts
@@ -40,42 +40,15 @@ from app.storage.postgres.reports import (
 )
 from app.storage.postgres.tables.closing import spend_closes
 from app.storage.postgres.tables.reports import MEASURES
-from tests.conftest import RunningServers, empty, fresh_database
+from tests.conftest import RunningServers, fresh_database
 from tests.storage.ledger_support import make_receipt
+from tests.storage.receipt_batches import NO_LEDGER, book, receipts
 
 pytestmark = pytest.mark.services
 
 FIRST, LAST = date(2026, 3, 27), date(2026, 4, 5)  # clocks change in Europe, Lord Howe and Chatham meanwhile
-NO_LEDGER: Any = None
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Chatham")
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
-names = st.sampled_from((None, "a", "b"))
-
-
-@st.composite
-def receipts(draw: st.DrawFn) -> Receipt:
-    seconds = draw(
-        st.one_of(st.integers(0, 9 * 86_400 - 1), st.integers(0, 9 * 96 - 1).map(lambda quarter: quarter * 900))
-    )
-    at = datetime(2026, 3, 28, tzinfo=UTC) + timedelta(seconds=seconds)
-    kind: ReceiptKind = draw(st.sampled_from(("usage", "usage", "usage", "adjustment")))
-    cost = draw(st.integers(0 if kind == "usage" else -(10**15), 10**15))
-    return replace(
-        make_receipt(new_id("req"), cost, at=at, key_id=draw(st.sampled_from(("k", "l")))),
-        kind=kind,
-        session_id=draw(names),
-        agent_id=draw(names),
-        project=draw(names),
-        project_id=draw(names),
-        request_class=draw(st.sampled_from(("main", "unknown"))),
-        organization_id=draw(names),
-        team_id=draw(names),
-        user_id=draw(names),
-        customer_id=draw(names),
-        model_served=draw(st.sampled_from(("m", "n"))),
-        tags=tuple(draw(st.lists(st.sampled_from(("blue", "red", 'odd "tag" \\ ,')), max_size=3))),
-        status=draw(st.sampled_from(("ok", "cut"))),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +57,6 @@ async def engine(servers: RunningServers, migrated: str) -> AsyncIterator[AsyncE
         opened = create_engine(url)
         yield opened
         await opened.dispose()
-
-
-async def book(engine: AsyncEngine, batch: Sequence[Receipt]) -> None:
-    """Into empty books; in two halves that overlap, so that a part is said twice."""
-    await empty(engine)
-    books = Books(engine, NO_LEDGER)
-    middle = len(batch) // 2
-    await books.book_directly(batch[: middle + 1])
-    await books.book_directly(batch[middle:])
 
 
 async def cells(engine: AsyncEngine, report: Report) -> list[Cell]:
@@ -412,8 +376,7 @@ async def test_the_log_of_a_cost_centre_adds_up_to_its_report(
     async with engine.connect() as connection:
         for center in ("", "4711", "R&D EMEA", "nobody's"):
             filtered, page = dataclass_replace(asked, cost_center=center), LogPage(most=1_000)
-            bounded = await bound(connection, EVERYTHING, filtered, page, now())
-            logged = await list_receipts(connection, EVERYTHING, bounded, page)
+            logged = await find_page(connection, EVERYTHING, filtered, page, now())
             assert logged == await list_receipts(connection, EVERYTHING, filtered, page)
             assert sum(one.cost_nanousd for one in logged) == sums[center], center
 

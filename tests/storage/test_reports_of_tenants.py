@@ -15,7 +15,8 @@ from app.domain.spend import Receipt
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.reports import OF_SESSIONS, Dimension, Report, list_cells, total_spend
 from tests.conftest import RunningServers, fresh_database
-from tests.storage.test_reports import DIMENSIONS, FIRST, LAST, ZONES, book, expected, receipts
+from tests.storage.receipt_batches import book, receipts
+from tests.storage.test_reports import DIMENSIONS, FIRST, LAST, ZONES, expected
 
 pytestmark = pytest.mark.services
 

@@ -67,6 +67,7 @@ EXEMPT = {
     "projects.lock_projects_of_team": "of a team that was found before, and goes",
     "projects.update_project": "writes, for a project that was found before",
     "projects.hold_project": "holds a project that keys are to belong to; who may is asked after",
+    "receipts.find_key_ids": "for a condition on receipts, which stands beside the tenant's own",
     "receipts.spend_of_team": "a sum for a team that was found before",
     "reports.find_extent": "two dates, and no rows",
     "report_names.find_living_keys": "of ids in cells that were found before",

@@ -1,16 +1,35 @@
 """What is asked of the receipts themselves: rows for the log."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Text, and_, case, false, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
 from app.domain.roles import Tenant
-from app.storage.postgres.cost_centers import BEGINNING, find_charging
+from app.storage.postgres.columns import TIME, times
+from app.storage.postgres.cost_centers import BEGINNING, Charging, find_charging
 from app.storage.postgres.tables import departed, keys, receipts, teams
 from app.storage.postgres.tenants import within
 
@@ -22,7 +41,8 @@ class ReceiptFilter:
     ``least_nanousd`` and ``most_nanousd`` are amounts that still belong to it. ``is_ok`` by the status. ``without``
     are columns in which there is nothing, ``tags`` among them. ``cost_center`` is what a receipt is charged to, the
     empty text what is charged to none. Where ``as_counted``, the time is that at which reports count a receipt,
-    and what came too late for its month is an adjustment.
+    and what came too late for its month is an adjustment. Beside that,
+    they began at ``not_before`` or later, in ``stretches``, and are among the newest of the time, whosever they are.
     """
 
     since: datetime | None = None
@@ -48,9 +68,20 @@ class ReceiptFilter:
     status: str | None = None
     tag: str | None = None
     without: frozenset[str] = frozenset()
-    key_ids: tuple[str, ...] | None = None
     cost_center: str | None = None
     as_counted: bool = False
+    not_before: datetime | None = None
+    among_newest: int | None = None
+    stretches: "tuple[Stretch, ...] | None" = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Stretch:
+    """What began in [``since``, ``until``) by a key. Those of one key do not overlap."""
+
+    key_id: str
+    since: datetime
+    until: datetime
 
 
 Place = tuple[datetime, str, int]
@@ -87,38 +118,82 @@ class Pace:
     first_byte_ms: int | None
 
 
+_PLACE = ("started_at", "request_id", "attempt")
 _COUNTS_AT = func.coalesce(receipts.c.posted_at, receipts.c.started_at)
 _TEAM_ALIAS = case((teams.c.team_id.is_not(None), teams.c.team_alias), else_=departed.c.name).label("team_alias")
 
 
 async def list_receipts(
-    connection: AsyncConnection, tenant: Tenant, wanted: ReceiptFilter, page: LogPage
+    connection: AsyncConnection,
+    tenant: Tenant,
+    wanted: ReceiptFilter,
+    page: LogPage,
+    charging: Charging | None = None,
 ) -> list[Row[Any]]:
-    """Whole rows with ``team_alias`` and ``key_alias``, newest first unless told otherwise."""
-    places = [receipts.c.started_at, receipts.c.request_id, receipts.c.attempt]
-    order = [receipts.c[page.order], *places] if page.order != "started_at" else places
-    query = (
-        select(receipts, keys.c.key_alias, _TEAM_ALIAS)
-        .select_from(_with_names())
-        .where(*within(tenant, receipts), *await _conditions(connection, wanted))
-        .order_by(*(column.desc() if page.newest_first else column.asc() for column in order))
-        .limit(page.most)
-        .offset(page.skip)
-    )
-    if page.after is not None:
-        known = tuple_(*(literal(value) for value in page.after))
-        # The first condition is for the index and the partitions.
-        if page.newest_first:
-            query = query.where(receipts.c.started_at <= page.after[0], tuple_(*places) < known)
-        else:
-            query = query.where(receipts.c.started_at >= page.after[0], tuple_(*places) > known)
+    """Whole rows with ``team_alias`` and ``key_alias``, newest first unless told otherwise. ``charging`` of the time is
+    asked for where it is not known."""
+    conditions = [*within(tenant, receipts), *await _conditions(connection, wanted, charging), *_follow(page)]
+    if wanted.among_newest is not None:
+        conditions.append(receipts.c.started_at >= _since_newest(wanted, page))
+    query = select(receipts, keys.c.key_alias, _TEAM_ALIAS).order_by(*_order(receipts, page))
+    if wanted.stretches is None:
+        query = query.select_from(_with_names(receipts)).where(*conditions).limit(page.most).offset(page.skip)
+    else:
+        places = _places(wanted.stretches, conditions, page).subquery("places")
+        same = and_(*(places.c[name] == receipts.c[name] for name in _PLACE))
+        query = query.select_from(_with_names(places.join(receipts, same)))
     return list(await connection.execute(query))
+
+
+def _since_newest(wanted: ReceiptFilter, page: LogPage) -> ColumnElement[datetime]:
+    until = [] if wanted.until is None else [receipts.c.started_at < wanted.until]
+    newest = select(receipts.c.started_at).where(*until, *_follow(page)[:1]).order_by(receipts.c.started_at.desc())
+    last = newest.limit(1).offset((wanted.among_newest or 1) - 1).scalar_subquery()
+    return func.coalesce(last, literal(BEGINNING, TIME))
+
+
+def _places(stretches: Sequence[Stretch], conditions: Sequence[ColumnElement[bool]], page: LogPage) -> Select[Any]:
+    """Of the rows of a page. Each stretch is walked by the index of its key, whatever the planner thinks of the other
+    conditions."""
+    stretch, began = table_of(stretches), receipts.c.started_at
+    own = (receipts.c.key_id == stretch.c.key_id, began >= stretch.c.since, began < stretch.c.until)
+    columns = [receipts.c[name] for name in dict.fromkeys((page.order, *_PLACE))]
+    newest = select(*columns).where(*own, *conditions).order_by(*_order(receipts, page)).limit(page.most + page.skip)
+    each = newest.lateral("each")
+    found = select(each).select_from(stretch.join(each, true()))
+    return found.order_by(*_order(each, page)).limit(page.most).offset(page.skip)
+
+
+def _order(table: FromClause, page: LogPage) -> list[ColumnElement[Any]]:
+    columns = [table.c[name] for name in dict.fromkeys((page.order, *_PLACE))]
+    return [column.desc() if page.newest_first else column.asc() for column in columns]
+
+
+def _follow(page: LogPage) -> list[ColumnElement[bool]]:
+    if page.after is None:
+        return []
+    began, known = receipts.c.started_at, tuple_(*(literal(value) for value in page.after))
+    place = tuple_(*(receipts.c[name] for name in _PLACE))
+    # The first condition is for the index and the partitions.
+    if page.newest_first:
+        return [began <= page.after[0], place < known]
+    return [began >= page.after[0], place > known]
+
+
+def table_of(stretches: Sequence[Stretch]) -> FromClause:
+    """As rows of a query."""
+    since, until = (times(getattr(one, name) for one in stretches) for name in ("since", "until"))
+    key_ids = literal([one.key_id for one in stretches], ARRAY(Text))
+    rows = func.unnest(key_ids, since, until).table_valued(
+        Column("key_id", Text), Column("since", TIME), Column("until", TIME)
+    )
+    return rows.render_derived(name="stretch")
 
 
 async def count_receipts(connection: AsyncConnection, tenant: Tenant, wanted: ReceiptFilter, most: int) -> int:
     """How many there are, counted as far as ``most``."""
     conditions = (*within(tenant, receipts), *await _conditions(connection, wanted))
-    found = select(literal(1)).select_from(_with_names()).where(*conditions).limit(most)
+    found = select(literal(1)).select_from(receipts).where(*conditions).limit(most)
     return int((await connection.execute(select(func.count()).select_from(found.subquery()))).scalar_one())
 
 
@@ -156,20 +231,33 @@ async def find_unpriced(connection: AsyncConnection, tenant: Tenant, since: date
     return {row[0]: row[1] for row in await connection.execute(query)}
 
 
-def _with_names() -> Any:  # noqa: ANN401  a join has no public type
+def _with_names(found: FromClause) -> FromClause:
     return (
-        receipts.outerjoin(keys, receipts.c.key_id == keys.c.key_id)
+        found.outerjoin(keys, receipts.c.key_id == keys.c.key_id)
         .outerjoin(teams, receipts.c.team_id == teams.c.team_id)
         .outerjoin(departed, and_(departed.c.kind == "team", departed.c.id == receipts.c.team_id))
     )
 
 
-async def _conditions(connection: AsyncConnection, wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
+async def _conditions(
+    connection: AsyncConnection, wanted: ReceiptFilter, charging: Charging | None = None
+) -> list[ColumnElement[bool]]:
     conditions = await _counted(connection, wanted) if wanted.as_counted else _began(wanted)
+    if wanted.not_before is not None:
+        conditions.append(receipts.c.started_at >= wanted.not_before)
     if wanted.cost_center is not None:
-        charging = await find_charging(connection, wanted.since or BEGINNING)
+        charging = charging or await find_charging(connection, wanted.since or BEGINNING)
         conditions.append(charging.is_charged_to(wanted.cost_center, receipts, _COUNTS_AT))
+    if wanted.key_alias is not None:
+        # Asked first, so that receipts are found by the index of keys.
+        named = await find_key_ids(connection, wanted.key_alias)
+        conditions.append(receipts.c.key_id == named[0] if len(named) == 1 else receipts.c.key_id.in_(named))
     return conditions + _of_columns(wanted)
+
+
+async def find_key_ids(connection: AsyncConnection, alias: str) -> Sequence[str]:
+    """Of the keys that are called so."""
+    return (await connection.execute(select(keys.c.key_id).where(keys.c.key_alias == alias))).scalars().all()
 
 
 def _began(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
@@ -205,24 +293,28 @@ def _of_columns(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
         value = getattr(wanted, name)
         if value is not None:
             conditions.append(receipts.c[name] == value)
-    if wanted.key_alias is not None:
-        conditions.append(keys.c.key_alias == wanted.key_alias)
     if wanted.least_nanousd is not None:
         conditions.append(receipts.c.cost_nanousd >= wanted.least_nanousd)
     if wanted.most_nanousd is not None:
         conditions.append(receipts.c.cost_nanousd <= wanted.most_nanousd)
-    if wanted.is_ok is not None:
-        conditions.append((receipts.c.status == "ok") if wanted.is_ok else (receipts.c.status != "ok"))
+    if wanted.is_ok:
+        conditions.append(receipts.c.status == "ok")
+    if fails(wanted):
+        # Written out, and beside a status that is looked for: the condition of an index.
+        conditions.append(receipts.c.status != literal_column("'ok'"))
     return conditions + _further_conditions(wanted)
 
 
 def _further_conditions(wanted: ReceiptFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.key_ids is not None:
-        conditions.append(receipts.c.key_id == func.any(literal(list(wanted.key_ids), ARRAY(Text))))
     if wanted.tag is not None:
         conditions.append(receipts.c.tags.contains([wanted.tag]))
     return conditions + [_empty(name) for name in sorted(wanted.without)]
+
+
+def fails(wanted: ReceiptFilter) -> bool:
+    """Whether only what failed is looked for."""
+    return wanted.is_ok is False or wanted.status not in (None, "ok")
 
 
 def _empty(name: str) -> ColumnElement[bool]:

@@ -1,19 +1,11 @@
 """The log in the browser: narrowed by whose calls they are, by day of a zone and by result."""
 
 import re
-from datetime import UTC, datetime, timedelta
-from random import Random
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert
 
 from app.base.ids import new_id
-from app.domain.roles import Tenant
-from app.storage.postgres import tables
-from app.storage.postgres.aggregates import rebuild_day
-from app.storage.postgres.log_bounds import bound
-from app.storage.postgres.receipts import LogPage, ReceiptFilter, list_receipts
 from tests.api.ui.support import Street
 
 pytestmark = pytest.mark.services
@@ -88,68 +80,3 @@ async def test_a_receipt_says_all_that_made_its_price(street: Street) -> None:
         assert "A correction, booked" in page
         assert "Cost, all receipts" in page
         assert "$0.009</dd>" in page
-
-
-async def test_a_page_that_is_bounded_by_sums_is_the_page_of_all_receipts(street: Street) -> None:
-    door, chance = street.door, Random(7)
-    keys = [(await door.new_key())["token"] for _ in range(3)]
-    team, first = new_id("team"), datetime(2025, 10, 1, tzinfo=UTC)
-    receipts = []
-    for number in range(60):
-        columns: dict[str, Any] = {"team_id": team, "status": chance.choice(["ok", "ok", "ok", "error", "cut"])}
-        columns |= {"tags": chance.choice([[], ["rare", "rare"], ["b"]]), "customer_id": chance.choice([None, "acme"])}
-        columns["kind"] = "adjustment" if number % 9 == 0 else "usage"
-        at = first + timedelta(minutes=chance.randrange(20 * 24 * 60))
-        receipts.append({**_RECEIPT, **columns, "request_id": new_id("req"), "started_at": at, "cost_nanousd": number})
-        receipts[-1]["key_id"] = chance.choice(keys[: 1 + number % 3])
-    # Of this key there is nothing but a correction of what had failed, which is no failure in sums.
-    receipts.append({**receipts[9], "key_id": (await door.new_key())["token"], "request_id": new_id("req")})
-    receipts[-1] |= {"status": "error", "kind": "adjustment"}
-    async with door.engine.begin() as connection:
-        await connection.execute(insert(tables.receipts), receipts)
-        for day in range(20):
-            await rebuild_day(connection, (first + timedelta(days=day)).date())
-    whole: dict[str, Any] = {
-        "since": first + timedelta(hours=7),
-        "until": first + timedelta(days=19, hours=5),
-        "team_id": team,
-    }
-    tenant, at = Tenant(team_ids=frozenset({team})), first + timedelta(days=30)
-    narrower = 0
-    async with door.engine.connect() as connection:
-        for further in _asked(
-            {}, {"is_ok": False}, {"is_ok": True}, {"status": "cut"}, {"tag": "rare"}, {"kind": "adjustment"},
-            {"customer_id": "acme", "is_ok": False}, {"without": frozenset({"tags", "customer_id"})},
-            {"customer_id": "nobody"}, {"least_nanousd": 30}, {"tag": "rare", "is_ok": False},
-            {"without": frozenset({"session_id"})},
-        ):  # fmt: skip
-            wanted, after = ReceiptFilter(**{**whole, **further}), None
-            while True:
-                page = LogPage(most=5, after=after)
-                bounded = await bound(connection, tenant, wanted, page, at)
-                narrower += bounded.since != wanted.since
-                found = await list_receipts(connection, tenant, bounded, page)
-                plain = await list_receipts(connection, tenant, wanted, page)
-                assert [row.request_id for row in found] == [row.request_id for row in plain], further
-                if len(plain) < 5:
-                    break
-                after = (plain[-1].started_at, plain[-1].request_id, plain[-1].attempt)
-        assert narrower > 10
-        nobody = await bound(connection, tenant, ReceiptFilter(**whole, customer_id="nobody"), LogPage(), at)
-        assert nobody.key_ids == ()
-        posted = {**receipts[0], "request_id": new_id("req"), "posted_at": at}
-        await connection.execute(insert(tables.receipts).values(posted))
-        late = await bound(connection, tenant, ReceiptFilter(**whole, tag="rare"), LogPage(most=5), at)
-        assert (late.since, bool(late.key_ids)) == (whole["since"], True)
-        await connection.rollback()
-
-
-def _asked(*filters: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    return filters
-
-
-_RECEIPT = {
-    "attempt": 1, "duration_ms": 1, "route": "/v1/messages", "model_asked": "m", "model_served": "m", "provider": "p",
-    "deployment_id": "d", "protocol_in": "anthropic_messages", "protocol_out": "anthropic_messages", "streamed": False,
-    "price_version": "v", "price_source": "config", "usage_source": "provider",
-}  # fmt: skip
