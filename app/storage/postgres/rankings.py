@@ -64,7 +64,7 @@ async def _rank(connection: AsyncConnection, tenant: Tenant, report: Report, ran
     if grouped is None:
         return _NOTHING
     amount = sum((grouped.c[name] for name in ranking.measures[1:]), grouped.c[ranking.measures[0]])
-    totals = [cast(func.sum(grouped.c[name]).over(), BigInteger) for name in report.measures]
+    totals = [literal_column(f"(sum({grouped.name}.{name}) OVER ())::bigint", BigInteger) for name in report.measures]
     query = (
         select(grouped, func.count().over(), *totals)
         .order_by(amount.desc() if ranking.descending else amount.asc(), *place_of(grouped, report))

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from functools import cache, partial
+from operator import add
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
@@ -14,14 +15,13 @@ from sqlalchemy import (
     Subquery,
     Table,
     Text,
+    TextClause,
     and_,
     case,
-    cast,
     false,
     func,
     literal,
     literal_column,
-    or_,
     select,
     text,
     true,
@@ -108,7 +108,7 @@ class Amounts(NamedTuple):
         return self.prompt_tokens + self.completion_tokens
 
     def plus(self, other: "Amounts") -> "Amounts":
-        return Amounts(*map(int.__add__, self, other))
+        return Amounts._make(map(add, self, other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +203,10 @@ def _pieces(tenant: Tenant, report: Report) -> list[Piece]:
 
 def _added_up(rows: Subquery, report: Report, groups: Sequence[ColumnElement[Any]]) -> Subquery:
     return (
-        select(period_of(rows, report).label("period"), *groups, *_sums(rows, report))
+        select(period_of(rows, report).label("period"), *groups, *_sums(rows.name, report.measures))
+        .select_from(rows)
         .group_by(*by_period(rows, report), *groups)
-        # What was taken off again leaves nothing.
-        .having(or_(*(func.sum(rows.c[name]) != 0 for name in report.measures)))
+        .having(_has_any(rows.name, report.measures))
         .subquery("grouped")
     )
 
@@ -239,15 +239,25 @@ async def _charged(
         "found"
     )
     told_apart = [column for column in found.c if column.name not in report.measures]
-    charged = charging.charge(select(*told_apart, *_sums(found, report)).group_by(*told_apart).subquery("owned"))
+    charged = charging.charge(
+        select(*told_apart, *_sums(found.name, report.measures)).group_by(*told_apart).subquery("owned")
+    )
     wanted, unwanted = report.only.get("cost_center"), report.but_not.get("cost_center")
     conditions = [] if wanted is None else [charged.c.cost_center.in_(wanted)]
     conditions += [] if unwanted is None else [charged.c.cost_center.not_in(unwanted)]
     return select(charged).where(*conditions).subquery("charged")
 
 
-def _sums(rows: Subquery, report: Report) -> list[ColumnElement[int]]:
-    return [cast(func.sum(rows.c[name]), BigInteger).label(name) for name in report.measures]
+@cache
+def _sums(rows: str, measures: tuple[str, ...]) -> Sequence[ColumnElement[int]]:
+    """Of a subquery of that name. Written once: they are most of a statement."""
+    return [literal_column(f"sum({rows}.{name})::bigint", BigInteger).label(name) for name in measures]
+
+
+@cache
+def _has_any(rows: str, measures: tuple[str, ...]) -> TextClause:
+    """What was taken off again leaves nothing."""
+    return text(" OR ".join(f"sum({rows}.{name}) <> 0" for name in measures))
 
 
 def place_of(grouped: Subquery, report: Report) -> list[ColumnElement[Any]]:
