@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -43,6 +44,7 @@ OWNERS: Mapping[Charged, str] = {
 }  # fmt: skip
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _CENTER = "cost_center"
+_MOST_KEPT = 64
 
 
 def cost_center_of(kind: Charged, owner_id: ColumnElement[str]) -> ColumnElement[str | None]:
@@ -129,7 +131,7 @@ class Charging:
     """
 
     kinds: Sequence[Charged]
-    starts: Sequence[datetime]
+    starts: tuple[datetime, ...]
 
     @property
     def columns(self) -> list[str]:
@@ -148,7 +150,7 @@ class Charging:
         joined: Any = sums
         found = []
         for kind in self.kinds:
-            held = self._in_force(kind).subquery(f"of_{kind}")
+            held = _in_force(kind, self.starts)
             own = and_(held.c.owner_id == sums.c[OWNERS[kind]], held.c.era == sums.c.era)
             joined = joined.outerjoin(held, own)
             found.append(func.nullif(held.c.cost_center, ""))
@@ -161,7 +163,7 @@ class Charging:
         found: list[ColumnElement[bool]] = []
         nearer_has_none: list[ColumnElement[bool]] = []
         for kind in self.kinds:
-            held = self._in_force(kind).subquery(f"held_{kind}")
+            held = _in_force(kind, self.starts)
             # Never null: the owners that are looked for are hashed, and a null would be compared with each of them.
             owner = tuple_(func.coalesce(table.c[OWNERS[kind]], ""), self.era(at))
             wanted = select(held.c.owner_id, held.c.era).where(held.c.cost_center == cost_center)
@@ -169,17 +171,21 @@ class Charging:
             nearer_has_none.append(owner.not_in(select(held.c.owner_id, held.c.era).where(held.c.cost_center != "")))
         return or_(false(), *found) if cost_center else and_(true(), *nearer_has_none)
 
-    def _in_force(self, kind: Charged) -> Select[Any]:
-        starts = func.unnest(times(self.starts)).table_valued("start", with_ordinality="era")
-        eras = starts.render_derived(name="eras")
-        row = cost_centers.c
-        return (
-            select(eras.c.era, row.owner_id, row.cost_center)
-            .ext(distinct_on(eras.c.era, row.owner_id))
-            .select_from(eras.join(cost_centers, row.since <= eras.c.start))
-            .where(row.owner_kind == kind)
-            .order_by(eras.c.era, row.owner_id, row.since.desc())
-        )
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _in_force(kind: Charged, starts: tuple[datetime, ...]) -> Subquery:
+    """The row of each owner from each of ``starts`` on; kept for the other reports of a page."""
+    began = func.unnest(times(starts)).table_valued("start", with_ordinality="era")
+    eras = began.render_derived(name="eras")
+    row = cost_centers.c
+    return (
+        select(eras.c.era, row.owner_id, row.cost_center)
+        .ext(distinct_on(eras.c.era, row.owner_id))
+        .select_from(eras.join(cost_centers, row.since <= eras.c.start))
+        .where(row.owner_kind == kind)
+        .order_by(eras.c.era, row.owner_id, row.since.desc())
+        .subquery(f"of_{kind}")
+    )
 
 
 async def find_charging(connection: AsyncConnection, first: datetime, end: datetime | None = None) -> Charging:
@@ -191,5 +197,5 @@ async def find_charging(connection: AsyncConnection, first: datetime, end: datet
     kinds = {kind for kind, _ in rows}
     return Charging(
         [kind for kind in OWNERS if kind in kinds],
-        [first, *sorted({since for _, since in rows if since > first})],
+        (first, *sorted({since for _, since in rows if since > first})),
     )
