@@ -53,13 +53,15 @@ class Ask:
     measures: tuple[str, ...] = MEASURES
     after: tuple[str, tuple[str, ...]] | None = None
     most: int | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """``cells`` by period and group; a cell's ``period`` is its place in ``periods``.
 
-    ``names`` has what people call the teams, keys, organizations and users that are in the groups.
+    ``names`` has what people call the teams, keys, organizations and users that are in the groups, where ``named`` was
+    asked for.
     """
 
     periods: Sequence[Period]
@@ -115,7 +117,7 @@ class Spend:
         async with transaction(self._engine) as connection:
             report = await _report(connection, ask)
             cells = await reports.list_cells(connection, tenant, report)
-            return await _found(connection, report, cells)
+            return await _found(connection, report, cells, named=ask.named)
 
     async def ranked(
         self, ask: Ask, ranking: Ranking, tenant: Tenant = EVERYTHING
@@ -125,7 +127,7 @@ class Spend:
         async with transaction(self._engine) as connection:
             report = await _report(connection, ask)
             page = await rankings.rank_cells(connection, tenant, report, ranking)
-            return await _found(connection, report, page.cells), page.count, page.total
+            return await _found(connection, report, page.cells, named=ask.named), page.count, page.total
 
     async def sums(self, ask: Ask, group_by: GroupBy, tenant: Tenant = EVERYTHING) -> list[Sum]:
         """By day, group, model, key and user, in that order; groups without a name come last."""
@@ -182,8 +184,8 @@ async def _report(connection: AsyncConnection, ask: Ask) -> Report:
     return Report(periods, ask.group_by, ask.only, ask.but_not, ask.apart, ask.measures, after, ask.most)
 
 
-async def _found(connection: AsyncConnection, report: Report, cells: Sequence[Cell]) -> Found:
-    names = await _names(connection, report.group_by, cells, report.periods)
+async def _found(connection: AsyncConnection, report: Report, cells: Sequence[Cell], *, named: bool) -> Found:
+    names = await _names(connection, report.group_by, cells, report.periods) if named else {}
     return Found(report.periods, report.group_by, cells, names)
 
 

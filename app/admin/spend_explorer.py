@@ -174,7 +174,7 @@ class SpendExplorer:
         self, question: Question, asked: "asyncio.Task[_Page]", tenant: Tenant
     ) -> tuple[Mapping[str, NanoUSD], NanoUSD]:
         group_by = question.group_by
-        ask = replace(question.ask(question.span.before()), measures=_COST)
+        ask = replace(question.ask(question.span.before()), measures=_COST, named=False)
         if group_by is None:
             by_day = await self._spend.report(replace(ask, interval="day"), tenant)
             costs = {by_day.label(cell): cell.amounts.cost_nanousd for cell in by_day.cells}

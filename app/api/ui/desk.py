@@ -113,7 +113,7 @@ class Desk:
 
     async def of_month(self, person: Person, dimension: Dimension, ids: list[str]) -> dict[str, NanoUSD]:
         """What this month of UTC cost, by owner."""
-        ask = Ask(*_this_month(), group_by=(dimension,), only={dimension: ids}, measures=BRIEF)
+        ask = Ask(*_this_month(), group_by=(dimension,), only={dimension: ids}, measures=BRIEF, named=False)
         report = await self._spend.report(ask, person.reach("spend.reports")) if ids else None
         return {} if report is None else {cell.group[0]: cell.amounts.cost_nanousd for cell in report.cells}
 
