@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from tests.contract.test_command_line import keyhouse
+from tests.contract.terminal import keyhouse
 from tests.fakes.gateway_process import Admin, GatewayProcess
 
 pytestmark = [pytest.mark.services, pytest.mark.contract]

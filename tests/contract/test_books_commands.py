@@ -16,7 +16,7 @@ from app.base.ids import new_id
 from app.storage.books import Books
 from app.storage.postgres.engine import create_engine
 from tests.conftest import RunningServers, fresh_database
-from tests.contract.test_command_line import keyhouse
+from tests.contract.terminal import keyhouse
 from tests.fakes.gateway_process import GatewayProcess
 from tests.storage.ledger_support import make_receipt, redis_server
 

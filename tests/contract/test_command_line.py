@@ -1,16 +1,17 @@
 """The commands of a terminal, against a running gateway."""
 
-import asyncio
 import json
-import os
 import re
-import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from app.cli import main
+from app.cli.nouns import NOUNS
 from tests.contract.conftest import PROVIDER_KEY
-from tests.fakes.gateway_process import MASTER_KEY, Admin, GatewayProcess, free_port
+from tests.contract.terminal import keyhouse, keyhouse_process
+from tests.fakes.gateway_process import Admin, GatewayProcess, free_port
 from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream
 
@@ -25,30 +26,6 @@ model_list:
 """
 
 pytestmark = [pytest.mark.services, pytest.mark.contract]
-
-
-async def keyhouse(gateway: GatewayProcess, *arguments: str, **environment: str) -> tuple[int, str, str]:
-    """Exit status, standard output, standard error."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "app.cli",
-        *arguments,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(gateway.home.parent),
-            "KEYHOUSE_HOME": str(gateway.home),
-            "KEYHOUSE_PORT": str(gateway.port),
-            "KEYHOUSE_MASTER_KEY": MASTER_KEY,
-            **environment,
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await process.communicate()
-    assert process.returncode is not None
-    assert b"Traceback" not in errors, errors.decode()
-    return process.returncode, output.decode(), errors.decode()
 
 
 async def test_a_key_is_made_listed_blocked_and_deleted(gateway: GatewayProcess, admin: Admin) -> None:
@@ -182,3 +159,10 @@ async def test_help_says_of_each_command_a_whole_sentence(gateway: GatewayProces
     for arguments in ((), ("keys",), ("spend",), ("audit",), ("prices",), ("credentials",), ("import",)):
         _, text, _ = await keyhouse(gateway, *arguments, "--help")
         assert "..." not in text.partition("Commands:")[2]
+
+
+async def test_each_command_starts_in_a_process_of_its_own(gateway: GatewayProcess) -> None:
+    """What it imports it finds by itself, whatever other tests have imported before it."""
+    for name in sorted(set(main.list_commands(click.Context(main))) - {noun.name for noun in NOUNS[1:]}):
+        status, text, errors = await keyhouse_process(gateway, name, "--help")
+        assert (status, f"keyhouse {name}" in text) == (0, True), errors

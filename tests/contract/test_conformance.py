@@ -8,7 +8,7 @@ from app.cli.conformance import witness as witnesses
 from app.cli.conformance.checks import Result, Setting, run
 from app.cli.conformance.command import ALL
 from app.cli.conformance.talk import Line
-from tests.contract.test_command_line import keyhouse
+from tests.contract.terminal import keyhouse
 from tests.fakes.gateway_process import Admin, GatewayProcess
 
 pytestmark = [pytest.mark.services, pytest.mark.contract]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_command_line import keyhouse
+from tests.contract.terminal import keyhouse
 from tests.fakes.gateway_process import Admin, GatewayProcess, free_port
 from tests.fakes.script import Script
 from tests.fakes.upstream import RecordingUpstream

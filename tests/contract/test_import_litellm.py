@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.conftest import RunningServers, fresh_database
-from tests.contract.test_command_line import keyhouse
+from tests.contract.terminal import keyhouse
 from tests.fakes.gateway_process import Admin, GatewayProcess
 from tests.fakes.litellm_database import ADAS_KEY, BLOCKED_KEY, BOBS_KEY, GONE_KEY, ROTATED_AWAY, fill, hashed
 

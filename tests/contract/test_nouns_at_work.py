@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.contract.test_command_line import keyhouse
+from tests.contract.terminal import keyhouse
 from tests.fakes.gateway_process import MASTER_KEY, Admin, GatewayProcess
 
 pytestmark = [pytest.mark.services, pytest.mark.contract]
