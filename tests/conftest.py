@@ -114,6 +114,11 @@ def servers(make_home: Callable[[], Path]) -> Iterator[RunningServers]:
         return
     embedded = EmbeddedServers(make_home(), die_with_parent=True, postgres=not database_url, valkey=not redis_url)
     embedded.start()
+    if not database_url:
+        # No test cuts the power of this one: whoever kills a Postgres starts its own.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            _execute(embedded.database_url, f"ALTER SYSTEM SET {setting} = off")
+        _execute(embedded.database_url, "SELECT pg_reload_conf()")
     try:
         yield RunningServers(database_url or embedded.database_url, redis_url or embedded.redis_url)
     finally:

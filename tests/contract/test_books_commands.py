@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import hashlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,19 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.base import clock
 from app.base.ids import new_id
 from app.storage.books import Books
 from app.storage.postgres.engine import create_engine
 from tests.conftest import RunningServers, fresh_database
 from tests.contract.terminal import keyhouse
 from tests.fakes.gateway_process import GatewayProcess
+from tests.fakes.months import months_ago
 from tests.storage.ledger_support import make_receipt, redis_server
 
 pytestmark = [pytest.mark.services, pytest.mark.contract]
 
 NO_LEDGER: Any = None
-NOW = datetime.now(UTC)
-
-
-def months_ago(count: int) -> datetime:
-    year, month = divmod(NOW.year * 12 + NOW.month - 1 - count, 12)
-    return datetime(year, month + 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -78,10 +74,10 @@ async def test_a_month_is_closed_exported_and_dropped(
     assert not target.with_name("old.jsonl.gz.part").exists()
     _, said, _ = await keyhouse(house, "spend", "retention", "--run")
     assert said.splitlines() == [f"{old}  1 receipts dropped", "receipts are kept 2mo; export required"]
-    status, _, errors = await keyhouse(house, "spend", "export", "--month", f"{NOW:%Y-%m}")
+    status, _, errors = await keyhouse(house, "spend", "export", "--month", f"{clock.now():%Y-%m}")
     assert (status, "not over yet" in errors) == (1, True)
 
-    days = ("--from", f"{months_ago(4):%Y-%m-%d}", "--to", f"{NOW:%Y-%m-%d}")
+    days = ("--from", f"{months_ago(4):%Y-%m-%d}", "--to", f"{clock.now():%Y-%m-%d}")
     _, said, _ = await keyhouse(house, "spend", "report", *days)
     assert said.splitlines()[-1] == "0.000000015 USD"
     _, said, _ = await keyhouse(house, "spend", "report", "--format", "focus", *days)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from app.base import clock
 from app.base.ids import new_id
 from app.storage.books import Books
 from app.storage.postgres import tables
@@ -19,18 +20,22 @@ from app.storage.postgres.owner_spend import spend_of_owners
 from app.storage.postgres.tables.closing import spend_closes
 from tests.api.support import Door, admin_door_of
 from tests.conftest import RunningServers, empty, fresh_database
+from tests.fakes.months import months_ago
 from tests.storage.ledger_support import make_receipt
 
 pytestmark = pytest.mark.services
 
 NO_LEDGER: Any = None
 NANO = Decimal("0.000000001")
-THIS_MONTH = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-CLOSED = (THIS_MONTH - timedelta(days=1)).replace(day=1)
-BEFORE = (CLOSED - timedelta(days=1)).replace(day=1)
-OCTOBER = {"start_date": f"{CLOSED:%Y-%m-%d}", "end_date": f"{THIS_MONTH - timedelta(days=1):%Y-%m-%d}"}
-TODAY = {"start_date": f"{THIS_MONTH:%Y-%m-%d}", "end_date": f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"}
-"""With tomorrow, which may come while the suite runs."""
+
+
+def last_month() -> dict[str, str]:
+    return {"start_date": f"{months_ago(1):%Y-%m-%d}", "end_date": f"{months_ago(0) - timedelta(days=1):%Y-%m-%d}"}
+
+
+def since_the_first() -> dict[str, str]:
+    """With tomorrow."""
+    return {"start_date": f"{months_ago(0):%Y-%m-%d}", "end_date": f"{clock.now() + timedelta(days=1):%Y-%m-%d}"}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,13 @@ async def close(door: Door, month: datetime) -> list[dict[str, Any]]:
 async def test_a_cost_centre_that_is_set_while_a_month_is_closed_waits_for_it_and_leaves_it_as_it_was(
     door: Door,
 ) -> None:
-    row = {"month": CLOSED.date(), "until": THIS_MONTH, "requests": 0, "cost_nanousd": 0, "adjustments_nanousd": 0}
+    row = {
+        "month": months_ago(1).date(),
+        "until": months_ago(0),
+        "requests": 0,
+        "cost_nanousd": 0,
+        "adjustments_nanousd": 0,
+    }
     async with door.engine.begin() as closing:
         await closing.execute(insert(spend_closes).values(**row, digest="", closed_by="test"))
         async with door.engine.connect() as setting:
@@ -77,7 +88,7 @@ async def test_a_cost_centre_that_is_set_while_a_month_is_closed_waits_for_it_an
                 await set_cost_center(setting, "team", "team_alpha", "4711")
     async with door.engine.begin() as setting:
         await set_cost_center(setting, "team", "team_alpha", "4711")
-        assert (await setting.execute(select(tables.cost_centers.c.since))).scalars().all() == [THIS_MONTH]
+        assert (await setting.execute(select(tables.cost_centers.c.since))).scalars().all() == [months_ago(0)]
 
 
 async def test_a_closed_month_reads_the_same_whatever_happens_afterwards(door: Door) -> None:
@@ -85,59 +96,59 @@ async def test_a_closed_month_reads_the_same_whatever_happens_afterwards(door: D
         team = {"team_id": "team_alpha", "team_alias": "research", "created_by": "x", "updated_by": "x"}
         await connection.execute(insert(tables.teams).values(**team))
     assert (await door.post("/team/update", {"team_id": "team_alpha", "cost_center": "4711"})).status == 200
-    await book(door, BEFORE + timedelta(days=3), 100)
-    await book(door, CLOSED + timedelta(days=3), 5)
-    await book(door, CLOSED + timedelta(days=4), 7, tags=(), team_id=None)
-    both = await close(door, CLOSED)
+    await book(door, months_ago(2) + timedelta(days=3), 100)
+    await book(door, months_ago(1) + timedelta(days=3), 5)
+    await book(door, months_ago(1) + timedelta(days=4), 7, tags=(), team_id=None)
+    both = await close(door, months_ago(1))
     assert [(one["month"], one["spend"], one["requests"]) for one in both] == [
-        (f"{BEFORE:%Y-%m}", 100 * NANO, 1),
-        (f"{CLOSED:%Y-%m}", 12 * NANO, 2),
+        (f"{months_ago(2):%Y-%m}", 100 * NANO, 1),
+        (f"{months_ago(1):%Y-%m}", 12 * NANO, 2),
     ]
-    assert await close(door, CLOSED) == []
+    assert await close(door, months_ago(1)) == []
     forms: list[dict[str, str]] = [
         {}, {"format": "csv"}, {"limit": "1"}, {"group_by": "tag"}, {"group_by": "cost_center"},
         {"interval": "month", "group_by": "session"},
-        {"timezone": "Europe/Berlin", "end_date": f"{THIS_MONTH - timedelta(days=2):%Y-%m-%d}"},
+        {"timezone": "Europe/Berlin", "end_date": f"{months_ago(0) - timedelta(days=2):%Y-%m-%d}"},
     ]  # fmt: skip
-    before = [await report(door, OCTOBER, **form) for form in forms]
+    before = [await report(door, last_month(), **form) for form in forms]
     assert '"team_alias":"research"' in before[0]
 
-    await book(door, CLOSED + timedelta(days=3), 1_000)
-    await book(door, BEFORE, 2_000)
-    await book(door, CLOSED + timedelta(days=5), -3, kind="adjustment")
+    await book(door, months_ago(1) + timedelta(days=3), 1_000)
+    await book(door, months_ago(2), 2_000)
+    await book(door, months_ago(1) + timedelta(days=5), -3, kind="adjustment")
     async with door.engine.begin() as connection:
         await connection.execute(update(tables.teams).values(team_alias="renamed"))
     await door.post("/team/update", {"team_id": "team_alpha", "cost_center": "4712"})
-    rebuilt = await door.post("/spend/aggregates/rebuild", OCTOBER)
+    rebuilt = await door.post("/spend/aggregates/rebuild", last_month())
     assert (rebuilt.status, rebuilt.fields["days"]) == (200, [])
 
-    assert [await report(door, OCTOBER, **form) for form in forms] == before
-    verdict = (await door.get(f"/spend/closes/{CLOSED:%Y-%m}")).fields
+    assert [await report(door, last_month(), **form) for form in forms] == before
+    verdict = (await door.get(f"/spend/closes/{months_ago(1):%Y-%m}")).fields
     assert (verdict["is_unchanged"], verdict["digest_now"]) == (True, both[1]["digest"])
-    answer = await door.get("/spend/report", query={**TODAY, "group_by": "team,kind,cost_center"})
+    answer = await door.get("/spend/report", query={**since_the_first(), "group_by": "team,kind,cost_center"})
     (corrections,) = answer.fields["data"]
     assert corrections["cost_center"] == "4712"
     assert (corrections["kind"], corrections["cost"], corrections["requests"]) == ("adjustment", 2_997 * NANO, 2)
     assert corrections["team_alias"] == "renamed"
-    for day in (CLOSED + timedelta(days=3), datetime.now(UTC)):
+    for day in (months_ago(1) + timedelta(days=3), clock.now()):
         one_day = {"start_date": f"{day:%Y-%m-%d}", "end_date": f"{day:%Y-%m-%d}"}
         (checked,) = (await door.get("/spend/aggregates/check", query=one_day)).fields["days"]
         assert checked["agrees"]
-    rebuilt = await door.post("/spend/aggregates/rebuild", TODAY)
+    rebuilt = await door.post("/spend/aggregates/rebuild", since_the_first())
     assert rebuilt.fields["days"][-1]["agrees"]
     assert (
-        await door.get("/spend/report", query={**TODAY, "group_by": "team,kind,cost_center"})
+        await door.get("/spend/report", query={**since_the_first(), "group_by": "team,kind,cost_center"})
     ).fields == answer.fields
 
 
 async def test_a_budget_counts_a_late_call_when_it_began(door: Door) -> None:
-    await book(door, CLOSED + timedelta(days=3), 5)
-    await close(door, CLOSED)
-    late = THIS_MONTH - timedelta(minutes=7, seconds=1)
+    await book(door, months_ago(1) + timedelta(days=3), 5)
+    await close(door, months_ago(1))
+    late = months_ago(0) - timedelta(minutes=7, seconds=1)
     await book(door, late, 1_000)
-    await book(door, datetime.now(UTC), 7)
+    await book(door, clock.now(), 7)
     starts = {
-        THIS_MONTH: 7, late: 1_007, late + timedelta(seconds=1): 7, CLOSED: 1_012,
+        months_ago(0): 7, late: 1_007, late + timedelta(seconds=1): 7, months_ago(1): 1_012,
         datetime(1970, 1, 1, tzinfo=UTC): 1_012,
     }  # fmt: skip
     async with door.engine.connect() as connection:
@@ -148,29 +159,29 @@ async def test_a_budget_counts_a_late_call_when_it_began(door: Door) -> None:
 
 
 async def test_a_close_leaves_a_line_in_the_audit_and_in_the_list(door: Door) -> None:
-    await book(door, CLOSED + timedelta(days=3), 5)
-    (closed,) = await close(door, CLOSED)
+    await book(door, months_ago(1) + timedelta(days=3), 5)
+    (closed,) = await close(door, months_ago(1))
     assert (await door.get("/spend/closes")).fields["closes"] == [closed]
     (row,) = (await door.get("/audit", query={"object_type": "spend_month"})).fields["audit_logs"]
-    assert (row["action"], row["object_id"]) == ("close", f"{CLOSED:%Y-%m}")
+    assert (row["action"], row["object_id"]) == ("close", f"{months_ago(1):%Y-%m}")
 
 
 async def test_sums_that_are_not_those_of_the_receipts_are_not_closed(door: Door) -> None:
-    await book(door, CLOSED + timedelta(days=3), 5)
+    await book(door, months_ago(1) + timedelta(days=3), 5)
     async with door.engine.begin() as connection:
         await connection.execute(text("UPDATE spend_days SET cost_nanousd = 6"))
-    answer = await door.post("/spend/close", {"month": f"{CLOSED:%Y-%m}"})
+    answer = await door.post("/spend/close", {"month": f"{months_ago(1):%Y-%m}"})
     assert (answer.status, answer.error["param"]) == (422, "month")
-    assert f"{CLOSED + timedelta(days=3):%Y-%m-%d}" in answer.error["message"]
+    assert f"{months_ago(1) + timedelta(days=3):%Y-%m-%d}" in answer.error["message"]
     assert (await door.get("/spend/closes")).fields["closes"] == []
 
 
 async def test_a_closed_month_that_somebody_changed_is_told(door: Door) -> None:
-    await book(door, CLOSED + timedelta(days=3), 5)
-    await close(door, CLOSED)
+    await book(door, months_ago(1) + timedelta(days=3), 5)
+    await close(door, months_ago(1))
     async with door.engine.begin() as connection:
         await connection.execute(text("UPDATE spend_tag_days SET cost_nanousd = 6 WHERE tag = 'blue'"))
-    assert (await door.get(f"/spend/closes/{CLOSED:%Y-%m}")).fields["is_unchanged"] is False
+    assert (await door.get(f"/spend/closes/{months_ago(1):%Y-%m}")).fields["is_unchanged"] is False
 
 
 @pytest.mark.parametrize(
@@ -197,32 +208,40 @@ async def test_the_signature_of_a_month_covers_its_cost_centres_and_names(
         team = {"team_id": "team_alpha", "team_alias": "research", "created_by": "x", "updated_by": "x"}
         await connection.execute(insert(tables.teams).values(**team))
     await door.post("/team/update", {"team_id": "team_alpha", "cost_center": "4711"})
-    await book(door, CLOSED + timedelta(days=3), 5)
-    await close(door, CLOSED)
+    await book(door, months_ago(1) + timedelta(days=3), 5)
+    await close(door, months_ago(1))
     await door.post("/team/update", {"team_id": "team_alpha", "cost_center": "4713"})
     # As a version signed it that knew of sums alone.
     async with door.engine.connect() as connection:
-        by_sums = await digest_of(connection, CLOSED.date(), CLOSED, THIS_MONTH, 1)
+        by_sums = await digest_of(connection, months_ago(1).date(), months_ago(1), months_ago(0), 1)
     for version, signature in ((2, None), (1, by_sums)):
         async with door.engine.begin() as connection:
             if signature is not None:
                 row = {"digest": signature, "digest_version": version}
                 await connection.execute(update(spend_closes).values(**row))
-        verdict = (await door.get(f"/spend/closes/{CLOSED:%Y-%m}")).fields
+        verdict = (await door.get(f"/spend/closes/{months_ago(1):%Y-%m}")).fields
         assert (verdict["is_unchanged"], verdict["digest_version"]) == (True, version)
     signatures = {}
     async with door.engine.connect() as connection:
         for version in (1, 2):
-            signatures[version] = await digest_of(connection, CLOSED.date(), CLOSED, THIS_MONTH, version)
+            signatures[version] = await digest_of(
+                connection, months_ago(1).date(), months_ago(1), months_ago(0), version
+            )
         await connection.execute(text(tampered))
         for version, signature in signatures.items():
-            now = await digest_of(connection, CLOSED.date(), CLOSED, THIS_MONTH, version)
+            now = await digest_of(connection, months_ago(1).date(), months_ago(1), months_ago(0), version)
             assert (now != signature) == (version in is_told_by), version
         await connection.rollback()
 
 
 async def test_what_cannot_be_closed_is_named(door: Door) -> None:
-    for body in ({}, {"month": "2026-13"}, {"month": "soon"}, {"month": f"{THIS_MONTH:%Y-%m}"}, {"month": "2999-01"}):
+    for body in (
+        {},
+        {"month": "2026-13"},
+        {"month": "soon"},
+        {"month": f"{months_ago(0):%Y-%m}"},
+        {"month": "2999-01"},
+    ):
         answer = await door.post("/spend/close", body)
         assert (answer.status, answer.error["param"]) == (422, "month"), body
     assert (await door.get("/spend/closes/2026-01")).status == 404
