@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.report_periods import DAY_S
+from app.domain.report_periods import DAY_S, QUARTER_S
 from app.storage.postgres.tables.reports import (
     COARSE_DAYS,
     DIMENSIONS,
@@ -58,11 +58,11 @@ class _Family:
         return (*self.dimensions, *self.further)
 
 
-def _coarse(table: Table) -> _Family:
+def _coarse(table: Table, finer: str = f"spend_rows_{DAY_S}") -> _Family:
     """Of whole days, added up from those that tell everything apart."""
     dimensions = tuple(name for name in DIMENSIONS if name in table.c)
-    further = {"tagged": "tagged"} if "tagged" in table.c else {}
-    return _Family(table.name, {DAY_S: table}, further, dimensions=dimensions, finer=f"spend_rows_{DAY_S}")
+    further = {name: name for name in ("tagged", "session_id") if name in table.c}
+    return _Family(table.name, {DAY_S: table}, further, dimensions=dimensions, finer=finer)
 
 
 # A tag that a receipt names twice counts once.
@@ -74,10 +74,11 @@ _FAMILIES = (
     ),
     _Family(
         "session",
-        SPEND_BY_SESSION,
+        {QUARTER_S: SPEND_BY_SESSION[QUARTER_S]},
         {"session_id": "coalesce(session_id, '')", "agent_id": "coalesce(agent_id, '')", "tags": "tags"},
         spans={"first_at": "min", "last_at": "max"},
     ),
+    _coarse(SPEND_BY_SESSION[DAY_S], f"session_rows_{QUARTER_S}"),
 )
 ALL_TABLES = tuple(table for family in _FAMILIES for table in family.tables.values())
 """Of all measures; beside them are those of owners and of scopes."""
@@ -217,21 +218,31 @@ def _true_sum(*, by_tag: bool) -> str:
     return f"(SELECT ARRAY[{counts}, {amounts}] FROM receipts AS booked{tags} WHERE {_DAY_OF_RECEIPTS})"  # noqa: S608
 
 
-def _coarse_that_differ(measures: Sequence[str]) -> str:
+def _coarse_that_differ(
+    measures: Sequence[str], tables: Sequence[Table] = COARSE_DAYS, finer: str = "spend_days"
+) -> str:
     """How many rows the days without detail have that they should not have, and the other way round."""
     parts = []
-    for table in COARSE_DAYS:
-        names = ", ".join(("bucket", *_coarse(table).names))
+    for table in tables:
+        family = _coarse(table)
+        names = ", ".join(family.names)
         amounts = ", ".join(measures)
         sums = ", ".join(f"sum({name})::bigint" for name in measures)
         # What was taken off again leaves rows that say nothing, on one side or on both.
         some = " OR ".join(f"sum({name}) <> 0" for name in measures)
-        true = f"SELECT {names}, {sums} FROM spend_days WHERE {_DAY_OF_SUMS} GROUP BY {names} HAVING {some}"  # noqa: S608
+        true = (
+            f"SELECT {_bin(DAY_S, 'bucket')}, {names}, {sums} FROM {finer} "  # noqa: S608
+            f"WHERE {_DAY_OF_SUMS} GROUP BY {_groups(family)} HAVING {some}"
+        )
         some = " OR ".join(f"{name} <> 0" for name in measures)
-        kept = f"SELECT {names}, {amounts} FROM {table.name} WHERE {_DAY_OF_SUMS} AND ({some})"  # noqa: S608
+        kept = f"SELECT bucket, {names}, {amounts} FROM {table.name} WHERE {_DAY_OF_SUMS} AND ({some})"  # noqa: S608
         parts.append(f"(({true}) EXCEPT ALL ({kept})) UNION ALL (({kept}) EXCEPT ALL ({true}))")
     differing = " UNION ALL ".join(f"(SELECT 1 FROM ({part}) AS part)" for part in parts)  # noqa: S608
     return f"(SELECT count(*) FROM ({differing}) AS differing)"  # noqa: S608
+
+
+def _sessions_that_differ() -> str:
+    return _coarse_that_differ(MEASURES, (SPEND_BY_SESSION[DAY_S],), SPEND_BY_SESSION[QUARTER_S].name)
 
 
 def _owners_that_differ() -> str:
@@ -250,7 +261,7 @@ _COMPARE = text(
     + ", ".join(
         (
             f"(SELECT count(*) FROM receipts WHERE {_DAY_OF_RECEIPTS})",  # noqa: S608
-            f"{_owners_that_differ()} + {_coarse_that_differ(MEASURES)}",
+            f"{_owners_that_differ()} + {_coarse_that_differ(MEASURES)} + {_sessions_that_differ()}",
             _true_sum(by_tag=False),
             _true_sum(by_tag=True),
             *(_checksum(table) for table in ALL_TABLES),

@@ -116,7 +116,8 @@ SPEND_BY_TAG = {
     HOUR_S: _buckets("spend_tag_hours", _tag()),
     DAY_S: _buckets("spend_tag_days", _tag()),
 }
-# Every receipt once; kept as long as receipts are. A session is short: coarser buckets would hardly be fewer.
+# Every receipt once; kept as long as receipts are. A session is short, so that days of all that quarters tell would
+# hardly be fewer rows: they tell whose it was, without what was called, by which sessions are ranked.
 SPEND_BY_SESSION = {
     QUARTER_S: _buckets(
         "spend_session_quarters",
@@ -126,6 +127,12 @@ SPEND_BY_SESSION = {
         Column("first_at", DateTime(timezone=True), nullable=False),
         Column("last_at", DateTime(timezone=True), nullable=False),
         indexed=("key_id", "user_id", "session_id"),
+    ),
+    DAY_S: _buckets(
+        "spend_session_days",
+        Column("session_id", Text, nullable=False),
+        told_apart=("key_id", *OWNERS, "kind"),
+        indexed=("session_id",),
     ),
 }
 
