@@ -5,6 +5,8 @@ import ipaddress
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
+from app.base.money import NanoUSD, parse_usd
+
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _LONGEST_NUMBER = 18
 _LONGEST_TIME_S = 86_400
@@ -35,6 +37,14 @@ def parse_dollars(text: str) -> Decimal:
     if not 0 <= dollars <= _MOST_DOLLARS:
         raise ValueError(text)
     return dollars
+
+
+def parse_amount(text: str) -> NanoUSD:
+    """Of money, as budgets have it: from 0 to 9 million dollars."""
+    amount = parse_usd(_decimal(text))
+    if amount < 0:
+        raise ValueError(text)
+    return amount
 
 
 def parse_fraction(text: str, most: int = 1) -> Decimal:

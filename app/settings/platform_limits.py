@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from app.base.money import parse_usd
 from app.domain.budgets import parse_period
 from app.settings.yaml_reading import Item, Reader
 
@@ -13,20 +12,15 @@ LIMIT_NAMES = frozenset({"max_budget", "budget_duration", "max_end_user_budget",
 def read_limits(reader: Reader, items: dict[str, Item]) -> dict[str, Any]:
     """The settings that are set; a slip is a problem of the reader's."""
     readers: dict[str, tuple[str, Callable[[Reader, Item], Any]]] = {
-        "max_budget": ("max_budget_nanousd", _amount),
+        "max_budget": ("max_budget_nanousd", Reader.amount),
         "budget_duration": ("budget_duration", _period),
-        "max_end_user_budget": ("max_customer_budget_nanousd", _amount),
+        "max_end_user_budget": ("max_customer_budget_nanousd", Reader.amount),
         "max_end_user_budget_id": ("max_customer_budget_id", lambda _, item: reader.text(item)),
     }
     values = {setting: read(reader, items[name]) for name, (setting, read) in readers.items() if name in items}
     if "budget_duration" in items and "max_budget" not in items:
         reader.problems.error(items["budget_duration"].place, '"budget_duration" is of "max_budget"; set that too')
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _amount(reader: Reader, item: Item) -> int | None:
-    dollars = reader.dollars(item)
-    return None if dollars is None else parse_usd(dollars)
 
 
 def _period(reader: Reader, item: Item) -> str | None:

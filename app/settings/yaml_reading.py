@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import yaml
 
-from app.settings.parsing import nearest_names, parse_boolean, parse_dollars, parse_integer, parse_seconds
+from app.base.money import NanoUSD
+from app.settings.parsing import nearest_names, parse_amount, parse_boolean, parse_dollars, parse_integer, parse_seconds
 
 Value = TypeVar("Value")
 
@@ -166,6 +167,9 @@ class Reader:
 
     def dollars(self, item: Item) -> Decimal | None:
         return self._parsed(item, "a price in dollars such as 0.000003 or 3e-06", parse_dollars)
+
+    def amount(self, item: Item) -> NanoUSD | None:
+        return self._parsed(item, "an amount in dollars such as 100 or 0.5", parse_amount)
 
     def seconds(self, item: Item) -> int | None:
         """Whole seconds of at least 1; fractions are rounded up."""

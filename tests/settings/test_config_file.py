@@ -455,10 +455,10 @@ def test_a_margin_that_cannot_be_is_said(load: Load, written: str, said: str) ->
 
 def test_budgets_of_the_whole_platform_and_of_customers_are_read(load: Load) -> None:
     settings = load(
-        "litellm_settings: {max_budget: 100.5, budget_duration: 30d, max_end_user_budget: 0.25, "
+        "litellm_settings: {max_budget: 25000.5, budget_duration: 30d, max_end_user_budget: 0.25, "
         "max_end_user_budget_id: silver}"
     )
-    assert (settings.max_budget_nanousd, settings.budget_duration) == (100_500_000_000, "30d")
+    assert (settings.max_budget_nanousd, settings.budget_duration) == (25_000_500_000_000, "30d")
     assert (settings.max_customer_budget_nanousd, settings.max_customer_budget_id) == (250_000_000, "silver")
 
 
@@ -467,7 +467,9 @@ def test_budgets_of_the_whole_platform_and_of_customers_are_read(load: Load) -> 
     [
         ("litellm_settings: {budget_duration: 30d}", '"budget_duration" is of "max_budget"'),
         ("litellm_settings: {max_budget: 5, budget_duration: 30 days}", 'such as "30d"'),
-        ("litellm_settings: {max_budget: lots}", "dollars"),
+        ("litellm_settings: {max_budget: lots}", "an amount in dollars"),
+        ("litellm_settings: {max_budget: -1}", "an amount in dollars"),
+        ("litellm_settings: {max_budget: 9000001}", "an amount in dollars"),
     ],
 )
 def test_a_budget_of_the_file_that_cannot_be_is_named(load: Load, text: str, said: str) -> None:
