@@ -28,6 +28,7 @@ from app.admin.managed_settings import ManagedSettings
 from app.admin.passwords import Passwords
 from app.admin.processes import Processes
 from app.admin.retention import ReceiptRetention
+from app.admin.serving_budgets import serving_budgets
 from app.api.admin.routes import AdminRules, Shared, admin_dependencies, admin_routes
 from app.api.document import DocumentPlugin
 from app.api.errors import error_handler
@@ -260,7 +261,8 @@ class House:
         addresses, kinds = alert_addresses(settings), alert_kinds(settings)
         platform = platform_of(settings)
         budgets = () if platform is None else platform.budgets
-        watch = AlertWatch(self.engine, [Route(destination_id, kinds) for destination_id in addresses], budgets)
+        routes = [Route(destination_id, kinds) for destination_id in addresses]
+        watch = AlertWatch(self.engine, routes, budgets, lambda: serving_budgets(self.catalog.current()))
         alarms = BillingAlarms(watch)
         ejections = DeploymentAlarms(watch)
         self.gateway.on_refusal = alarms.note

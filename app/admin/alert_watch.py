@@ -79,13 +79,20 @@ class _Seen:
 
 class AlertWatch:
     """``configured`` are the destinations of the configuration, beside those in the database; ``platform`` are the
-    budgets of all calls together."""
+    budgets of all calls together, ``serving`` tells those of deployments and providers as they are now."""
 
-    def __init__(self, engine: AsyncEngine, configured: Sequence[Route] = (), platform: Sequence[Budget] = ()) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        configured: Sequence[Route] = (),
+        platform: Sequence[Budget] = (),
+        serving: Callable[[], Sequence[WatchedBudget]] = tuple,
+    ) -> None:
         everybody = Owner(PLATFORM, "the platform")
         self._platform = [
             WatchedBudget("platform", (), everybody, one, refuses=True, soft_limit_nanousd=None) for one in platform
         ]
+        self._serving = serving
         self._engine = engine
         self._configured = tuple(configured)
         self._seen: _Seen | None = None
@@ -106,7 +113,7 @@ class AlertWatch:
                 watched = await sources.list_watched(connection, kind, since, spenders)
                 for first in range(0, len(watched), _AT_ONCE):
                     found += await _of_budgets(connection, kind, watched[first : first + _AT_ONCE], at)
-            found += await _of_budgets(connection, "platform", self._platform, at)
+            found += await _of_budgets(connection, "platform", [*self._platform, *self._serving()], at)
             if seen.takes_all:
                 await drop_standings(connection, at)
             for unusual in ("key", "team"):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,12 +11,14 @@ from typing import Literal, get_args
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.admin.budget_facts import budget_facts
+from app.admin.serving_budgets import serving_budgets
 from app.base.clock import now
 from app.base.errors import StorageUnavailable
 from app.base.money import NanoUSD
 from app.domain.alert_words import Owner
 from app.domain.alerts import forecast
 from app.domain.budgets import Budget, BudgetWindow, counter_name, limit_at, window_at
+from app.domain.catalog import Catalog
 from app.domain.report_periods import DAY_S, QUARTER_S, ceiling
 from app.domain.roles import Tenant
 from app.domain.tenancy import PLATFORM, owners_in, scope_of_model
@@ -26,7 +28,10 @@ from app.storage.postgres.engine import reading
 from app.storage.postgres.owner_spend import rough_spend, spend_of_days
 from app.storage.redis.counters import Counters
 
-BoardKind = Literal["platform", "organization", "team", "project", "member", "user", "key", "customer", "tag", "group"]
+BoardKind = Literal[
+    "platform", "organization", "team", "project", "member", "user", "key", "customer", "tag", "group", "provider",
+    "deployment",
+]  # fmt: skip
 BOARD_KINDS: tuple[BoardKind, ...] = get_args(BoardKind)
 BoardState = Literal["reached", "near", "ahead", "unused"]
 BOARD_STATES: tuple[BoardState, ...] = get_args(BoardState)
@@ -107,12 +112,29 @@ class Board:
 
 class BudgetBoard:
     """Reads only: the budgets from Postgres, what is spent on them from the counters by which calls are admitted, and
-    where there is no counter, from the sums of receipts. ``platform`` are the budgets of all calls together."""
+    where there is no counter, from the sums of receipts. ``platform`` are the budgets of all calls together, those of
+    deployments and providers are told by the ``catalog``."""
 
-    def __init__(self, engine: AsyncEngine, counters: Counters, platform: Sequence[Budget] = ()) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        counters: Counters,
+        platform: Sequence[Budget] = (),
+        catalog: Callable[[], Catalog] = lambda: Catalog(()),
+    ) -> None:
         self._engine = engine
         self._counters = counters
         self._platform = platform
+        self._catalog = catalog
+
+    async def of_serving(self, watched: Sequence[WatchedBudget]) -> Sequence[BoardLine]:
+        """Of some deployments and providers, in this order."""
+        if not watched:
+            return ()
+        at = now()
+        lines = await self._counted([(_kind_of(one), one) for one in watched], at)
+        async with reading(self._engine) as connection:
+            return await _booked(connection, lines, at)
 
     async def page(
         self, tenant: Tenant, kind: BoardKind | None, state: BoardState | None, search: str, number: int, size: int
@@ -165,6 +187,10 @@ class BudgetBoard:
                 if search.lower() in name.lower():
                     owner = Owner(scope_of_model(PLATFORM, name), f'access group "{name}"')
                     found.append(("group", _of_platform((name,), owner, one)))
+        for serving in serving_budgets(self._catalog()):
+            of = _kind_of(serving)
+            if of in wanted and search.lower() in serving.owner.title.lower():
+                found.append((of, serving))
 
         async def listed(reader: AsyncConnection, kinds: Sequence[WatchedKind]) -> bool:
             cut = False
@@ -198,6 +224,10 @@ def kinds_within(tenant: Tenant) -> Sequence[BoardKind]:
 
 def _key(one: WatchedBudget) -> str:
     return f"{one.owner.scope}|{one.budget.budget_id}|{one.budget.part}"
+
+
+def _kind_of(serving: WatchedBudget) -> BoardKind:
+    return "provider" if serving.ids[0] == "provider" else "deployment"
 
 
 def _of_platform(ids: tuple[str, ...], owner: Owner, budget: Budget) -> WatchedBudget:

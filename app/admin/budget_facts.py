@@ -11,7 +11,7 @@ from app.domain.budgets import limit_at, window_at
 from app.domain.tenancy import owners_in
 from app.storage.postgres import alert_sources as sources
 from app.storage.postgres.alert_sources import WatchedBudget, WatchedKind
-from app.storage.postgres.owner_spend import spend_of_owners, spend_of_scope
+from app.storage.postgres.owner_spend import spend_of_owners, spend_of_scopes
 
 
 async def budget_facts(
@@ -24,10 +24,15 @@ async def budget_facts(
     windows = {name: window_at(one.budget, at) for name, one in once.items()}
     spent: dict[tuple[str, str, str], int] = {}
     by_part: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    of_scopes = {
+        name: (one.owner.scope, windows[name].start)
+        for name, one in once.items()
+        if "scope" in owners_in(one.owner.scope)
+    }
+    by_scope = await spend_of_scopes(connection, set(of_scopes.values()))
+    spent |= {name: by_scope[window] for name, window in of_scopes.items()}
     for name, one in once.items():
-        if "scope" in owners_in(one.owner.scope):
-            spent[name] = await spend_of_scope(connection, one.owner.scope, windows[name].start)
-        else:
+        if name not in of_scopes:
             by_part[one.budget.part].append(name)
     # An owner stands once in each of these: of its several windows each is asked by itself.
     for names in by_part.values():

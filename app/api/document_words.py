@@ -316,6 +316,7 @@ SUMMARIES: Mapping[str, str] = {
     "/price/import": "Put a public list of prices in force, or tell what it would change",
     "/price/info": "What a model costs, and by which price",
     "/price/list": "Prices that were written",
+    "/provider/budgets": "Where the budgets of providers and deployments stand",
     "/price/new": "Write a price, from now or from an instant on",
     "/price/withdraw": "Go back to the bundled price, from now or from an instant on",
     "/project/delete": "Delete projects that have no keys",

@@ -8,7 +8,7 @@ from typing import Any
 from app.base.money import NANO_PER_USD, NanoUSD, format_usd
 from app.domain.alerts import Alert, AlertKind
 from app.domain.budgets import Budget, BudgetWindow
-from app.domain.tenancy import PLATFORM, ids_in, owners_in
+from app.domain.tenancy import PLATFORM, ids_in, owners_in, serving_of
 
 _CENT = NANO_PER_USD // 100
 # Where the budget of each kind of owner is changed, and by which field.
@@ -44,12 +44,17 @@ class Owner:
         scope = ids_in(self.scope)[0] if self.scope.startswith("model:") else self.scope
         if scope == PLATFORM:
             return "platform"
+        if (serving := serving_of(scope)) is not None:
+            return serving[0]
         kind, colon, _ = scope.partition(":")
         return kind if colon else "key"
 
     @property
     def facts(self) -> dict[str, Any]:
-        return {"scope": self.scope, "owner": self.title, "owner_kind": self.kind, **owners_in(self.scope)}
+        facts = {"scope": self.scope, "owner": self.title, "owner_kind": self.kind, **owners_in(self.scope)}
+        if (serving := serving_of(self.scope)) is not None:
+            facts["deployment_id" if serving[0] == "deployment" else "provider"] = serving[1]
+        return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +77,13 @@ class BudgetFacts:
 def threshold_reached(budget: BudgetFacts, percent: int) -> Alert:
     limit = budget.limit_nanousd or 0
     title = f"{_upper(budget.owner.title)} has spent {percent} % of its budget"
+    effect = "its calls are refused"
+    if serving_of(budget.owner.scope) is not None:
+        effect = "other deployments serve its models, and calls are refused where there are none"
     if percent < 100:
-        effect = "At 100 % its calls are refused."
+        effect = f"At 100 % {effect}."
     else:
-        effect = "Its calls are refused." if budget.window.end is None else "Its calls are refused until then."
+        effect = f"{_upper(effect)}." if budget.window.end is None else f"{_upper(effect)} until then."
     text = f"{_spent_of(budget, limit)}\n{effect} {_next_step(budget)}"
     return _of_budget(budget, "budget.threshold_reached", limit, percent, (title, text))
 
@@ -276,6 +284,12 @@ def _next_step(facts: BudgetFacts, *, soft: bool = False) -> str:
     budget = facts.budget
     if facts.owner.kind == "platform":
         return "To change the budget: max_budget of litellm_settings in the configuration."
+    if facts.owner.kind == "provider":
+        return "To change the budget: provider_budget_config of router_settings in the configuration."
+    if facts.owner.kind == "deployment":
+        return (
+            "To change the budget: max_budget of its litellm_params, on the page of the model or in the configuration."
+        )
     path, name = _CHANGED_BY["pool" if budget.shared else facts.owner.kind]
     if soft:
         name = "soft_budget"

@@ -132,6 +132,7 @@ RULES: tuple[Rule, ...] = (
             "price/",
             "config/cost_",
             "managed_settings/",
+            "provider/",
         )
         for method in ("GET", *_CHANGES)
     ),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,13 +11,15 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.alert_watch import AlertWatch
+from app.admin.serving_budgets import serving_budgets
 from app.base.ids import new_id
 from app.base.money import NANO_PER_USD
 from app.domain.alert_words import BillingRefusal
 from app.domain.alerts import Alert
 from app.domain.budgets import Duration
+from app.domain.catalog import Catalog, Model
 from app.domain.roles import EVERYTHING
-from app.domain.tenancy import budget_of_setting, scope_of_model, scope_of_pool
+from app.domain.tenancy import Serving, budget_of_serving, budget_of_setting, scope_of_model, scope_of_pool
 from app.storage.postgres import tables
 from app.storage.postgres.aggregates import rebuild_day
 from app.storage.postgres.alert_outbox import Route, drop_events
@@ -25,6 +27,7 @@ from app.storage.postgres.alert_sources import list_budgeted
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.tables.reports import spend_scopes
 from tests.conftest import RunningServers, empty, fresh_database
+from tests.gateway.examples import DEPLOYMENT
 
 pytestmark = pytest.mark.services
 
@@ -342,6 +345,22 @@ async def test_the_budget_of_the_platform_is_watched_over_all_keys(book: Book) -
     assert (alert.kind, alert.percent, alert.facts["owner_kind"]) == ("budget.threshold_reached", 75, "platform")
     assert "the platform" in alert.title.lower()
     assert "max_budget of litellm_settings" in alert.text
+    assert [one for one in await watch.look(NOON) if one.percent] == []
+
+
+async def test_the_budgets_of_deployments_and_providers_are_watched_and_say_that_others_serve(book: Book) -> None:
+    terms: tuple[tuple[Serving, str, int], ...] = (("deployment", "dep_1", 1_000), ("provider", "openai", 500))
+    budgets = tuple(budget_of_serving(kind, name, limit, Duration(1, "mo")) for kind, name, limit in terms)
+    place = replace(DEPLOYMENT, budgets=budgets)
+    catalog = Catalog((Model("gpt", (place,), "GPT", ""), Model("other", (place,), "Other", "")))
+    await book.spend(await book.key(), 800, NOON, scopes=[scope_of_pool(one.budget_id) for one in budgets])
+    watch = AlertWatch(book.engine, [ANYWHERE], serving=lambda: serving_budgets(catalog))
+    found = {alert.facts["owner_kind"]: alert for alert in await watch.look(NOON) if alert.sent and alert.percent}
+    assert {kind: alert.percent for kind, alert in found.items()} == {"deployment": 75, "provider": 100}
+    assert found["deployment"].title == 'Deployment "dep_1" of model "gpt" has spent 75 % of its budget'
+    assert found["deployment"].facts["deployment_id"] == "dep_1"
+    assert "At 100 % other deployments serve its models" in found["deployment"].text
+    assert "provider_budget_config" in found["provider"].text
     assert [one for one in await watch.look(NOON) if one.percent] == []
 
 

@@ -57,6 +57,7 @@ def read_requests(world: World, audit_id: str) -> list[tuple[str, str, Query]]:
         "/organization/info": {"organization_id": organization},
         "/organization/list": {"org_id": organization},
         "/price/info": {"provider": "anthropic", "model": "claude-haiku-4-5"},
+        "/provider/budgets": {},
         "/price/list": {"page_size": "1"},
         "/project/info": {"project_id": world.named("project")},
         "/project/list": {"team_id": team},

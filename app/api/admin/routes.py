@@ -37,6 +37,7 @@ from app.admin.projects import Projects
 from app.admin.repricing import Repricing
 from app.admin.resealing import Resealing
 from app.admin.retention import Exports, ReceiptRetention
+from app.admin.serving_budgets import ServingBudgets
 from app.admin.sessions import Sessions
 from app.admin.spend import Spend
 from app.admin.tags import Tags
@@ -62,6 +63,7 @@ from app.api.admin.prices import PriceRoutes, PriceTermRoutes
 from app.api.admin.processes import ProcessRoutes
 from app.api.admin.projects import ProjectRoutes
 from app.api.admin.resealing import ResealingRoutes
+from app.api.admin.serving_budgets import ServingBudgetRoutes
 from app.api.admin.tags import TagRoutes
 from app.api.admin.teams import TeamMemberRoutes, TeamRoutes
 from app.api.admin.users import UserRoutes
@@ -101,6 +103,7 @@ def admin_routes() -> list[ControllerRouterHandler]:
         OrganizationRoutes,
         OrganizationMemberRoutes,
         BudgetRoutes,
+        ServingBudgetRoutes,
         CustomerRoutes,
         EndUserRoutes,
         TagRoutes,
@@ -158,6 +161,7 @@ def admin_dependencies(
         "users": Given(Users(engine, principals, keys)),
         "organizations": Given(Organizations(engine, principals)),
         "organization_members": Given(OrganizationMembers(engine, principals)),
+        "serving_budgets": Given(ServingBudgets(engine, catalog)),
         "shared_budgets": Given(SharedBudgets(engine, principals)),
         "customers": Given(Customers(engine, principals)),
         "tags": Given(Tags(engine, principals)),

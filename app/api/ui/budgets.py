@@ -1,7 +1,7 @@
 """The pages of budgets: all that somebody reaches, the nearest to its limit first, and those that are shared."""
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
@@ -25,6 +25,7 @@ from app.api.ui.lists import last_page, page_of, read_id, read_listing
 from app.api.ui.segments import segment
 from app.base.clock import now
 from app.base.errors import CallerError
+from app.domain.roles import EVERYTHING
 from app.storage.postgres.budgets import StoredBudget
 
 AnyRequest = Request[Any, Any, Any]
@@ -32,7 +33,7 @@ _PAGE = 30
 KIND_WORDS: dict[BoardKind, str] = {
     "platform": "Platform", "organization": "Organizations", "team": "Teams", "project": "Projects",
     "member": "Members of teams", "user": "People", "key": "Keys", "customer": "Customers", "tag": "Tags",
-    "group": "Access groups",
+    "group": "Access groups", "provider": "Providers", "deployment": "Deployments",
 }  # fmt: skip
 STATE_WORDS: dict[BoardState, str] = {
     "reached": "Reached", "near": "Nearly reached", "ahead": "Will be reached at this pace", "unused": "Nothing spent",
@@ -145,6 +146,11 @@ def _address(line: BoardLine, person: Person) -> str | None:
     """The page of whose budget it is, where there is one that this person may open."""
     if line.kind == "tag":
         return f"/ui/budgets/tags/edit?name={quote(line.of.ids[0], safe='')}"
+    if line.kind in ("provider", "deployment"):
+        if person.tenant("model.read") != EVERYTHING:
+            return None
+        query = {"provider": line.of.ids[1]} if line.kind == "provider" else {"name": line.of.ids[2]}
+        return f"/ui/models{'' if line.kind == 'provider' else '/one'}?{urlencode(query)}"
     if line.kind not in _PAGES_OF:
         return None
     if line.kind == "member":

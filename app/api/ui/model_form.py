@@ -17,7 +17,7 @@ from app.api.admin.model_fields import read_model_change, read_new_model
 from app.api.admin.price_fields import read_price
 from app.api.ui.access import Form
 from app.api.ui.further_values import read_further
-from app.api.ui.typed_numbers import plain_number
+from app.api.ui.typed_numbers import EXAMPLES, plain_number
 from app.base.errors import Unprocessable
 from app.providers.host_table import HOSTS
 from app.storage.postgres.deployments import StoredDeployment
@@ -28,14 +28,15 @@ PRICES: Mapping[str, str] = {
     "cache_read_input_token_cost": "Read from the cache",
     "cache_creation_input_token_cost": "Written to the cache",
 }
-_TEXTS = ("api_base", "base_model")
+_TEXTS = ("api_base", "base_model", "region_name")
+_BUDGET = ("max_budget", "budget_duration")
 _NUMBERS: Mapping[str, str] = {
     "rpm": "requests a minute", "tpm": "tokens a minute", "weight": "the weight", "order": "the order",
     "max_input_tokens": "the context window", "max_output_tokens": "the longest answer",
 }  # fmt: skip
 _OF_INFO = ("max_input_tokens", "max_output_tokens", "base_model")
 _MODEL = ("model_name", "provider", "upstream_model", "credential", "api_key", "access_groups", "further")
-TYPED = (*_MODEL, *_TEXTS, *_NUMBERS, *PRICES)
+TYPED = (*_MODEL, *_TEXTS, *_NUMBERS, *PRICES, *_BUDGET)
 """All fields of the form of a model."""
 _MOST_DIGITS = 30
 
@@ -77,6 +78,9 @@ def typed_of(stored: StoredDeployment) -> dict[str, str]:
     for name in PRICES:
         value = params.get(name, info.get(name))
         typed[name] = "" if value is None else _plain(Decimal(str(value)).scaleb(6))
+    if params.get("max_budget") is not None:
+        typed["max_budget"] = _plain(Decimal(str(params["max_budget"])))
+        typed["budget_duration"] = str(params.get("budget_duration") or "total")
     typed["further"] = "\n".join(f"{name} = {params[name]}" for name in _shown_further(stored))
     return typed
 
@@ -110,12 +114,15 @@ def _read(form: Form) -> tuple[dict[str, Any], dict[str, Any]]:
     params[CREDENTIAL_NAME] = form.text("credential") or None
     params["api_key"] = form.text("api_key") or None
     params |= {name: _price(form, name) for name in PRICES}
+    params["max_budget"] = _dollars(form)
+    # Without a budget its window says nothing.
+    params["budget_duration"] = form.text("budget_duration") or None if form.text("max_budget") else None
     return params | read_further(form.raw("further")), info
 
 
 def _shown_further(stored: StoredDeployment) -> list[str]:
     """The parameters that have no field of their own."""
-    own = {"model", CREDENTIAL_NAME, "api_key", *_TEXTS, *_NUMBERS, *PRICES}
+    own = {"model", CREDENTIAL_NAME, "api_key", *_TEXTS, *_NUMBERS, *PRICES, *_BUDGET}
     return [name for name in stored.litellm_params if name not in own and is_shown(name)]
 
 
@@ -148,6 +155,18 @@ def _price(form: Form, name: str) -> msgspec.Raw | None:
             param=name,
         )
     return msgspec.Raw(f"{Decimal(plain).scaleb(-6):f}".encode())
+
+
+def _dollars(form: Form) -> msgspec.Raw | None:
+    written = form.text("max_budget")
+    if not written:
+        return None
+    plain = plain_number(written)
+    if plain is None or len(plain) > _MOST_DIGITS:
+        raise Unprocessable(
+            f'the budget is "{written[:40]}"; give an amount in dollars, {EXAMPLES}', param="max_budget"
+        )
+    return msgspec.Raw(plain.encode())
 
 
 def _plain(value: Decimal) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 
+from app.admin.budget_board import BoardLine, BudgetBoard
 from app.admin.credentials import Credentials
 from app.admin.model_audience import ModelAudience
 from app.admin.model_overview import ModelOverview, ModelView, Place
@@ -15,8 +16,10 @@ from app.admin.models import Models
 from app.admin.overview import shares_of
 from app.admin.people import Person
 from app.admin.prices import PriceAdmin
+from app.admin.serving_budgets import budgets_of
 from app.admin.spend import BRIEF, Ask, Spend
 from app.api.ui.access import Form, Pages
+from app.api.ui.budget_form import PERIODS
 from app.api.ui.further_values import without_secrets
 from app.api.ui.lists import page_of, read_id, read_listing, read_text
 from app.api.ui.machine import Machine, Trouble, trouble_of
@@ -49,6 +52,7 @@ class Shown:
     place: Place
     trouble: Trouble | None
     prices: Sequence[StoredPrice] = ()
+    budgets: Sequence[BoardLine] = ()
 
     @property
     def state(self) -> str:
@@ -66,6 +70,7 @@ class ModelDesk:
     prices: PriceAdmin
     spend: Spend
     machine: Machine
+    board: BudgetBoard
 
 
 class ModelPages(Controller):
@@ -232,8 +237,14 @@ async def _show_one(  # noqa: PLR0913  what was done is shown in its place
     if view is None:
         raise NotFound(f'There is no model "{name}".')
     troubled = desk.machine.troubled()
+    budgets = await _budgets(desk.board, view) if spending is not None and spending.everything else {}
     places = [
-        Shown(place, trouble_of(troubled, place.deployment_id), await _prices_of(desk.prices, place))
+        Shown(
+            place,
+            trouble_of(troubled, place.deployment_id),
+            await _prices_of(desk.prices, place),
+            budgets.get(place.deployment_id, ()),
+        )
         for place in view.places
     ]
     if checked and not any(one.place.deployment_id in checked for one in places):
@@ -243,8 +254,18 @@ async def _show_one(  # noqa: PLR0913  what was done is shown in its place
     values |= {"audience": None if view.model is None else await desk.audience.of(view.model)}
     values |= {"teams": await _shares(desk.spend, view, spending), "fallbacks": _fallbacks(desk.machine, view)}
     values |= {"may_change": person.may("settings.change"), "sees_spend": spending is not None, "hosts": HOSTS}
-    values |= {"price_fields": PRICES, "at": now(), "done": request.query_params.get("done")}
+    values |= {"price_fields": PRICES, "periods": PERIODS, "at": now(), "done": request.query_params.get("done")}
     return pages.show_form(request, "model.html", person, error, **values)
+
+
+async def _budgets(board: BudgetBoard, view: ModelView) -> dict[str, Sequence[BoardLine]]:
+    """Where the budgets of each deployment stand, and of its provider."""
+    if view.model is None:
+        return {}
+    of_places = {place.deployment_id: budgets_of(place, view.model) for place in view.model.deployments}
+    found = await board.of_serving([one for some in of_places.values() for one in some])
+    lines = {line.budget.budget_id: line for line in found}
+    return {name: [lines[one.budget.budget_id] for one in some] for name, some in of_places.items()}
 
 
 async def _shares(spend: Spend, view: ModelView, spending: Tenant | None) -> Any:  # noqa: ANN401  Share or None
@@ -298,7 +319,7 @@ async def _show_form(  # noqa: PLR0913  what was typed is shown again
     error: CallerError | None = None,
 ) -> Response[bytes]:
     values: dict[str, Any] = {"typed": typed, "stored": stored, "error": error, "hosts": HOSTS, "price_fields": PRICES}
-    values |= {"credentials": [view.stored.name for view in await credentials.list()]}
+    values |= {"periods": PERIODS, "credentials": [view.stored.name for view in await credentials.list()]}
     return pages.show_form(request, "model_form.html", person, error, **values)
 
 

@@ -116,7 +116,7 @@ def page_routes(
     naming = Naming(engine)
     own_keys = OwnKeys(KeyReading(engine, principals.pepper), Spend(engine), principals, catalog, refusals)
     audience = ModelAudience(engine)
-    board = BudgetBoard(engine, machine.counters, machine.platform.budgets if machine.platform else ())
+    board = BudgetBoard(engine, machine.counters, machine.platform.budgets if machine.platform else (), catalog)
 
     def model_desk(
         models: NamedDependency[Models],
@@ -124,7 +124,8 @@ def page_routes(
         price_admin: NamedDependency[PriceAdmin],
         spend: NamedDependency[Spend],
     ) -> ModelDesk:
-        return ModelDesk(ModelOverview(models.catalog, price_view, spend), audience, price_admin, spend, machine)
+        overview = ModelOverview(models.catalog, price_view, spend)
+        return ModelDesk(overview, audience, price_admin, spend, machine, board)
 
     def price_desk(
         organizations: NamedDependency[Organizations],

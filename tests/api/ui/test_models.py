@@ -4,12 +4,15 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from app.base.clock import now
 from app.base.ids import new_id
+from app.base.money import NANO_PER_USD
 from app.domain.roles import USER_ROLES
+from app.domain.tenancy import scope_of_pool
 from app.storage.postgres import tables
+from app.storage.postgres.tables.reports import spend_scopes
 from tests.api.support import Door
 from tests.api.ui.support import Browser, Street
 
@@ -107,6 +110,49 @@ async def test_a_model_that_a_form_adds_is_the_one_that_was_typed_and_its_key_is
             assert sealed.scalar_one() is not None
         done = await browser.send("/ui/models/state", {"id": deployment_id, "do": "delete"}, of=edit)
         assert done.headers["location"] == "/ui/models?done=deleted"
+
+
+async def test_where_the_budget_of_a_deployment_stands_is_shown_with_its_model_among_all_and_by_the_api(
+    street: Street,
+) -> None:
+    name, deployment_id = await made(street.door, model="openai/gpt-5", max_budget=40, budget_duration="month")
+    scope = scope_of_pool(f"deployment {deployment_id}")
+    today = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    async with street.door.engine.begin() as connection:
+        spent = insert(spend_scopes).values(scope=scope, bucket=today, cost_nanousd=36 * NANO_PER_USD)
+        await connection.execute(spent)
+    async with street.signed_in("proxy_admin_viewer") as (browser, _):
+        of_model = (await browser.get(f"/ui/models/one?name={name}")).text
+        among_all = (await browser.get(f"/ui/budgets?level=deployment&state=near&q={deployment_id}")).text
+    for page in (of_model, among_all):
+        assert "$36.00" in page
+        assert "$40.00" in page
+        assert re.search(r">90(&nbsp;| )%<", page)
+    assert f"/ui/models/one?name={name}" in among_all
+    answer = await street.door.get("/provider/budgets")
+    assert answer.fields["deployments"][deployment_id] | {"budget_reset_at": ""} == {
+        "budget_limit": 40, "time_period": "month", "spend": 36, "budget_reset_at": "", "model_name": name,
+    }  # fmt: skip
+    async with street.signed_in("auditor") as (browser, _):
+        assert "$36.00" not in (await browser.get(f"/ui/models/one?name={name}")).text
+
+
+async def test_a_form_sets_the_budget_and_the_region_of_a_deployment_and_takes_them_away(street: Street) -> None:
+    name, deployment_id = await made(street.door, model="openai/gpt-5")
+    typed = {"id": deployment_id, "model_name": name, "provider": "openai", "upstream_model": "gpt-5"}
+    of = f"/ui/models/edit?id={deployment_id}"
+    async with street.signed_in("proxy_admin") as (browser, _):
+        for budget, expected in (("1,250.50", 1250.5), ("", None)):
+            fields = {"max_budget": budget, "budget_duration": "month", "region_name": "eu" if budget else ""}
+            await browser.send("/ui/models/edit", typed | fields, of=of)
+            params = (await info_of(street.door, deployment_id))["litellm_params"]
+            assert isinstance(params, dict)
+            found = [params.get(one) for one in ("max_budget", "budget_duration", "region_name")]
+            assert found == [expected, *(("month", "eu") if budget else (None, None))]
+            assert f'value="{budget.replace(",", "").rstrip("0")}"' in (await browser.get(of)).text
+        refused = await browser.send("/ui/models/edit", typed | {"max_budget": "lots"}, of=of)
+        assert "he budget is" in refused.text
+        assert 'value="lots"' in refused.text
 
 
 async def test_a_price_with_a_date_holds_from_then_on_and_can_be_withdrawn_before(street: Street) -> None:
