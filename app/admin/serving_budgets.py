@@ -15,13 +15,13 @@ from app.storage.postgres.engine import reading
 
 
 def serving_budgets(catalog: Catalog) -> list[WatchedBudget]:
-    """Each once, in the catalogue's order. ``ids`` are whose it is, ``deployment`` or ``provider`` and its name, and of
+    """Each once, those of providers first. ``ids`` are whose it is, ``deployment`` or ``provider`` and its name, and of
     a deployment the model that it serves."""
     found: dict[str, WatchedBudget] = {}
     for model in catalog.models:
         for place in model.deployments:
-            if place.budgets:
-                found = {one.budget.budget_id: one for one in budgets_of(place, model)} | found
+            for one in budgets_of(place, model):
+                found.setdefault(one.budget.budget_id, one)
     return sorted(found.values(), key=lambda one: one.ids[0], reverse=True)
 
 

@@ -27,8 +27,8 @@ def plant(admin: httpx.Client) -> Mapping[str, str]:
     post(
         "/model/new",
         model_name=NAME,
-        litellm_params={"model": "demo/echo"},
-        model_info={"description": NAME, "id": "dep_hostile"},
+        litellm_params={"model": "demo/echo", "max_budget": 5, "region_name": NAME},
+        model_info={"description": NAME, "id": "dep_hostile", "access_groups": [f"group {NAME}"]},
     )
     post("/budget/new", budget_id=NAME, max_budget=5)
     post("/organization/new", organization_id="org_hostile", organization_alias=NAME, metadata={"note": NAME})
@@ -46,7 +46,7 @@ def plant(admin: httpx.Client) -> Mapping[str, str]:
     post("/user/new", **user, metadata={"note": NAME}, auto_create_key=False, user_role="internal_user")
     post("/team/member_add", team_id="team_hostile", member={"user_id": "user_hostile", "role": "user"})
     post("/alert/destination", name=NAME, kind="webhook", url="https://hooks.example.com/keyhouse")
-    post("/customer/new", user_id=NAME, alias=NAME)
+    post("/customer/new", user_id=NAME, alias=NAME, allowed_model_region=NAME)
     post("/tag/new", name=NAME, description=NAME)
     key = post(
         "/key/generate",
@@ -54,6 +54,8 @@ def plant(admin: httpx.Client) -> Mapping[str, str]:
         team_id="team_hostile",
         user_id="user_hostile",
         project_id=project["project_id"],
+        models=[NAME, f"group {NAME}", "claude-sonnet-4-5"],
+        budget_fallbacks={NAME: [NAME]},
         tags=[NAME],
         metadata={"note": NAME},
     )

@@ -35,7 +35,7 @@ from app.base.errors import CallerError, NotFound
 AnyRequest = Request[Any, Any, Any]
 _PAGE = 50
 _MOST_LARGEST = 8
-_READERS: Mapping[str, Reader] = {"alias": text, **BUDGET_READERS, **LIMIT_READERS}
+_READERS: Mapping[str, Reader] = {"alias": text, "allowed_model_region": text, **BUDGET_READERS, **LIMIT_READERS}
 
 
 class CustomerPages(Controller):
@@ -173,6 +173,7 @@ def _shown(view: CustomerView) -> dict[str, str]:
         "alias": plain(customer.customer_alias),
         **shown_budget(view.standing.budget),
         **shown_limits(customer),
+        "allowed_model_region": plain(customer.allowed_model_region),
     }
 
 
@@ -181,5 +182,5 @@ async def _show_form(
 ) -> Response[bytes]:
     customer_id, view, form = shown
     values: dict[str, Any] = {"customer_id": customer_id, "view": view, "f": form, "periods": PERIODS}
-    values |= {"shared": await desk.shared_budgets(person)}
+    values |= {"shared": await desk.shared_budgets(person)} | desk.model_choices(person)
     return pages.show_form(request, "customer_form.html", person, form.error, **values)

@@ -18,7 +18,7 @@ from app.admin.team_reading import TeamReading
 from app.api.admin.fields import Body
 from app.api.named_rows import check_named_fields
 from app.api.ui.forms import as_body
-from app.api.ui.key_form import models_for
+from app.api.ui.key_form import choices_of, groups_of, models_for
 from app.api.ui.rendering import usd
 from app.base.clock import now
 from app.base.errors import Unprocessable
@@ -72,9 +72,13 @@ class Desk:
         if found is None:
             raise Unprocessable(f'nobody has the id "{user_id[:100]}"; give an e-mail address, or an id of People')
 
-    def models_for(self, person: Person) -> list[str]:
-        """The names that this person may choose from."""
-        return [model.name for model in models_for(person, self._catalog())]
+    def model_choices(self, person: Person) -> dict[str, Any]:
+        """What a form offers of the models that this person may choose from."""
+        return choices_of(models_for(person, self._catalog()))
+
+    def groups(self) -> frozenset[str]:
+        """The access groups that there are: in a list of models each stands for several."""
+        return groups_of(self._catalog().models)
 
     async def claude_code_settings(
         self, person: Person, *, organization_id: str | None = None, team_id: str | None = None

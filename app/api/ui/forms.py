@@ -37,7 +37,8 @@ WORDS: Mapping[str, str] = {
     "effective_from": "the beginning", "ends": "the end", "input_cost_per_token": "the price of input",
     "output_cost_per_token": "the price of output",
     "name": "the name", "description": "the description", "url": "the address", "recipients": "the recipients",
-    "credential_values": "the further values",
+    "credential_values": "the further values", "allowed_model_region": "the region",
+    "budget_fallbacks": "what serves instead",
 }  # fmt: skip
 _ROUTES = re.compile(
     r"; change it with /budget/update, or send .* to leave that budget"
@@ -180,6 +181,28 @@ def names(_: str, typed: str) -> bytes:
     """Separated by commas or lines, each once."""
     found = (one.strip() for one in typed.replace("\n", ",").split(","))
     return as_json(list(dict.fromkeys(one for one in found if one)))
+
+
+def names_by_name(name: str, typed: str) -> bytes:
+    """Lines of a name, a colon, and names separated by commas: an object of lists. What is named twice adds up."""
+    found: dict[str, list[str]] = {}
+    for line in typed.splitlines():
+        first, colon, rest = line.partition(": " if ": " in line else ":")  # names may hold colons: llama3:8b
+        several = [one.strip() for one in rest.split(",") if one.strip()]
+        if line.strip() and not (colon and first.strip() and several):
+            raise Unprocessable(
+                f'"{name}" has the line "{line.strip()[:80]}"; write a model, a colon, and those that serve '
+                "instead: claude-opus-4-8: claude-sonnet-4-6, claude-haiku-4-5",
+                param=name,
+            )
+        if several:
+            found.setdefault(first.strip(), []).extend(several)
+    return as_json(found)
+
+
+def lines_of(lists: Mapping[str, Iterable[str]]) -> str:
+    """As ``names_by_name`` reads them."""
+    return "\n".join(f"{name}: {', '.join(several)}" for name, several in sorted(lists.items()))
 
 
 def json_object(name: str, typed: str) -> bytes:

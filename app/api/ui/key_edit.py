@@ -21,7 +21,9 @@ from app.api.ui.forms import (
     as_body,
     filled,
     json_object,
+    lines_of,
     names,
+    names_by_name,
     plain,
     plain_usd,
     pretty,
@@ -41,6 +43,7 @@ AnyRequest = Request[Any, Any, Any]
 _NEVER = "-1"
 _READERS: Mapping[str, Reader] = {
     "key_alias": text, "duration": text, **BUDGET_READERS, **LIMIT_READERS, "tags": names, "metadata": json_object,
+    "allowed_model_region": text, "budget_fallbacks": names_by_name,
 }  # fmt: skip
 
 
@@ -95,6 +98,8 @@ def _shown(key: StoredKey) -> dict[str, str]:
         "budget_timezone": plain(key.budget_timezone),
         "on_exceed": plain(key.on_exceed),
         **shown_limits(key),
+        "allowed_model_region": plain(key.allowed_model_region),
+        "budget_fallbacks": lines_of(key.budget_fallbacks),
         "tags": ", ".join(key.tags),
         "metadata": pretty(key.metadata),
     }
@@ -108,5 +113,5 @@ def _show(
     lifetimes = [("", f"As it is: {present}"), (_NEVER, "Never")]
     lifetimes += [(value, f"{words} from now") for value, words in LIFETIMES.items() if value]
     values: dict[str, Any] = {"key": key, "f": form, "periods": PERIODS, "lifetimes": lifetimes}
-    values |= {"model_names": desk.models_for(person)}
+    values |= desk.model_choices(person)
     return pages.show_form(request, "key_edit.html", person, form.error, **values)

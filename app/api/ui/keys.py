@@ -14,8 +14,8 @@ from app.admin.people import Person
 from app.api.admin.key_fields import read_regenerate
 from app.api.ui.access import Pages
 from app.api.ui.desk import Desk
-from app.api.ui.forms import Refusal, as_refusal
-from app.api.ui.key_form import GRACES, LIFETIMES, PERIODS, models_for, read_grace, read_new_key
+from app.api.ui.forms import Filled, Refusal, as_refusal
+from app.api.ui.key_form import GRACES, LIFETIMES, PERIODS, choices_of, models_for, read_grace, read_new_key
 from app.api.ui.key_obstacles import KeyObstacles
 from app.api.ui.lists import page_of, read_listing, read_text
 from app.api.ui.navigation import owner_pages
@@ -114,7 +114,7 @@ class KeyPages(Controller):
         models = await desk.largest(person, "model", "key", view.key.key_id)
         names = await _names(desk.naming, [view])
         values: dict[str, Any] = {"view": view, "names": names, "models": models, "powers": _powers(person, view.key)}
-        values |= {"graces": GRACES, "done": request.query_params.get("done")}
+        values |= {"graces": GRACES, "done": request.query_params.get("done"), "groups": desk.groups()}
         values |= {"obstacles": await key_obstacles.find(view), "pages_of": owner_pages(person, view.key.team_id)}
         values |= {"earlier": await key_reading.earlier_secrets(view.key.key_id) if view.key.rotation_count else []}
         return pages.show(request, "key.html", person, **values)
@@ -160,7 +160,7 @@ class KeyPages(Controller):
 
 _TYPED = (
     "key_alias", "team_id", "duration", "budget_duration", "person", "max_budget", "rpm_limit", "tpm_limit",
-    "max_parallel_requests",
+    "max_parallel_requests", "allowed_model_region", "budget_fallbacks",
 )  # fmt: skip
 
 
@@ -210,7 +210,9 @@ async def _show_new(
     tenant = person.reach("key.change")
     teams = await naming.teams_for(person.standing, tenant)
     values: dict[str, Any] = {"error": error, "typed": typed, "chosen": chosen, "teams": teams}
-    values |= {"models": models_for(person, catalog), "lifetimes": LIFETIMES, "periods": PERIODS}
+    models = models_for(person, catalog)
+    values |= {"models": models, **choices_of(models), "lifetimes": LIFETIMES, "periods": PERIODS}
+    values |= {"f": Filled(typed, error=error)}
     values |= {"may_leave_open": tenant.everything or bool(tenant.team_ids)}
     return pages.show_form(request, "key_new.html", person, error, **values)
 

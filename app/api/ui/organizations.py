@@ -43,7 +43,8 @@ MEMBER_ROLE_WORDS: Mapping[str, str] = {
     "internal_user": "Member", "internal_user_viewer": "Reader", "org_admin": "Admin of the organization"
 }  # fmt: skip
 _READERS: Mapping[str, Reader] = {
-    "organization_alias": text, **BUDGET_READERS, **LIMIT_READERS, "cost_center": text, "metadata": json_object
+    "organization_alias": text, **BUDGET_READERS, **LIMIT_READERS, "cost_center": text, "metadata": json_object,
+    "allowed_model_region": text,
 }  # fmt: skip
 
 
@@ -201,7 +202,7 @@ async def show_organization(
     values |= {"by_address": person.may("tenancy.change"), "done": request.query_params.get("done")}
     values |= {"settings": await desk.claude_code_settings(person, organization_id=organization_id)}
     values |= {"may_read_prices": person.may("settings.read")}
-    values |= {"may_set": person.may("settings.change")}
+    values |= {"may_set": person.may("settings.change"), "groups": desk.groups()}
     return pages.show_form(request, "organization.html", person, adding.error, **values)
 
 
@@ -233,6 +234,7 @@ def _shown(view: OrganizationView) -> dict[str, str]:
         "organization_alias": plain(organization.organization_alias),
         **shown_budget(view.standing.budget),
         **shown_limits(organization),
+        "allowed_model_region": plain(organization.allowed_model_region),
         "cost_center": plain(organization.cost_center),
         "metadata": pretty(organization.metadata),
     }
@@ -242,7 +244,7 @@ async def _show_form(
     request: AnyRequest, pages: Pages, desk: Desk, person: Person, shown: tuple[OrganizationView | None, Filled]
 ) -> Response[bytes]:
     view, form = shown
-    values: dict[str, Any] = {"view": view, "f": form, "periods": PERIODS, "model_names": desk.models_for(person)}
+    values: dict[str, Any] = {"view": view, "f": form, "periods": PERIODS} | desk.model_choices(person)
     values |= {
         "shared": await desk.shared_budgets(person),
         "centers": await desk.cost_centers(person, "tenancy.change"),

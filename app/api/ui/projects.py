@@ -113,7 +113,7 @@ class ProjectPages(Controller):
         values |= {"models": models, "people": people}
         values |= {"team_name": (await desk.naming.names("team", [team_id])).get(team_id, team_id)}
         values |= {"keys": await desk.teams.keys_of_project(person.reach("key.read"), project_id)}
-        values |= {"may_change": _may_change(person, view)}
+        values |= {"may_change": _may_change(person, view), "groups": desk.groups()}
         values |= {"names": await desk.naming.names("user", [key.key.user_id for key in values["keys"]])}
         return pages.show(request, "project.html", person, **values)
 
@@ -219,7 +219,7 @@ async def _show_form(
     request: AnyRequest, pages: Pages, desk: Desk, person: Person, shown: tuple[ProjectView | None, Filled]
 ) -> Response[bytes]:
     view, form = shown
-    values: dict[str, Any] = {"view": view, "f": form, "periods": PERIODS, "model_names": desk.models_for(person)}
+    values: dict[str, Any] = {"view": view, "f": form, "periods": PERIODS} | desk.model_choices(person)
     values |= {"teams": await _teams(desk, person, "project.change")}
     values |= {
         "shared": await desk.shared_budgets(person),

@@ -29,7 +29,7 @@ PERIODS = (
 )  # fmt: skip
 TEAM_READERS: Mapping[str, Reader] = {
     "team_alias": text, "organization_id": text, **BUDGET_READERS, **LIMIT_READERS, "metadata": json_object,
-    "cost_center": text,
+    "cost_center": text, "allowed_model_region": text,
     "team_member_budget": number, "team_member_budget_duration": text, "team_member_rpm_limit": number,
     "team_member_tpm_limit": number,
 }  # fmt: skip
@@ -58,6 +58,7 @@ def shown_team(team: StoredTeam, budget: StoredBudget | None, of_member: StoredB
         "organization_id": plain(team.organization_id),
         **shown_budget(budget),
         **shown_limits(team),
+        "allowed_model_region": plain(team.allowed_model_region),
         "cost_center": plain(team.cost_center),
         "metadata": pretty(team.metadata),
         "team_member_budget": member["max_budget"],

@@ -183,6 +183,7 @@ async def show_team(
     values |= {"names": await _detail_names(desk.naming, found), "done": request.query_params.get("done")}
     values |= {"last": last_page(found.belongings.members, MEMBERS_A_PAGE), "by_address": may_name_by_address(person)}
     values |= {"settings": await desk.claude_code_settings(person, team_id=team_id), "known": []}
+    values |= {"groups": desk.groups()}
     organization_id = found.team.organization_id
     if values["may"]["organization"] and values["may"]["members"] and organization_id is not None:
         values["known"] = await desk.teams.people_of(organization_id, team_id)
@@ -224,7 +225,7 @@ async def _show_form(
     organizations = await desk.naming.organizations_for(tenant)
     choices = [("", "None"), *organizations] if tenant.everything else organizations
     values: dict[str, Any] = {"team": team, "f": form, "organizations": choices, "periods": PERIODS}
-    values |= {"model_names": desk.models_for(person)}
+    values |= desk.model_choices(person)
     values |= {"shared": await desk.shared_budgets(person), "centers": await desk.cost_centers(person, "team.change")}
     return pages.show_form(request, "team_form.html", person, form.error, **values)
 

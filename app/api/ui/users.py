@@ -66,7 +66,7 @@ class UserPages(Controller):
         values |= {"team_names": await desk.naming.names("team", [key.key.team_id for key in keys])}
         values |= {"state": (await pages.people.states([user_id])).get(user_id), "is_self": user_id == person.user_id}
         values |= {"may_change": person.may("tenancy.change"), "role_words": ROLE_WORDS}
-        values |= {"may_list": person.may("tenancy.read")}
+        values |= {"may_list": person.may("tenancy.read"), "groups": desk.groups()}
         return pages.show(request, "user.html", person, **values)
 
     @get("/ui/people/{user:str}/edit")
@@ -157,7 +157,7 @@ async def _show_form(
     view, form = shown
     roles = [("", f"None: as {role_name(None)}"), *ROLE_WORDS.items()]
     values: dict[str, Any] = {"view": view, "f": form, "roles": roles, "periods": PERIODS}
-    values |= {"model_names": desk.models_for(person)}
+    values |= desk.model_choices(person)
     values |= {
         "shared": await desk.shared_budgets(person),
         "centers": await desk.cost_centers(person, "tenancy.change"),

@@ -46,6 +46,46 @@ async def test_a_key_is_changed_where_the_form_was_changed(street: Street) -> No
         assert (await browser.get(f"/ui/keys/{own['token']}/edit")).status_code == 403
 
 
+async def test_a_form_says_what_serves_instead_where_and_which_groups_of_models_a_key_may_use(street: Street) -> None:
+    names, region, group = sorted(new_id("model") for _ in range(3)), new_id("eu").lower(), new_id("group")
+    for name in names:
+        params = {"model": "openai/gpt-5", "api_key": "sk-x", "region_name": region}
+        model = {"model_name": name, "litellm_params": params, "model_info": {"access_groups": [group]}}
+        await street.door.post("/model/new", model)
+    lines = f"{names[0]}: {names[1]}, {names[2]}\n{names[1]}:{names[2]}"
+    fallbacks = {names[0]: names[1:], names[1]: names[2:]}
+    fields = {
+        "budget_fallbacks": lines,
+        "allowed_model_region": region,
+        "models": [group, names[0], names[1], names[2]],
+    }
+    async with street.signed_in("proxy_admin") as (browser, _):
+        form = (await browser.get("/ui/keys/new")).text
+        assert f'value="{group}"' in form
+        assert f'<option value="{region}">' in form
+        made = await browser.send("/ui/keys/new", {"key_alias": new_id("made"), **fields})
+        assert made.status_code == 200, made.text
+        key = await street.door.new_key()
+        address = f"/ui/keys/{key['token']}"
+        wrong = await browser.send(f"{address}/edit", fields | {"budget_fallbacks": f"{names[0]}\nfoo: <b>"})
+        assert wrong.status_code == 422
+        assert f"hat serves instead has the line &#34;{names[0]}&#34;" in wrong.text
+        assert f"{names[0]}\nfoo: &lt;b&gt;</textarea>" in wrong.text
+        assert (await browser.send(f"{address}/edit", fields)).status_code == 303
+        info = await info_of(street.door, key["token"])
+        assert (info["budget_fallbacks"], info["allowed_model_region"]) == (fallbacks, region)
+        assert info["models"] == [group, *names]
+        page, form = (await browser.get(address)).text, (await browser.get(f"{address}/edit")).text
+        assert (
+            page.index("Access groups") < page.index(group) < page.index("Once a budget refuses") < page.index(region)
+        )
+        assert f"{names[0]}: {names[1]}, {names[2]}\n{names[1]}: {names[2]}</textarea>" in form
+        again = {"was_budget_fallbacks": lines, "budget_fallbacks": "", "was_allowed_model_region": region}
+        assert (await browser.send(f"{address}/edit", again | {"allowed_model_region": ""})).status_code == 303
+        info = await info_of(street.door, key["token"])
+        assert (info["budget_fallbacks"], info["allowed_model_region"]) == ({}, None)
+
+
 async def test_a_page_of_a_key_says_why_its_calls_are_refused(street: Street) -> None:
     organization_id = await organization_of(street)
     team_id = await team_of(street, organization_id=organization_id, max_budget=1, budget_duration="month")

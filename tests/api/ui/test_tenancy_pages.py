@@ -162,6 +162,24 @@ async def test_a_customer_that_calls_name_gets_a_budget_and_a_block(street: Stre
         assert opened.headers["location"] == f"{address}/edit"
 
 
+async def test_teams_organizations_and_customers_are_kept_to_a_region_and_let_go(street: Street) -> None:
+    organization_id, customer_id = await organization_of(street), new_id("customer")
+    await street.door.post("/customer/new", {"user_id": customer_id})
+    addresses = (
+        f"/ui/teams/{await team_of(street)}", f"/ui/organizations/{organization_id}", f"/ui/customers/{customer_id}",
+    )  # fmt: skip
+    async with street.signed_in("proxy_admin") as (browser, _):
+        for address in addresses:
+            kept = await browser.send(f"{address}/edit", {"allowed_model_region": "eu-here"})
+            assert kept.status_code == 303, kept.text
+            assert "<dd>eu-here " in (await browser.get(address)).text
+            form = (await browser.get(f"{address}/edit")).text
+            assert '<option value="eu-here" selected>' in form
+            let_go = {"was_allowed_model_region": "eu-here", "allowed_model_region": ""}
+            assert (await browser.send(f"{address}/edit", let_go)).status_code == 303
+            assert "eu-here" not in (await browser.get(address)).text
+
+
 async def test_a_hostile_name_is_text_on_each_of_these_pages(street: Street) -> None:
     organization_id = await organization_of(street, organization_alias=HOSTILE + new_id("o"))
     team_id = await team_of(street, team_alias=HOSTILE, organization_id=organization_id, models=[HOSTILE])
