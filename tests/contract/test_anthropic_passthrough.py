@@ -14,6 +14,7 @@ import anthropic
 import httpx
 import pytest
 
+from app.base.ids import new_id
 from tests.contract.conftest import PROVIDER_KEY
 from tests.contract.test_budgets_hold import INPUT_USD, OUTPUT_USD
 from tests.fakes.bill import BillEntry
@@ -199,6 +200,27 @@ async def test_results_read_again_and_at_once_are_booked_once_and_count_once(
         )
         assert answer.status_code == 400
         assert f"only {10 - billed:.6f}" in answer.json()["error"]["message"]
+
+
+async def test_what_a_batch_costs_counts_on_the_budget_of_its_deployment_once(
+    plain: httpx.AsyncClient, admin: Admin, upstream: RecordingUpstream, key: str
+) -> None:
+    name = new_id("model")
+    params = {"model": "anthropic/claude-sonnet-4-6", "max_budget": 10, "budget_duration": "month"}
+    body = {"model_name": name, "litellm_params": {**params, "api_key": "sk-ant-another"}}
+    made = (await admin.client.post("/model/new", json=body)).json()
+    batch_id = await make_batch(plain, 5, model=name)
+    for _ in range(2):
+        await plain.get(f"/v1/messages/batches/{batch_id}/results")
+    await admin.receipts(key, 5)
+    standing = (await admin.client.get("/provider/budgets")).json()["deployments"][made["model_id"]]
+    assert Decimal(str(standing["spend"])) == sum(map(batch_price, upstream.bill.entries)) > 0
+    beyond = [{"custom_id": "a", "params": {**requests_of(1, model=name)[0]["params"], "max_tokens": 10**7}}]
+    answer = await plain.post("/v1/messages/batches", json={"requests": beyond})
+    assert answer.status_code == 400
+    left = 10 - sum(map(batch_price, upstream.bill.entries))
+    assert f'of the deployment "{made["model_id"]}" only {left:.6f} USD' in answer.json()["error"]["message"]
+    await admin.post("/model/delete", id=made["model_id"])
 
 
 async def test_a_gateway_killed_while_results_are_read_books_each_result_once(
