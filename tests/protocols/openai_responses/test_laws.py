@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import string
 from typing import Any
 
 from hypothesis import given, settings
@@ -37,7 +38,8 @@ from app.protocols.opaque import Seal
 from tests.protocols.openai_responses.room import CODEC, DIALECT, READING, asked, folded, parsed, streamed
 
 WORDS = st.text(min_size=1, max_size=12)
-NAMES = st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True)
+# One draw for a whole name; a regular expression draws for each letter, which took half of the time of these laws.
+NAMES = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=12)
 OBJECTS = st.dictionaries(WORDS, st.integers() | st.booleans() | WORDS, max_size=3).map(json.dumps)
 SCHEMAS = OBJECTS.map(lambda members: '{"type":"object","properties":{},"x":' + members + "}")
 BASE64 = st.binary(min_size=1, max_size=8).map(lambda data: base64.b64encode(data).decode())
