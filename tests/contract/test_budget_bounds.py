@@ -59,10 +59,15 @@ async def fleet_admin(fleet: GatewayProcess) -> AsyncIterator[Admin]:
 
 
 @contextlib.asynccontextmanager
-async def connected(gateway: GatewayProcess) -> AsyncIterator[httpx.AsyncClient]:
+async def connected(gateway: GatewayProcess, count: int = 1) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """So many clients: one alone goes through all of its connections whenever one of them ends."""
     limits = httpx.Limits(max_connections=STREAMS)
-    async with httpx.AsyncClient(base_url=gateway.base_url, limits=limits, timeout=60, trust_env=False) as client:
-        yield client
+    async with contextlib.AsyncExitStack() as opened:
+        clients = [
+            httpx.AsyncClient(base_url=gateway.base_url, limits=limits, timeout=60, trust_env=False)
+            for _ in range(count)
+        ]
+        yield [await opened.enter_async_context(client) for client in clients]
 
 
 async def stream(client: httpx.AsyncClient, key: str, tokens: int, most: int) -> tuple[int, bytes]:
@@ -118,8 +123,11 @@ async def spend_at_once(
         return False
 
     noting = asyncio.create_task(upstream.wait_until(note_peak, 120))
-    async with connected(gateway) as client:
-        calls = (stream(client, keys[number % len(keys)], length, most) for number, length in enumerate(lengths))
+    async with connected(gateway, 20) as clients:
+        calls = (
+            stream(clients[number % len(clients)], keys[number % len(keys)], length, most)
+            for number, length in enumerate(lengths)
+        )
         answers = await asyncio.gather(*calls)
     noting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -141,7 +149,7 @@ async def teach(gateway: GatewayProcess, admin: Admin, most: int) -> None:
     """Every process learns that such calls write USUAL_TOKENS."""
     key = await admin.generate()
     for _ in range(2):
-        async with connected(gateway) as client:
+        async with connected(gateway) as (client,):
             await asyncio.gather(*(stream(client, key, USUAL_TOKENS, most) for _ in range(40)))
 
 
@@ -270,7 +278,7 @@ async def test_a_coding_session_is_never_refused_on_a_budget_of_one_and_a_half_t
             answer = await client.post("/v1/messages", params={"beta": "true"}, json=body, headers=headers)
             statuses.append(answer.status_code)
 
-    async with connected(fleet) as client:
+    async with connected(fleet) as (client,):
         for turn, threads in enumerate(turns):
             main, *subagents = threads
             await asyncio.gather(
