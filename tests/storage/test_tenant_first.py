@@ -57,6 +57,7 @@ EXEMPT = {
     "owner_spend.spend_of_days": "sums for owners that were found before",
     "owner_spend.spend_of_owners": "sums for owners that were found before",
     "owner_spend.spend_of_scope": "the sum of a counter, which names the budget that it belongs to",
+    "owner_spend.spend_of_scopes": "likewise",
     "owner_spend.spend_of_keys": "sums for keys that were found before",
     "principal_rows.find_digest": "of a key that was found before",
     "principal_rows.find_principal": "who is calling is asked before there is a tenant",
