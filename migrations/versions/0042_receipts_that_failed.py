@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index(
-        "ix_receipts_failed", "receipts", ["key_id", "started_at"], postgresql_where=sa.text("status <> 'ok'")
+        "ix_receipts_failed", "receipts", ["key_id", "started_at", "status"], postgresql_where=sa.text("status <> 'ok'")
     )
 
 

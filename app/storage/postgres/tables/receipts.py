@@ -96,7 +96,7 @@ receipts = Table(
     Index("ix_receipts_posted_at", "posted_at", postgresql_where=text("posted_at IS NOT NULL")),
     Index("ix_receipts_session_id", "session_id", postgresql_where=text("session_id IS NOT NULL")),
     # One in fifty, which the log is narrowed to most often.
-    Index("ix_receipts_failed", "key_id", "started_at", postgresql_where=text("status <> 'ok'")),
+    Index("ix_receipts_failed", "key_id", "started_at", "status", postgresql_where=text("status <> 'ok'")),
     Index("ix_receipts_unpriced", "started_at", postgresql_where=text("price_source = 'fallback'")),
     postgresql_partition_by="RANGE (started_at)",
 )
