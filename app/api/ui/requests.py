@@ -59,8 +59,7 @@ class RequestPages(Controller):
             view = read_requests_view(request)
             if chosen := read_choice(request):
                 return pages.go(view.with_filter(*chosen))
-            if picked is not None:
-                values["choices"] = await choices_of(SpendExplorer(spend), view.question(), picked, tenant)
+            values["choices"] = await choices_of(SpendExplorer(spend), view.question(), picked, tenant)
         except CallerError as error:
             values |= {"view": RequestsView(), "error": error, "typed": dict(request.query_params)}
             return pages.show(request, "requests.html", person, status=error.status, **values)

@@ -1,5 +1,6 @@
 """The spend explorer: what was spent, by anything, on any days, down to the receipts; and the same as a file."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,11 +70,12 @@ class SpendPages(Controller):
             if chosen := read_choice(request):
                 return pages.go(view.with_filter(*chosen))
             question = view.question()
-            found = await explorer.explore(question, tenant)
+            found, values["names"], values["choices"] = await asyncio.gather(
+                explorer.explore(question, tenant),
+                explorer.names_of(question, tenant),
+                choices_of(explorer, question, picked, tenant),
+            )
             values |= {"found": found, "chart": _chart(view, question, found)}
-            values["names"] = await explorer.names_of(question, tenant)
-            if picked is not None:
-                values["choices"] = await choices_of(explorer, question, picked, tenant)
         except CallerError as error:
             values |= {"view": usual_view(_usual_group(person)), "error": error, "typed": dict(request.query_params)}
             return pages.show(request, "spend.html", person, status=error.status, **values)

@@ -67,9 +67,11 @@ def read_choice(request: Request[Any, Any, Any]) -> tuple[Dimension, str] | None
 
 
 async def choices_of(
-    explorer: SpendExplorer, question: Question, picked: Dimension, tenant: Tenant
+    explorer: SpendExplorer, question: Question, picked: Dimension | None, tenant: Tenant
 ) -> Sequence[tuple[str, str]]:
-    """The largest that a filter may choose, with what they are called."""
+    """The largest that a filter may choose, with what they are called; none where no filter was picked."""
+    if picked is None:
+        return ()
     asked = replace(question, group_by=picked, compares=False, sort="cost", descending=True, skip=0)
     groups, _ = await explorer.groups(replace(asked, most=_MOST_CHOICES), tenant)
     named = [
