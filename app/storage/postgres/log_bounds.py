@@ -118,7 +118,9 @@ async def find_page(
         if len(named) == 1 and wanted.key_id in (None, named[0]):
             wanted = replace(wanted, key_id=named[0], key_alias=None)
     if _is_of_one_key(tenant, wanted):
-        # Which has an index that is in the order of pages.
+        # Which has an index that is in the order of pages; what failed has one of its own, found without a stretch.
+        if fails(wanted):
+            return await list_receipts(connection, tenant, wanted, page)
         whole = Stretch(wanted.key_id or "", BEGINNING if wanted.as_counted else since, wanted.until or at + _DAY)
         return await list_receipts(connection, tenant, replace(wanted, stretches=(whole,)), page)
     charging = None
