@@ -122,7 +122,7 @@ async def find_page(
         if fails(wanted):
             return await list_receipts(connection, tenant, wanted, page)
         whole = Stretch(wanted.key_id or "", BEGINNING if wanted.as_counted else since, wanted.until or at + _DAY)
-        return await list_receipts(connection, tenant, replace(wanted, stretches=(whole,)), page)
+        return await list_receipts(connection, tenant, replace(wanted, key_id=None, stretches=(whole,)), page)
     charging = None
     if wanted.cost_center is not None:
         charging = await find_charging(connection, floor(since, DAY_S))

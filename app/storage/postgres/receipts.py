@@ -154,12 +154,13 @@ def _since_newest(wanted: ReceiptFilter, page: LogPage) -> ColumnElement[datetim
 
 def _places(stretches: Sequence[Stretch], conditions: Sequence[ColumnElement[bool]], page: LogPage) -> Select[Any]:
     """Of the rows of a page. Each stretch is walked by the index of its key, whatever the planner thinks of the other
-    conditions."""
+    conditions: that alone is in this order, in which the key, one and the same, comes first."""
     stretch, began = table_of(stretches), receipts.c.started_at
     own = (receipts.c.key_id == stretch.c.key_id, began >= stretch.c.since, began < stretch.c.until)
     columns = [receipts.c[name] for name in dict.fromkeys((page.order, *_PLACE))]
-    newest = select(*columns).where(*own, *conditions).order_by(*_order(receipts, page)).limit(page.most + page.skip)
-    each = newest.lateral("each")
+    key_first = receipts.c.key_id.desc() if page.newest_first else receipts.c.key_id.asc()
+    newest = select(*columns).where(*own, *conditions).order_by(key_first, *_order(receipts, page))
+    each = newest.limit(page.most + page.skip).lateral("each")
     found = select(each).select_from(stretch.join(each, true()))
     return found.order_by(*_order(each, page)).limit(page.most).offset(page.skip)
 
