@@ -139,6 +139,9 @@ class ProviderObjects(Protocol):
 
     async def find(self, kind: ObjectKind, object_id: str) -> ProviderObject | None: ...
 
+    async def any(self, kind: ObjectKind) -> bool:
+        """Whether there is one that is not deleted."""
+
     async def find_all(self, kind: ObjectKind, object_ids: Sequence[str]) -> list[ProviderObject]:
         """Those that are known and not deleted."""
 

@@ -89,6 +89,9 @@ class MemoryStore:
     async def find(self, kind: ObjectKind, object_id: str) -> ProviderObject | None:
         return self.records.get(object_id)
 
+    async def any(self, kind: ObjectKind) -> bool:
+        return bool(self.records)
+
     async def find_all(self, kind: ObjectKind, object_ids: Sequence[str]) -> list[ProviderObject]:
         return [self.records[one] for one in object_ids if one in self.records]
 

@@ -1,12 +1,13 @@
 """A file that another tenant has uploaded is none: whichever way a request names it."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from app.base.errors import InvalidRequest, NotFound
+from app.base.errors import InvalidRequest, NotFound, StorageUnavailable
 from app.base.ids import KeyId, TeamId
 from app.domain.access import Principal
 from app.domain.keys import VirtualKey
@@ -29,6 +30,9 @@ class Known:
     def __init__(self, *records: ProviderObject) -> None:
         self._records = {record.object_id: record for record in records}
         self.asked: list[list[str]] = []
+
+    async def any(self, kind: ObjectKind) -> bool:
+        return bool(self._records)
 
     async def find_all(self, kind: ObjectKind, object_ids: list[str]) -> list[ProviderObject]:
         assert kind == "file"
@@ -112,3 +116,26 @@ async def test_more_files_than_a_batch_may_name_are_refused_with_their_number() 
 
 def test_files_are_found_however_deep_they_lie() -> None:
     assert files_named_in(b'[{"a": [{"file_id": "one"}]}, {"file_ids": ["two", 3, null]}]') == {"one", "two"}
+
+
+async def test_where_nothing_was_uploaded_requests_are_not_looked_through() -> None:
+    known: Any = Known()
+    owners = FileOwners(known)
+    for _ in range(3):
+        await owners.check(call(message("file_b")), key("key_a"))
+        await asyncio.sleep(0)
+    assert known.asked == [["file_b"]], "before it was known"
+
+
+async def test_a_store_that_does_not_answer_keeps_nobody_waiting_who_names_no_file() -> None:
+    class Down(Known):
+        async def any(self, kind: ObjectKind) -> bool:
+            raise StorageUnavailable("Postgres does not answer")
+
+    down: Any = Down()
+    owners = FileOwners(down)
+    for _ in range(3):
+        await owners.check(call(b'{"messages": []}'), key("key_a"))
+        await asyncio.sleep(0)
+    with pytest.raises(InvalidRequest):
+        await owners.check(call(message(*map(str, range(1_001)))), key("key_a"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, func, literal, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Row, Text, exists, func, literal, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -37,6 +37,12 @@ class ProviderObjectStore:
         async with reading(self._engine) as connection:
             row = (await connection.execute(query)).first()
         return None if row is None else _record(row)
+
+    async def any(self, kind: ObjectKind) -> bool:
+        """Whether there is one that is not deleted."""
+        query = select(exists().where(_TABLE.kind == kind, _TABLE.deleted_at.is_(None)))
+        async with reading(self._engine) as connection:
+            return bool((await connection.execute(query)).scalar_one())
 
     async def find_all(self, kind: ObjectKind, object_ids: Sequence[str]) -> list[ProviderObject]:
         """Those that are known and not deleted."""
