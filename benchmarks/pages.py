@@ -131,7 +131,10 @@ def main() -> None:
     asked = parser.parse_args()
     home: Path = asked.home or Path(tempfile.mkdtemp(prefix="keyhouse-bench-", dir="/var/tmp")) / "home"
     home.parent.mkdir(parents=True, exist_ok=True)
-    home.parent.chmod(0o711)
+    if asked.home is None:
+        home.mkdir()
+        for folder in (home.parent, home):  # the servers' account keeps its data in there, where they go with it
+            folder.chmod(0o711)
     try:
         before = time.perf_counter()
         with running(home, asked.receipts) as gateway:
