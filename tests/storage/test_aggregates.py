@@ -126,6 +126,7 @@ async def test_what_was_changed_behind_our_back_is_found_and_written_anew(books:
         "UPDATE spend_days_by_key SET key_id = 'key_other'",
         "UPDATE spend_days_by_model SET reasoning_tokens = reasoning_tokens + 1",
         "UPDATE spend_session_days SET session_id = 'other'",
+        "UPDATE spend_session_days_by_model SET model_served = 'other'",
         "UPDATE receipts SET output_tokens = output_tokens + 1",
     ):
         async with engine.begin() as connection:
@@ -194,6 +195,7 @@ def _fill_anew(connection: Connection) -> None:
         "0035_numbers_before_names.py",
         "0041_days_in_fewer_rows.py",
         "0043_days_of_sessions.py",
+        "0044_days_of_sessions_by_model.py",
     )
     migrations = [_migration(name) for name in files]
     with Operations.context(MigrationContext.configure(connection)):

@@ -7,7 +7,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parents[2] / "app" / "storage" / "postgres"
 TENANT_DATA = {
     "keys", "projects", "teams", "receipts", "SPEND", "SPEND_BY_TAG", "SPEND_BY_SESSION", "days_that_tell",
-    "session_activity",
+    "session_days_that_tell", "session_activity",
 }  # fmt: skip
 """The tables, as modules import them."""
 EXEMPT = {

@@ -14,6 +14,7 @@ from app.storage.postgres.tables.reports import (
     DIMENSIONS,
     MEASURES,
     OWNER_LEVELS,
+    SESSION_DAYS,
     SPEND,
     SPEND_BY_SESSION,
     SPEND_BY_TAG,
@@ -51,6 +52,7 @@ class _Family:
     join: str = ""
     spans: Mapping[str, str] = field(default_factory=dict)
     dimensions: tuple[str, ...] = DIMENSIONS
+    measures: tuple[str, ...] = MEASURES
     finer: str = ""
 
     @property
@@ -61,8 +63,9 @@ class _Family:
 def _coarse(table: Table, finer: str = f"spend_rows_{DAY_S}") -> _Family:
     """Of whole days, added up from those that tell everything apart."""
     dimensions = tuple(name for name in DIMENSIONS if name in table.c)
-    further = {name: name for name in ("tagged", "session_id") if name in table.c}
-    return _Family(table.name, {DAY_S: table}, further, dimensions=dimensions, finer=finer)
+    further = {name: name for name in ("tagged", "session_id", "agent_id", "tags") if name in table.c}
+    measures = tuple(name for name in MEASURES if name in table.c)
+    return _Family(table.name, {DAY_S: table}, further, dimensions=dimensions, measures=measures, finer=finer)
 
 
 # A tag that a receipt names twice counts once.
@@ -74,11 +77,11 @@ _FAMILIES = (
     ),
     _Family(
         "session",
-        {QUARTER_S: SPEND_BY_SESSION[QUARTER_S]},
+        {QUARTER_S: SPEND_BY_SESSION},
         {"session_id": "coalesce(session_id, '')", "agent_id": "coalesce(agent_id, '')", "tags": "tags"},
         spans={"first_at": "min", "last_at": "max"},
     ),
-    _coarse(SPEND_BY_SESSION[DAY_S], f"session_rows_{QUARTER_S}"),
+    *(_coarse(table, f"session_rows_{QUARTER_S}") for table in SESSION_DAYS),
 )
 ALL_TABLES = tuple(table for family in _FAMILIES for table in family.tables.values())
 """Of all measures; beside them are those of owners and of scopes."""
@@ -161,7 +164,7 @@ def _sums(source: str, seconds: int, family: _Family) -> str:
 
 def _coarser(finer: str, seconds: int, family: _Family) -> str:
     names = ", ".join(family.names)
-    amounts = ", ".join(f"sum({name})::bigint AS {name}" for name in MEASURES)
+    amounts = ", ".join(f"sum({name})::bigint AS {name}" for name in family.measures)
     return (
         f"SELECT {_bin(seconds, 'bucket')} AS bucket, {names}, {amounts} FROM {finer} "  # noqa: S608
         f"GROUP BY {_groups(family)}"
@@ -174,8 +177,8 @@ def _groups(family: _Family) -> str:
 
 def _upsert(table: Table, rows: str, family: _Family) -> str:
     names = ", ".join(family.names)
-    kept = ", ".join((*MEASURES, *family.spans))
-    changes = [f"{name} = {table.name}.{name} + excluded.{name}" for name in MEASURES]
+    kept = ", ".join((*family.measures, *family.spans))
+    changes = [f"{name} = {table.name}.{name} + excluded.{name}" for name in family.measures]
     wider = {"min": "least", "max": "greatest"}
     changes += [
         f"{name} = {wider[which]}({table.name}.{name}, excluded.{name})" for name, which in family.spans.items()
@@ -226,15 +229,16 @@ def _coarse_that_differ(
     for table in tables:
         family = _coarse(table)
         names = ", ".join(family.names)
-        amounts = ", ".join(measures)
-        sums = ", ".join(f"sum({name})::bigint" for name in measures)
+        measured = [name for name in measures if name in family.measures]
+        amounts = ", ".join(measured)
+        sums = ", ".join(f"sum({name})::bigint" for name in measured)
         # What was taken off again leaves rows that say nothing, on one side or on both.
-        some = " OR ".join(f"sum({name}) <> 0" for name in measures)
+        some = " OR ".join(f"sum({name}) <> 0" for name in measured)
         true = (
             f"SELECT {_bin(DAY_S, 'bucket')}, {names}, {sums} FROM {finer} "  # noqa: S608
             f"WHERE {_DAY_OF_SUMS} GROUP BY {_groups(family)} HAVING {some}"
         )
-        some = " OR ".join(f"{name} <> 0" for name in measures)
+        some = " OR ".join(f"{name} <> 0" for name in measured)
         kept = f"SELECT bucket, {names}, {amounts} FROM {table.name} WHERE {_DAY_OF_SUMS} AND ({some})"  # noqa: S608
         parts.append(f"(({true}) EXCEPT ALL ({kept})) UNION ALL (({kept}) EXCEPT ALL ({true}))")
     differing = " UNION ALL ".join(f"(SELECT 1 FROM ({part}) AS part)" for part in parts)  # noqa: S608
@@ -242,7 +246,7 @@ def _coarse_that_differ(
 
 
 def _sessions_that_differ() -> str:
-    return _coarse_that_differ(MEASURES, (SPEND_BY_SESSION[DAY_S],), SPEND_BY_SESSION[QUARTER_S].name)
+    return _coarse_that_differ(MEASURES, SESSION_DAYS, SPEND_BY_SESSION.name)
 
 
 def _owners_that_differ() -> str:

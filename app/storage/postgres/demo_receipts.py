@@ -133,8 +133,8 @@ FROM (
 )
 _FILLED = (
     "receipts", "spend_quarters", "spend_hours", "spend_days", "spend_tag_quarters", "spend_tag_hours",
-    "spend_tag_days", "spend_session_quarters", "spend_session_days", "spend_owner_days", "spend_days_by_model",
-    "spend_days_by_key", "session_activity", "keys", "audit",
+    "spend_tag_days", "spend_session_quarters", "spend_session_days", "spend_session_days_by_model",
+    "spend_owner_days", "spend_days_by_model", "spend_days_by_key", "session_activity", "keys", "audit",
 )  # fmt: skip
 
 

@@ -32,11 +32,18 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.base.money import NanoUSD
-from app.domain.report_periods import DAY_S, Period, Piece, cut, nearest_midnight, pieces_of
+from app.domain.report_periods import DAY_S, QUARTER_S, Period, Piece, cut, nearest_midnight, pieces_of
 from app.domain.roles import Tenant
 from app.storage.postgres.columns import times
 from app.storage.postgres.cost_centers import Charging, find_charging
-from app.storage.postgres.tables.reports import MEASURES, SPEND, SPEND_BY_SESSION, SPEND_BY_TAG, days_that_tell
+from app.storage.postgres.tables.reports import (
+    MEASURES,
+    SPEND,
+    SPEND_BY_SESSION,
+    SPEND_BY_TAG,
+    days_that_tell,
+    session_days_that_tell,
+)
 from app.storage.postgres.tenants import TENANT_COLUMNS, within
 
 Dimension = Literal[
@@ -197,8 +204,13 @@ def _pieces(tenant: Tenant, report: Report) -> list[Piece]:
     """Sessions have fewer buckets in a period than it has hours: nothing is taken off for their sake."""
     if not report.asks_for(OF_SESSIONS):
         return pieces_of(report.periods, tuple(SPEND))
-    asked = _columns(tenant, report, None) | ({"tags"} if _is_by_tag(report) else set())
-    return cut(report.periods, tuple(grain for grain, table in SPEND_BY_SESSION.items() if asked <= {*table.c.keys()}))
+    days = _session_days(tenant, report)
+    return cut(report.periods, (QUARTER_S,) if days is None else (QUARTER_S, DAY_S))
+
+
+def _session_days(tenant: Tenant, report: Report, charging: Charging | None = None) -> Table | None:
+    asked = {*_columns(tenant, report, charging), *report.measures}
+    return session_days_that_tell(asked | {"tags"} if _is_by_tag(report) else asked)
 
 
 def _added_up(rows: Subquery, report: Report, groups: Sequence[ColumnElement[Any]]) -> Subquery:
@@ -291,7 +303,9 @@ def _parts(
     part = partial(_part, tenant, report, pieces, charging)
     by_tag = _is_by_tag(report)
     if report.asks_for(OF_SESSIONS):
-        table = SPEND_BY_SESSION[grain_s]
+        table = _session_days(tenant, report, charging) if grain_s == DAY_S else SPEND_BY_SESSION
+        if table is None:
+            raise LookupError("no table of days of sessions tells what cost centres go by")
         if not by_tag:
             return [part(table, {})]
         named = func.unnest(table.c.tags).table_valued("tag").render_derived()

@@ -13,7 +13,7 @@ from app.base.errors import StorageUnavailable
 from app.base.money import NanoUSD
 from app.storage.postgres.tables import receipts
 from app.storage.postgres.tables.closing import chores, receipt_exports, spend_closes
-from app.storage.postgres.tables.reports import SPEND_BY_SESSION
+from app.storage.postgres.tables.reports import SESSION_DAYS, SPEND_BY_SESSION
 
 _ROWS_AT_ONCE = 1_000
 _LOCK_TIMEOUT = "5s"
@@ -82,7 +82,7 @@ async def drop_receipts(connection: AsyncConnection, month: date, since: datetim
             raise
         raise StorageUnavailable("the receipts are being read, so none were dropped; try again") from error
     await connection.execute(delete(receipts).where(_began_in(since, until)))
-    for table in SPEND_BY_SESSION.values():
+    for table in (SPEND_BY_SESSION, *SESSION_DAYS):
         await connection.execute(delete(table).where(table.c.bucket >= since, table.c.bucket < until))
     noted = update(spend_closes).where(spend_closes.c.month == month).values(receipts_dropped_at=func.now())
     await connection.execute(noted)

@@ -27,11 +27,11 @@ from app.domain.roles import Tenant
 from app.storage.postgres.columns import TIME
 from app.storage.postgres.reports import Amounts
 from app.storage.postgres.tables import receipts
-from app.storage.postgres.tables.reports import MEASURES, QUARTER_S, SPEND_BY_SESSION, SUMMED
+from app.storage.postgres.tables.reports import MEASURES, SPEND_BY_SESSION, SUMMED
 from app.storage.postgres.tenants import within
 
 Order = Literal["cost_nanousd", "last_at"]
-_SUMS = SPEND_BY_SESSION[QUARTER_S]
+_SUMS = SPEND_BY_SESSION
 _COMPARED = ("user_id", "team_id", "key_id", "project", "model_served")
 _LISTED = ("user_id", "team_id", "key_id", "project", "model_served", "request_class")
 

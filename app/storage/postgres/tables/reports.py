@@ -50,6 +50,20 @@ SUMMED = (
     "notional_nanousd",
 )
 MEASURES = COUNTED + SUMMED
+# What sessions are ordered by, with what every table is compared by.
+RANKING_MEASURES = (
+    "requests",
+    "cost_nanousd",
+    "failures",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "audio_input_tokens",
+    "output_tokens",
+    "audio_output_tokens",
+    "notional_nanousd",
+)
 # What receipts and sums had not when they were made first: null in receipts, zero in sums.
 _ADDED = {"notional_nanousd": "0"}
 
@@ -58,6 +72,8 @@ def _buckets(
     name: str,
     *further: Column[Any],
     told_apart: tuple[str, ...] = DIMENSIONS,
+    last: tuple[Column[Any], ...] = (),
+    measures: tuple[str, ...] = MEASURES,
     indexed: tuple[str, ...] = ("key_id",),
 ) -> Table:
     """One row per bucket and combination; ``digest`` is of all that names the combination, of whatever length.
@@ -69,9 +85,10 @@ def _buckets(
         name,
         metadata,
         Column("bucket", DateTime(timezone=True), nullable=False),
-        *(Column(one, BigInteger, nullable=False, server_default=_ADDED.get(one)) for one in MEASURES),
+        *(Column(one, BigInteger, nullable=False, server_default=_ADDED.get(one)) for one in measures),
         *further,
         *(Column(one, Text, nullable=False, server_default=_ABSENT.get(one)) for one in told_apart),
+        *last,
         Column("digest", LargeBinary, nullable=False),
         PrimaryKeyConstraint("bucket", "digest"),
         *(Index(f"ix_{name}_{one}_bucket", one, "bucket") for one in indexed),
@@ -116,25 +133,43 @@ SPEND_BY_TAG = {
     HOUR_S: _buckets("spend_tag_hours", _tag()),
     DAY_S: _buckets("spend_tag_days", _tag()),
 }
-# Every receipt once; kept as long as receipts are. A session is short, so that days of all that quarters tell would
-# hardly be fewer rows: they tell whose it was, without what was called, by which sessions are ranked.
-SPEND_BY_SESSION = {
-    QUARTER_S: _buckets(
-        "spend_session_quarters",
-        Column("session_id", Text, nullable=False),
-        Column("agent_id", Text, nullable=False),
-        texts_column("tags"),
-        Column("first_at", DateTime(timezone=True), nullable=False),
-        Column("last_at", DateTime(timezone=True), nullable=False),
-        indexed=("key_id", "user_id", "session_id"),
-    ),
-    DAY_S: _buckets(
+# Every receipt once; kept as long as receipts are.
+SPEND_BY_SESSION = _buckets(
+    "spend_session_quarters",
+    Column("session_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    texts_column("tags"),
+    Column("first_at", DateTime(timezone=True), nullable=False),
+    Column("last_at", DateTime(timezone=True), nullable=False),
+    indexed=("key_id", "user_id", "session_id"),
+)
+# The same in fewer and smaller rows, the smallest first, by which sessions are ranked: whose it was, without what was
+# called; and all that quarters tell, with less that was measured. What pages narrow sessions by is at the beginning,
+# as it is looked at in each row. Both have all owners: cost centres go by them.
+SESSION_DAYS = (
+    _buckets(
         "spend_session_days",
         Column("session_id", Text, nullable=False),
         told_apart=("key_id", *OWNERS, "kind"),
         indexed=("session_id",),
     ),
-}
+    _buckets(
+        "spend_session_days_by_model",
+        Column("session_id", Text, nullable=False),
+        told_apart=(
+            "model_served", "request_class", "model_asked", "provider", "project", "kind", "key_id", *OWNERS, "agent_id"
+        ),
+        last=(texts_column("tags"),),
+        measures=RANKING_MEASURES,
+        indexed=(),
+    ),
+)  # fmt: skip
+
+
+def session_days_that_tell(columns: Collection[str]) -> Table | None:
+    """The smallest table of days by session that has these columns; None where quarters alone have them."""
+    return next((table for table in SESSION_DAYS if all(one in table.c for one in columns)), None)
+
 
 # What each owner's calls cost in a day of UTC: few rows, however much an owner's calls differ. ``member_id`` is the
 # user where the owner is a team's member; the platform is one owner, without a name.
