@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.admin import spend_explorer
 from app.base.clock import now
 from app.base.ids import new_id
 from app.domain.report_periods import Interval, Period, list_periods
@@ -39,7 +40,8 @@ from app.storage.postgres.reports import (
     total_spend,
 )
 from app.storage.postgres.tables.closing import spend_closes
-from app.storage.postgres.tables.reports import MEASURES
+from app.storage.postgres.tables.reports import MEASURES, session_days_that_tell
+from app.storage.postgres.tenants import TENANT_COLUMNS
 from tests.conftest import RunningServers, fresh_database
 from tests.storage.ledger_support import make_receipt
 from tests.storage.receipt_batches import NO_LEDGER, book, receipts
@@ -150,7 +152,7 @@ async def test_every_report_in_every_zone_adds_up_to_the_receipts(
     zone=st.sampled_from(ZONES),
     interval=st.sampled_from(("day", "month")),
     further=st.none() | st.sampled_from(DIMENSIONS),
-    only=st.none() | st.sampled_from(("team", "key", "model", "session", "kind")),
+    only=st.none() | st.sampled_from(("team", "key", "model", "session", "kind", "project", "request_class")),
     ranking=st.builds(
         Ranking,
         measures=st.sampled_from((("cost_nanousd",), ("requests",), ("failures",), ("input_tokens", "output_tokens"))),
@@ -171,7 +173,7 @@ async def test_sessions_are_ranked_as_if_each_was_added_up_whole(
     await book(engine, batch)
     periods = list_periods(FIRST - timedelta(days=2), LAST + timedelta(days=2), zoneinfo.ZoneInfo(zone), interval)
     group_by: tuple[Dimension, ...] = tuple(dict.fromkeys(("session", further or "session")))
-    wanted: dict[Dimension, list[str]] = {only: ["a", "k", "m", "usage"]} if only else {}
+    wanted: dict[Dimension, list[str]] = {only: ["a", "k", "m", "usage", "main"]} if only else {}
     report = Report(periods, group_by, wanted)
     found = await cells(engine, report)
     of_these = [one for one in batch if only is None or _value(one, only, "", {}) in wanted[only]]
@@ -190,6 +192,13 @@ async def test_sessions_are_ranked_as_if_each_was_added_up_whole(
         page = by_size[ranking.skip : ranking.skip + ranking.most]
         ranked = await rank(engine, asked, ranking)
         assert (ranked.cells, ranked.count) == (page, len(by_size) if page else 0)
+
+
+def test_sessions_that_are_narrowed_are_ranked_by_days_in_each_order_that_the_explorer_has() -> None:
+    narrowed = {"session_id", "model_served", "model_asked", "provider", "project", "request_class", "agent_id", "tags"}
+    for measures in spend_explorer.MEASURES.values():
+        asked = narrowed | {"requests", "cost_nanousd"} | set(measures) | set(TENANT_COLUMNS)
+        assert session_days_that_tell(asked) is not None
 
 
 async def test_a_session_that_corrections_took_off_again_is_counted_where_they_left_anything(
