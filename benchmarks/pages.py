@@ -50,13 +50,20 @@ FURTHER = (
     "/ui/spend?by=key",
     "/ui/spend?by=cost_center",
     "/ui/spend?by=session",
+    "/ui/spend?by=session&model=claude-sonnet-4-6",
+    "/ui/spend?by=session&request_class=main",
+    "/ui/spend?by=session&provider=anthropic",
+    "/ui/spend?by=session&project=help-desk",
+    "/ui/spend?by=session&tag=production",
+    "/ui/spend?by=session&cost_center=CC-4100",
+    "/ui/spend?by=tag&cost_center=CC-4100",
 )
 # Whose reach is less than everything: an admin of an organization, of a team, and a developer.
 OTHERS = tuple(human for human in PEOPLE if human.first in ("Ines", "Tom", "Jonas"))
 FOR_OTHERS = (
     "/ui", "/ui/my-spend", "/ui/keys", "/ui/teams", "/ui/budgets", "/ui/chargeback", "/ui/spend", "/ui/spend?by=key",
     "/ui/spend?by=model", "/ui/spend?by=cost_center", "/ui/spend?by=day", "/ui/spend?by=session",
-    "/ui/requests?span=30d", "/ui/requests?span=30d&result=failed",
+    "/ui/spend?by=session&provider=anthropic", "/ui/requests?span=30d", "/ui/requests?span=30d&result=failed",
 )  # fmt: skip
 
 
