@@ -311,7 +311,7 @@ def _stop(owner: Owner) -> str:
 
 
 def _instant(at: datetime) -> str:
-    return f"{at:%b} {at.day}, {at:%Y at %H:%M} UTC"
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
 def _upper(text: str) -> str:

@@ -1,6 +1,7 @@
 """What the watch finds in real stores, and that it is told once, by however many."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -269,8 +270,8 @@ async def test_a_budget_on_course_to_be_exceeded_is_told_with_the_day(book: Book
     alerts = [alert for alert in await AlertWatch(book.engine).look(NOON) if "course" in alert.title]
 
     assert [alert.title for alert in alerts] == ['Key "ci" is on course to exceed its budget']
-    assert "68.00 of 100.00 USD per month spent; resets on Dec 1, 2026 at 00:00 UTC.\nAt this pace 11" in alerts[0].text
-    assert "and the budget is reached on Nov 2" in alerts[0].text
+    assert "68.00 of 100.00 USD per month spent; resets on 1 Dec 2026, 00:00 UTC.\nAt this pace 11" in alerts[0].text
+    assert re.search(r"and the budget is reached on 2\d Nov 2026, ", alerts[0].text)
 
 
 async def test_an_hour_far_above_the_usual_is_told_once_a_day(book: Book) -> None:

@@ -34,14 +34,14 @@ def facts(owner: Owner, spent: int, limit: int | None, soft: int | None = None, 
         (
             words.threshold_reached(facts(TEAM, 92_153_150_000, 100 * DOLLAR), 90),
             'Team "research" has spent 90 % of its budget',
-            "92.15 of 100.00 USD per month spent; resets on Dec 1, 2026 at 00:00 UTC.\n"
+            "92.15 of 100.00 USD per month spent; resets on 1 Dec 2026, 00:00 UTC.\n"
             'At 100 % its calls are refused. To change the budget: POST /team/update with team_id "team_01" and '
             "max_budget.",
         ),
         (
             words.threshold_reached(facts(MEMBER, 5 * DOLLAR, 5 * DOLLAR), 100),
             'Member "ada" of team "research" has spent 100 % of its budget',
-            "5.00 of 5.00 USD per month spent; resets on Dec 1, 2026 at 00:00 UTC.\n"
+            "5.00 of 5.00 USD per month spent; resets on 1 Dec 2026, 00:00 UTC.\n"
             "Its calls are refused until then. To change the budget: POST /team/member_update with "
             'team_id "team_01", user_id "ada" and max_budget_in_team.',
         ),
@@ -54,21 +54,21 @@ def facts(owner: Owner, spent: int, limit: int | None, soft: int | None = None, 
         (
             words.threshold_reached(facts(TEAM, 50 * DOLLAR, 100 * DOLLAR, shared=True), 50),
             'Team "research" has spent 50 % of its budget',
-            "50.00 of 100.00 USD per month spent; resets on Dec 1, 2026 at 00:00 UTC.\n"
+            "50.00 of 100.00 USD per month spent; resets on 1 Dec 2026, 00:00 UTC.\n"
             'At 100 % its calls are refused. To change the budget: POST /budget/update with budget_id "bud_1" and '
             "max_budget.",
         ),
         (
             words.soft_limit_reached(facts(KEY, 8 * DOLLAR, None, 8 * DOLLAR), 100),
             'Key "ci" has spent 100 % of its soft budget',
-            "8.00 of 8.00 USD per month spent; resets on Dec 1, 2026 at 00:00 UTC.\n"
+            "8.00 of 8.00 USD per month spent; resets on 1 Dec 2026, 00:00 UTC.\n"
             'Nothing is refused. To change the budget: POST /key/update with key "key_01" and soft_budget.',
         ),
         (
             words.forecast_exceeded(facts(KEY, 62 * DOLLAR, 100 * DOLLAR), 118 * DOLLAR, NOW),
             'Key "ci" is on course to exceed its budget',
-            "62.00 of 100.00 USD per month spent; resets on Dec 1, 2026 at 00:00 UTC.\n"
-            "At this pace 118.00 USD are spent by then, and the budget is reached on Nov 21, 2026 at 10:00 UTC. "
+            "62.00 of 100.00 USD per month spent; resets on 1 Dec 2026, 00:00 UTC.\n"
+            "At this pace 118.00 USD are spent by then, and the budget is reached on 21 Nov 2026, 10:00 UTC. "
             'To change the budget: POST /key/update with key "key_01" and max_budget.',
         ),
         (
@@ -86,7 +86,7 @@ def facts(owner: Owner, spent: int, limit: int | None, soft: int | None = None, 
         (
             words.key_expires(KEY, NOW + timedelta(hours=20), 1),
             'Key "ci" expires within a day',
-            "It stops working on Nov 22, 2026 at 06:00 UTC.\n"
+            "It stops working on 22 Nov 2026, 06:00 UTC.\n"
             'To keep it: POST /key/update with key "key_01" and a new duration; to replace it: POST /key/regenerate.',
         ),
     ],

@@ -17,7 +17,7 @@ EVENT = AlertEvent(
     event_id="evt_1",
     kind="budget.threshold_reached",
     title='Team "R&D <eu>" has spent 90 % of its budget',
-    text="90.00 of 100.00 USD are spent. It resets on Dec 1, 2026 at 00:00 UTC.",
+    text="90.00 of 100.00 USD are spent. It resets on 1 Dec 2026, 00:00 UTC.",
     facts={"limit_usd": "100.000000", "spent_usd": "90.000000", "resets_at": datetime(2026, 12, 1, tzinfo=UTC)},
     team_id="t1",
     organization_id=None,
@@ -62,7 +62,7 @@ def test_what_slack_would_read_as_its_own_signs_is_escaped() -> None:
 
     assert msgspec.json.decode(body) == {
         "text": '*Team "R&amp;D &lt;eu&gt;" has spent 90 % of its budget*\n'
-        "90.00 of 100.00 USD are spent. It resets on Dec 1, 2026 at 00:00 UTC."
+        "90.00 of 100.00 USD are spent. It resets on 1 Dec 2026, 00:00 UTC."
     }
 
 

@@ -35,6 +35,7 @@ from app.api.ui.forms import (
 )
 from app.api.ui.key_form import LIFETIMES
 from app.api.ui.keys import find_changeable
+from app.api.ui.rendering import calendar_day
 from app.api.ui.team_form import PERIODS
 from app.base.errors import CallerError
 from app.storage.postgres.keys import StoredKey
@@ -109,7 +110,7 @@ def _show(
     request: AnyRequest, pages: Pages, desk: Desk, person: Person, shown: tuple[StoredKey, Filled]
 ) -> Response[bytes]:
     key, form = shown
-    present = "never" if key.expires_at is None else f"{key.expires_at:%d %b %Y, %H:%M} UTC"
+    present = "never" if key.expires_at is None else f"{calendar_day(key.expires_at)}, {key.expires_at:%H:%M} UTC"
     lifetimes = [("", f"As it is: {present}"), (_NEVER, "Never")]
     lifetimes += [(value, f"{words} from now") for value, words in LIFETIMES.items() if value]
     values: dict[str, Any] = {"key": key, "f": form, "periods": PERIODS, "lifetimes": lifetimes}

@@ -145,13 +145,14 @@ def moment(at: datetime | None) -> Markup:
     if at is None:
         return Markup("–")
     utc = at.astimezone(UTC)
-    return Markup('<time datetime="{}">{} UTC</time>').format(utc.isoformat(), f"{utc:%d %b %Y, %H:%M}")
+    return Markup('<time datetime="{}">{} UTC</time>').format(utc.isoformat(), f"{calendar_day(utc)}, {utc:%H:%M}")
 
 
 def instant(at: datetime) -> Markup:
     """As ``moment``, to the second: for what happens many times a minute."""
     utc = at.astimezone(UTC)
-    return Markup('<time datetime="{}" data-seconds>{} UTC</time>').format(utc.isoformat(), f"{utc:%d %b %Y, %H:%M:%S}")
+    text = f"{calendar_day(utc)}, {utc:%H:%M:%S}"
+    return Markup('<time datetime="{}" data-seconds>{} UTC</time>').format(utc.isoformat(), text)
 
 
 def day(at: datetime | None) -> Markup:
@@ -159,7 +160,7 @@ def day(at: datetime | None) -> Markup:
         return Markup("–")
     utc = at.astimezone(UTC)
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        utc.isoformat(), f"{utc:%d %b %Y, %H:%M}", f"{utc:%d %b %Y}"
+        utc.isoformat(), f"{calendar_day(utc)}, {utc:%H:%M}", calendar_day(utc)
     )
 
 
@@ -180,5 +181,5 @@ def ago(at: datetime | None) -> Markup:
     words = f"{number} {name}{'s' if name == 'day' and number > 1 else ''} ago" if size else "just now"
     utc = at.astimezone(UTC)
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        utc.isoformat(), f"{utc:%d %b %Y, %H:%M}", words
+        utc.isoformat(), f"{calendar_day(utc)}, {utc:%H:%M}", words
     )

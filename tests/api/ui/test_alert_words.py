@@ -17,8 +17,8 @@ def test_a_page_leaves_out_what_only_a_program_would_call() -> None:
 
 
 def test_money_and_periods_are_written_as_on_all_pages() -> None:
-    sent = "3.31 of 3.50 USD per month spent; resets on Dec 1, 2026. At this pace 1,204.56 USD are spent."
-    shown = "$3.31 of $3.50 a month spent; starts anew on Dec 1, 2026. At this pace $1,204.56 are spent."
+    sent = "3.31 of 3.50 USD per month spent; resets on 1 Dec 2026. At this pace 1,204.56 USD are spent."
+    shown = "$3.31 of $3.50 a month spent; starts anew on 1 Dec 2026. At this pace $1,204.56 are spent."
     assert words_of(_event(sent)) == shown
 
 

@@ -1,18 +1,22 @@
 // What pages do beyond plain forms: times in the reader's zone, copying, choices that need no button. Everything else works without it.
 "use strict";
 
-const DATED = /^\d\d \w{3} \d{4}/;
+const DATED = /^\d\d? \w{3} \d{4}/;
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const dayOf = (at) => `${at.getDate()} ${MONTHS[at.getMonth()]} ${at.getFullYear()}`;
+const clockOf = (at, hasSeconds) => [at.getHours(), at.getMinutes(), ...(hasSeconds ? [at.getSeconds()] : [])].map((part) => String(part).padStart(2, "0")).join(":");
 
+// As the server writes them, so that nothing moves but the hour: and alike in charts, filters and alerts, which stay as they came.
 function tellTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const at = new Date(element.dateTime);
-    const exact = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "seconds" in element.dataset ? "medium" : "short" });
+    const exact = `${dayOf(at)}, ${clockOf(at, "seconds" in element.dataset)}`;
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     element.title = `${exact} (${zone})`;
     if (DATED.test(element.textContent)) {
       const isDay = !element.textContent.includes(":");
       element.dataset.exact = "";
-      element.textContent = isDay ? at.toLocaleDateString(undefined, { dateStyle: "medium" }) : exact;
+      element.textContent = isDay ? dayOf(at) : exact;
     }
   }
 }

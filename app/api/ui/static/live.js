@@ -4,7 +4,7 @@
 const EVERY_MS = 3000;
 const PATIENCE_MS = 10_000;
 const connection = document.getElementById("connection");
-const clock = () => new Date().toLocaleTimeString(undefined, { timeStyle: "medium" });
+const clock = () => new Date().toTimeString().slice(0, 8);
 let heardAt = clock();
 
 function tellConnection(words) {
