@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.base import clock
 from app.base.ids import new_id
 from app.storage.books import Books
 from app.storage.postgres.engine import create_engine
+from app.storage.postgres.tables.reports import SESSION_DAYS, SPEND_BY_SESSION
 from tests.conftest import RunningServers, fresh_database
 from tests.contract.terminal import keyhouse
 from tests.fakes.gateway_process import GatewayProcess
@@ -74,6 +75,10 @@ async def test_a_month_is_closed_exported_and_dropped(
     assert not target.with_name("old.jsonl.gz.part").exists()
     _, said, _ = await keyhouse(house, "spend", "retention", "--run")
     assert said.splitlines() == [f"{old}  1 receipts dropped", "receipts are kept 2mo; export required"]
+    async with engine.connect() as connection:
+        for table in (SPEND_BY_SESSION, *SESSION_DAYS):
+            kept = (await connection.execute(select(func.min(table.c.bucket), func.sum(table.c.requests)))).one()
+            assert (kept[0] > months_ago(1), kept[1]) == (True, 2)
     status, _, errors = await keyhouse(house, "spend", "export", "--month", f"{clock.now():%Y-%m}")
     assert (status, "not over yet" in errors) == (1, True)
 
