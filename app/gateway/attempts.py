@@ -1,5 +1,7 @@
 """What came of one attempt: the failure that it was, and the beginning of a stream before the client sees any of it."""
 
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -11,12 +13,15 @@ from app.base.errors import UpstreamBroken, UpstreamError, UpstreamRejected, Ups
 from app.domain.failures import Failure, FailureKind, kind_of
 from app.gateway.call import Call, Grant
 from app.protocols.codec import Header
+from app.protocols.openai_rejections import failure_of
 from app.protocols.refusal_reasons import reason_of
 from app.protocols.scanning import UNREADABLE
 from app.providers.provider import UpstreamReply
 
 _LONGEST_RETRY_AFTER_S = 86_400
 _ERROR_FRAMES = (b"event: error", b"event:error", b'data: {"error"', b'data:{"error"', b'data: {"type":"error"')
+# Comments say that a host is alive (OpenRouter's come until it has an answer, or an error), and nothing to a client.
+_COMMENTS = re.compile(rb"\A(?:(?::[^\r\n]*)?\r?\n)+")
 _STATUS_OF_TYPE = {
     "overloaded_error": 529,
     "rate_limit_error": 429,
@@ -24,6 +29,7 @@ _STATUS_OF_TYPE = {
     "billing_error": 402,
     "permission_error": 403,
     "invalid_request_error": 400,
+    "api_error": 500,
 }
 
 
@@ -93,14 +99,18 @@ async def begin_stream(call: Call, grant: Grant, reply: UpstreamReply, wait_s: f
     Raises UpstreamBroken where the stream ends before them.
     """
     provider = grant.deployment.provider
-    try:
-        first = await reply.next_chunk(wait_s)
-    except TimeoutError:
-        return reply
-    if not first:
-        raise UpstreamBroken(f'provider "{provider}" ended its answer before it began', provider=provider)
-    if first.startswith(_ERROR_FRAMES):
-        status, data = _status_of(first), _data_of(first)
+    first = b""
+    ends_at = time.monotonic() + wait_s
+    while not (said := _COMMENTS.sub(b"", first)):
+        try:
+            chunk = await reply.next_chunk(max(ends_at - time.monotonic(), 0.001))
+        except TimeoutError:
+            return Begun(reply, first) if first else reply
+        if not chunk:
+            raise UpstreamBroken(f'provider "{provider}" ended its answer before it began', provider=provider)
+        first += chunk
+    if said.startswith(_ERROR_FRAMES):
+        status, data = _status_of(said), _data_of(said)
         failure = Failure(kind_of(status, reason_of(status, data)))
         return Failed(grant, failure, error=call.codec.parse_error(status, data, provider))
     return Begun(reply, first)
@@ -131,6 +141,6 @@ def _status_of(frame: bytes) -> int:
     try:
         found = msgspec.json.decode(_data_of(frame))
         error = found.get("error", found)
-        return _STATUS_OF_TYPE.get(error.get("type"), 500)
+        return _STATUS_OF_TYPE.get(error.get("type")) or failure_of(error)[0]
     except (*UNREADABLE, AttributeError, TypeError):
         return 500

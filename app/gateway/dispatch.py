@@ -7,6 +7,7 @@ from operator import itemgetter
 
 from msgspec import structs
 
+from app.base.errors import UpstreamUnreadable
 from app.domain.catalog import Deployment
 from app.domain.spend import Admitted
 from app.domain.tenancy import serving_of
@@ -39,13 +40,16 @@ _REQUEST_ID = b"request-id"
 _UPSTREAM_ID = b"x-keyhouse-upstream-request-id"
 _REQUEST_IDS = frozenset({b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id"})
 
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_GREATEST_STATUS = 599  # RFC 9110 15
+
 _NAME = itemgetter(0)
 _LAYOUTS_REMEMBERED = 128  # of at most 64 KB each, whatever somebody sends
 
 
 async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamReply:
-    """Send the call to the grant's deployment. Raises UpstreamUnreachable, UpstreamTimeout, and ModelNotAllowed where
-    the caller's own login may not be sent there."""
+    """Send the call to the grant's deployment. Raises UpstreamUnreachable, UpstreamTimeout, UpstreamUnreadable for a
+    head that no client may see, and ModelNotAllowed where the caller's own login may not be sent there."""
     assert grant.exchange is not None
     deployment, outbound = grant.deployment, grant.exchange.outbound()
     url = endpoint_url(deployment.api_base, outbound.path, outbound.version_path)
@@ -61,7 +65,23 @@ async def dispatch(call: Call, grant: Grant, upstream: Upstream) -> UpstreamRepl
         options=deployment.options,
         guarded=deployment.guarded,
     )
-    return await upstream.send(request)
+    reply = await upstream.send(request)
+    if reply.status in _REDIRECTS or reply.status > _GREATEST_STATUS:
+        reply.close()
+        raise _no_answer(deployment, reply)
+    return reply
+
+
+def _no_answer(deployment: Deployment, reply: UpstreamReply) -> UpstreamUnreadable:
+    """The SDKs follow redirects, with their key: what is meant for us would lead callers elsewhere."""
+    what = f"the status {reply.status}, which HTTP does not have"
+    if reply.status in _REDIRECTS:
+        where = dict(reply.headers).get(b"location", b"").decode("latin-1")
+        what = f'a redirect ({reply.status}) to "{where[:200]}", which is not followed'
+    return UpstreamUnreadable(
+        f'provider "{deployment.provider}" answered with {what}; an admin should check its api_base',
+        provider=deployment.provider,
+    )
 
 
 def _headers_out(call: Call, deployment: Deployment, outbound: Outbound, *, own_login: bool) -> list[Header]:

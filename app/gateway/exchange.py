@@ -5,9 +5,10 @@ from functools import lru_cache
 
 import msgspec
 
-from app.base.errors import GatewayError, InvalidRequest, UpstreamUnreadable
+from app.base.errors import GatewayError, InvalidRequest, UpstreamRejected, UpstreamUnreadable
 from app.domain.catalog import Deployment
 from app.gateway import sides
+from app.gateway.answer_check import check_answer, no_answer
 from app.gateway.call import Call, Exchange, Outbound, Whole
 from app.protocols import embeddings, images
 from app.protocols.codec import Asked, Codec, Envelope, Header, Rendered, StreamScanner
@@ -56,6 +57,8 @@ class Verbatim:
 
     def read_whole(self, body: bytes) -> Whole:
         report = self._call.codec.scan_response(body)
+        if report.usage is None and self._call.operation == "generate":
+            check_answer(body, self._call.codec, self._provider, stream=self._asks_stream)
         if report.usage is None and self._asks_stream:
             # A stream under a wrong content type is passed on as it is, and counted all the same.
             scanner = self.stream_scanner()
@@ -65,7 +68,7 @@ class Verbatim:
 
     def read_refusal(self, reply: UpstreamReply, body: bytes) -> GatewayError | None:
         """Clients act on the wording of a provider's errors. A page of HTML is none, and shows as raw text."""
-        if body.lstrip()[:1] in {b"{", b"["} or reply.status < 400:
+        if body.lstrip()[:1] in {b"{", b"["}:
             return None
         return self._call.codec.parse_error(reply.status, body, self._provider)
 
@@ -113,12 +116,10 @@ class Translated:
             try:
                 generation = fold([*parser.feed(body), *parser.end()])
             except Incomplete as error:
-                raise UpstreamUnreadable(
-                    f'provider "{self._provider}" answered with what is no answer of its API: {_excerpt(body)}',
-                    provider=self._provider,
-                ) from error
+                raise no_answer(body, self._provider) from error
             except GenerationFailed as error:
-                raise self._codec.parse_error(error.failed.status, body, self._provider) from error
+                failed = error.failed
+                raise UpstreamRejected(failed.message, provider=self._provider, status=failed.status) from error
         report = report_of(generation)
         if self._asked.envelope.stream:
             return Whole(as_stream(generation, self._client.stream_renderer(self._asked)), report, self.stream_type)
@@ -202,11 +203,6 @@ def _speech_path(call: Call, speech: Speech, deployment: Deployment, *, stream: 
     if call.operation == "count_tokens" and speech.count_path is not None:
         return filled(speech.count_path, deployment.upstream_model, deployment.options)
     return generation_path(speech, deployment.upstream_model, deployment.options, stream=stream)
-
-
-def _excerpt(body: bytes) -> str:
-    text = body[:200].decode("utf-8", "replace").strip()
-    return f'"{text}"' if text else "nothing at all"
 
 
 def losses_header(losses: Sequence[Loss]) -> bytes:

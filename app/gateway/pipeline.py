@@ -34,6 +34,7 @@ _LITELLM_COST = b"x-litellm-response-cost"
 _DEPLOYMENT = b"x-keyhouse-deployment"
 _LITELLM_DEPLOYMENT = b"x-litellm-model-id"
 _ATTEMPTS = b"x-keyhouse-attempts"
+_LEAST_KEY_BYTES = 12  # what is shorter may be a word, as servers of one's own need no key
 
 
 class Gateway:
@@ -367,7 +368,13 @@ def _refusal(call: Call, grant: Grant, reply: UpstreamReply, body: bytes) -> Rep
     error = grant.exchange.read_refusal(reply, body)
     if error is not None:
         raise error
-    return Reply(reply.status, headers_back(call, grant, reply), body)
+    return Reply(reply.status, headers_back(call, grant, reply), _without_key(body, grant.deployment))
+
+
+def _without_key(body: bytes, deployment: Deployment) -> bytes:
+    """Some hosts repeat the key that they refuse, and it is not the caller's."""
+    key = b"" if deployment.api_key is None else deployment.api_key.reveal().encode()
+    return body.replace(key, "…".encode()) if len(key) >= _LEAST_KEY_BYTES else body
 
 
 def _wants_stream(grant: Grant) -> bool:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 
 from app.base.errors import GatewayError, InvalidRequest
 from app.domain.catalog import Deployment
+from app.gateway.answer_check import check_answer
 from app.gateway.call import Call, Exchange, Outbound, Whole
 from app.gateway.estimate import input_tokens
 from app.protocols import embeddings, images
-from app.protocols.codec import Codec, Envelope, Header, StreamScanner
+from app.protocols.codec import Codec, Envelope, Header, StreamScanner, UsageReport
 from app.protocols.losses import Loss
 from app.protocols.translation import report_of_usage
 from app.providers.host_table import HOSTS
@@ -66,7 +67,7 @@ def embed(call: Call, envelope: Envelope, deployment: Deployment, codecs: Mappin
     if speech.shape == "openai":
         body = embeddings.rewrite(envelope, deployment.upstream_model)
         outbound = _outbound(call, speech, deployment, body)
-        return OneShot(deployment, outbound, call.codec, lambda answer: Whole(answer, embeddings.scan_response(answer)))
+        return OneShot(deployment, outbound, call.codec, _reader(call, deployment, embeddings.scan_response))
     asked = embeddings.parse_request(envelope)
     shape = embeddings.SHAPES[speech.shape]
     rendered = shape.render(asked, deployment.upstream_model)
@@ -91,7 +92,7 @@ def draw(call: Call, envelope: Envelope, deployment: Deployment, codecs: Mapping
             deployment,
             outbound,
             call.codec,
-            lambda answer: Whole(answer, images.scan_response(answer)),
+            _reader(call, deployment, images.scan_response),
             max_output_tokens=most,
         )
     asked = images.parse_request(envelope)
@@ -104,6 +105,18 @@ def draw(call: Call, envelope: Envelope, deployment: Deployment, codecs: Mapping
 
     outbound = _outbound(call, speech, deployment, rendered.body, translated=True)
     return OneShot(deployment, outbound, _errors(speech, codecs), read, rendered.losses, most)
+
+
+def _reader(call: Call, deployment: Deployment, scan: Callable[[bytes], UsageReport]) -> Callable[[bytes], Whole]:
+    """Of answers in OpenAI's shape, which go to the client as they are."""
+
+    def read(answer: bytes) -> Whole:
+        report = scan(answer)
+        if report.usage is None:
+            check_answer(answer, call.codec, deployment.provider)
+        return Whole(answer, report)
+
+    return read
 
 
 def _speech(speech: SideSpeech | None, deployment: Deployment, what: str) -> SideSpeech:
