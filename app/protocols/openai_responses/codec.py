@@ -31,7 +31,6 @@ from app.protocols.envelope import (
     splice,
 )
 from app.protocols.events import Generation
-from app.protocols.opaque import may_hold_foreign_seals
 from app.protocols.openai_limits import limit_headers
 from app.protocols.openai_rejections import parse_error
 from app.protocols.openai_responses import errors, seals, usage
@@ -69,7 +68,7 @@ class OpenAIResponses:
         )
 
     def rewrite(self, envelope: Envelope, upstream_model: str, dialect: Dialect, headers: Sequence[Header]) -> Outgoing:
-        """Beside ``model``: reasoning that another host has sealed is taken out, since none but that host takes it, and
+        """Beside ``model``: reasoning of another host is taken out, since none but that host takes it, and
         a list of tags is taken out of the metadata, since OpenAI refuses values there that are no texts.
         """
         del dialect, headers
@@ -77,7 +76,7 @@ class OpenAIResponses:
         changes: dict[str, bytes | None] = {"model": msgspec.json.encode(upstream_model)}
         if _has_tags(fields):
             changes["metadata"] = _without_tags(fields)
-        if "input" in fields and may_hold_foreign_seals(envelope.body):
+        if "input" in fields and seals.may_hold_foreign(envelope.body):
             kept = seals.without_foreign(fields["input"])
             if kept is not None:
                 changes["input"] = kept

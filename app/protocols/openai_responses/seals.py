@@ -1,6 +1,7 @@
 """Reasoning items and their proofs: whose they are, and how they go through a client and come back."""
 
 import hashlib
+import re
 
 import msgspec
 
@@ -13,8 +14,14 @@ from app.protocols.scanning import UNREADABLE
 _REDACTED = "+redacted"
 
 
+# OpenAI's own ids have no second underscore.
+_id_of_ours = re.compile(r"rs_[0-9a-z]{1,40}_\d+").fullmatch
+_find_one_of_ours = re.compile(rb'"rs_[0-9a-z]{1,40}_\d').search
+
+
 class _Sealed(msgspec.Struct, gc=False):
     type: str | None = None
+    id: str | None = None
     encrypted_content: str | None = None
 
 
@@ -48,8 +55,14 @@ def read_back(encrypted_content: str, item_id: str | None) -> tuple[Seal, bool]:
     return seal, False
 
 
+def may_hold_foreign(body: bytes) -> bool:
+    """Whether a search for reasoning of others in a request's JSON is worth its time."""
+    return opaque.may_hold_foreign_seals(body) or _find_one_of_ours(body) is not None
+
+
 def without_foreign(raw: msgspec.Raw) -> bytes | None:
-    """``input`` without the reasoning that others have sealed, all else verbatim; None where it has none."""
+    """``input`` without the reasoning of others, sealed or with nothing to seal, all else verbatim; None where it has
+    none. OpenAI looks for an item without a seal among those that it has stored, and refuses what is not there."""
     try:
         items = decode_list(raw)
     except UNREADABLE:
@@ -63,8 +76,11 @@ def _is_foreign(item: msgspec.Raw) -> bool:
         sealed = _decode_sealed(item)
     except UNREADABLE:
         return False
-    content = sealed.encrypted_content
-    return sealed.type == "reasoning" and content is not None and _is_tagged(content)
+    if sealed.type != "reasoning":
+        return False
+    if sealed.encrypted_content:
+        return _is_tagged(sealed.encrypted_content)
+    return sealed.id is not None and _id_of_ours(sealed.id) is not None
 
 
 def _is_tagged(encrypted_content: str) -> bool:

@@ -79,6 +79,15 @@ def test_reasoning_that_others_sealed_never_reaches_openai() -> None:
     assert sent == {"model": "gpt-5", "input": [item for item in items if item is not foreign[0]], "x": 1.10}
 
 
+def test_reasoning_of_others_that_has_no_proof_never_reaches_openai_which_would_look_for_it_among_its_own() -> None:
+    (thought, *rest) = written(answered(Thinking("Hm.")))["output"]
+    assert "encrypted_content" not in thought
+    stored = {"type": "reasoning", "id": "rs_68af00c4d1e2", "summary": []}
+    items = next_input([thought, *rest, stored])
+    sent = json.loads(CODEC.rewrite(CODEC.read_envelope(body_of(input=items)), "gpt-5", DIALECT, ()).body)
+    assert sent["input"] == [item for item in items if item is not thought]
+
+
 def test_a_body_without_foreign_proofs_goes_out_byte_for_byte() -> None:
     body = b'{ "model":"a", "input" : [ {"type":"reasoning","encrypted_content":"kh1"}, {"x": 1.10} ] }'
     rewritten = CODEC.rewrite(CODEC.read_envelope(body), "b", DIALECT, ()).body
