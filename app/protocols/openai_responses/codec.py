@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from app.base.errors import GatewayError, NotFound, UpstreamRejected
+from app.base.errors import GatewayError, InvalidRequest, NotFound, UpstreamRejected
 from app.domain.spend import Admitted
 from app.protocols.codec import (
     Asked,
@@ -54,8 +54,15 @@ class OpenAIResponses:
         self._budget_status = budget_status
 
     def read_envelope(self, body: bytes, path: PathFacts | None = None) -> Envelope:
+        """Raises InvalidRequest, also for ``background``, whatever the host: nobody here would learn what it cost."""
         del path  # the body says it all
         fields = read_fields(body)
+        if read_flag(fields, "background"):
+            raise InvalidRequest(
+                '"background" is answered later, where this gateway has no route, and its cost could be held against '
+                "no budget; leave it out and wait for the answer, or stream it",
+                param="background",
+            )
         return Envelope(
             body=body,
             fields=fields,

@@ -8,7 +8,7 @@ import msgspec
 from app.base.errors import InvalidRequest
 from app.protocols.codec import Envelope
 from app.protocols.conversation import Conversation, Effort, JsonFormat, Reasoning, Sampling, Text
-from app.protocols.envelope import read_flag, read_loosely
+from app.protocols.envelope import read_loosely
 from app.protocols.openai_responses.input_parse import parse_input
 from app.protocols.openai_responses.tools_parse import parse_choice, parse_tools
 from app.protocols.openai_responses.wire import NO_RAW, decode_members, encode, is_given, read
@@ -104,12 +104,6 @@ def _refuse_state(fields: Mapping[str, msgspec.Raw]) -> None:
                 'other hosts; leave it out and send the whole history in "input"',
                 param=name,
             )
-    if read_flag(fields, "background"):
-        raise InvalidRequest(
-            '"background" needs an answer that is stored, and this gateway keeps no state for models of other hosts; '
-            "leave it out and wait for the answer, or stream it",
-            param="background",
-        )
 
 
 def _optional(fields: Mapping[str, msgspec.Raw], name: str, decode: Callable[[msgspec.Raw], T]) -> T | None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.base.errors import InvalidRequest
-from tests.protocols.openai_responses.room import HELLO, parsed
+from tests.protocols.openai_responses.room import CODEC, HELLO, body_of, parsed
 
 FUNCTION = {
     "type": "function",
@@ -28,7 +28,6 @@ def refused(**fields: Any) -> InvalidRequest:
         ("previous_response_id", "resp_1"),
         ("conversation", "conv_1"),
         ("conversation", {"id": "conv_1"}),
-        ("background", True),
         ("prompt", {"id": "pmpt_1"}),
     ],
 )
@@ -36,6 +35,14 @@ def test_what_needs_state_is_refused(name: str, value: object) -> None:
     error = refused(**{name: value})
     assert error.param == name
     assert "keeps no state" in error.message
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_in_the_background_is_refused_for_every_host_as_nobody_would_learn_its_cost(stream: bool) -> None:
+    with pytest.raises(InvalidRequest, match="could be held against no budget") as caught:
+        CODEC.read_envelope(body_of(background=True, stream=stream))
+    assert caught.value.param == "background"
+    assert CODEC.read_envelope(body_of(background=False)).model == "team/gpt"
 
 
 def test_a_reference_to_a_stored_item_is_refused() -> None:
