@@ -70,6 +70,7 @@ from app.gateway.pipeline import Gateway
 from app.gateway.playground import Playground
 from app.gateway.relay import RelayRules
 from app.gateway.response_cache import CacheRules, ResponseCache
+from app.gateway.response_owners import ResponseOwners
 from app.gateway.router import Router
 from app.gateway.routing_news import RoutingNews
 from app.gateway.settle import Settlement
@@ -101,6 +102,7 @@ from app.storage.postgres.alert_outbox import Route
 from app.storage.postgres.credentials import CredentialCipher
 from app.storage.postgres.engine import create_engine
 from app.storage.postgres.provider_objects import ProviderObjectStore
+from app.storage.postgres.response_owners import ResponseOwnerStore
 from app.storage.principals import Principals
 from app.storage.redis import client as redis_client
 from app.storage.redis.announcements import Announcements
@@ -197,6 +199,7 @@ class House:
             {"batches": Batches(custody, kept, admission, upstreams, self.settlement), "files": Files(custody)},
         )
         self.gateway.file_owners = FileOwners(kept)
+        admission.response_owners = ResponseOwners(ResponseOwnerStore(self.engine))
         self.gateway.cache = self._response_cache(settings)
         self.gateway.idempotency = self._idempotency(settings, pepper)
         anyone = anyone_here(settings.claude_code_owner, clock.now()) if settings.open_mode else None

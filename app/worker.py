@@ -177,6 +177,7 @@ class Worker:
             self._log.info("receipts dropped after their time", month=f"{gone.month:%Y-%m}", receipts=gone.receipts)
         if alerts := await self._alerting.retention.run_in_turn(_RETENTION_EVERY_S * _TURN_SHARE):
             self._log.info("alerts dropped after their time", alerts=alerts)
+        await self._books.drop_response_owners(_RETENTION_EVERY_S * _TURN_SHARE)
 
     async def _look(self) -> None:
         alerting, look_s = self._alerting, self._pace.look_s

@@ -143,7 +143,7 @@ def _adjustment(row: Row[Any], sheet: PriceSheet, cost: Cost, at: datetime) -> R
     kept = {
         name: row._mapping[name]
         for name in Receipt.__struct_fields__
-        if name not in {"usage", "cost", "tags", "scopes"}
+        if name not in {"usage", "cost", "tags", "scopes", "kept_as"}
     }
     changed: dict[str, Any] = {
         "started_at": at,

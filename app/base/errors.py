@@ -88,6 +88,12 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
+class PreviousResponseNotFound(NotFound):
+    """By OpenAI's own code, at which some clients begin anew."""
+
+    code = "previous_response_not_found"
+
+
 class MethodNotAllowed(CallerError):
     status = 405
     code = "method_not_allowed"

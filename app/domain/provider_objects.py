@@ -1,4 +1,4 @@
-"""What a provider keeps for a caller of ours (a batch, a file), and whose it is."""
+"""What a provider keeps for a caller of ours (a batch, a file, a response), and whose it is."""
 
 from datetime import datetime
 from typing import Literal
@@ -7,6 +7,8 @@ import msgspec
 
 from app.domain.access import Principal
 
+LONGEST_RESPONSE_ID = 512
+"""A longer name is not noted: no index of Postgres could hold it. OpenAI's have some fifty characters."""
 ObjectKind = Literal["batch", "file"]
 
 
@@ -31,6 +33,13 @@ class ProviderObject(msgspec.Struct, frozen=True):
     booked_at: datetime | None = None
 
 
+class ResponseOwner(msgspec.Struct, frozen=True):
+    """Who made a response that a provider keeps. There is one for many a call, so no more is noted of it."""
+
+    key_id: str
+    team_id: str | None
+
+
 class PageAsked(msgspec.Struct, frozen=True):
     """A page of a list that begins with the newest: at most ``limit`` that are older than the object ``after``, or
     newer than ``before``; ``only`` these, where not None."""
@@ -41,7 +50,7 @@ class PageAsked(msgspec.Struct, frozen=True):
     only: tuple[str, ...] | None = None
 
 
-def may_handle(principal: Principal, record: ProviderObject) -> bool:
+def may_handle(principal: Principal, record: ProviderObject | ResponseOwner) -> bool:
     """The key that made it, any key of the same team, and the master key."""
     key = principal.key
     return (

@@ -37,6 +37,8 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     ``step_down`` is why a cheaper model than the one asked for has served it: per cent of a budget, or a word.
     ``scopes`` are those that it counts on and its owners do not tell: pools, and budgets of one model.
     ``notional_nanousd``: the caller's own login paid, so the cost is zero, and this is what it would have been.
+    ``kept_as`` is the provider's name for the answer, where it keeps it for later requests to name; the book notes
+    whose it is, and no column of a receipt says it.
     """
 
     request_id: str
@@ -79,6 +81,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=1):
     project_id: str | None = None
     notional_nanousd: NanoUSD | None = None
     step_down: str | None = None
+    kept_as: str | None = None
 
 
 class BudgetClaim(msgspec.Struct, frozen=True):

@@ -40,6 +40,7 @@ from app.gateway.own_login import nowhere_to_relay, relayed
 from app.gateway.own_routing import take_wishes
 from app.gateway.ports import CatalogSource, Ledger, NamedLevels
 from app.gateway.refusals import enumerate_models, not_found, not_served, refusal
+from app.gateway.response_owners import ResponseOwners
 from app.gateway.route import Asked, Route, Wishes
 from app.gateway.router import Router
 from app.gateway.step_down import StepDown
@@ -76,6 +77,7 @@ class Admission:
     ) -> None:
         """``named`` knows customers and tags."""
         self.router = router
+        self.response_owners: ResponseOwners | None = None
         self._named = named
         self._platform = rules.platform
         self._catalog = catalog
@@ -89,13 +91,16 @@ class Admission:
     async def admit(self, call: Call, principal: Principal, *, unpaid: bool = False) -> Grant:
         """``unpaid``: it is only looked for among stored answers, so budgets have no say.
 
-        Raises InvalidRequest, ModelNotFound, ModelNotAllowed, RateLimited, BudgetExhausted, StorageUnavailable."""
+        Raises InvalidRequest, ModelNotFound, ModelNotAllowed, PreviousResponseNotFound, RateLimited, BudgetExhausted,
+        StorageUnavailable."""
         envelope = self._exchanges.read_envelope(call)
         tags = tags_of(call, principal, envelope)
         customers = () if envelope.customer is None else (envelope.customer,)
         if customers or tags or self._platform is not None or self._catalog.current().group_budgets is not None:
             principal = await self.beside(principal, customers, tags)
         model = self.find_model(principal, self._meant(principal, envelope.model))
+        if self.response_owners is not None:
+            await self.response_owners.check(principal, envelope)
         envelope, wishes = take_wishes(call, principal, envelope, fallbacks=self.router.rules.client_fallbacks)
         if call.operation == "count_tokens":
             wishes = wishes._replace(no_fallbacks=True)  # another model counts other tokens

@@ -12,7 +12,7 @@ from app.domain.caching import StoredAnswer
 from app.domain.catalog import Catalog
 from app.domain.idempotency import KeptReply, KnownCall, Ticket
 from app.domain.keys import VirtualKey
-from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject
+from app.domain.provider_objects import ObjectKind, PageAsked, ProviderObject, ResponseOwner
 from app.domain.spend import Admitted, BudgetStanding, Claim, Growth, Receipt, Refused
 from app.domain.tenancy import Level
 
@@ -158,3 +158,8 @@ class ProviderObjects(Protocol):
 
     async def find_booked(self, request_ids: Sequence[str], read_at: datetime) -> set[str]:
         """Those of which the book of record has the receipt."""
+
+
+class ResponseOwners(Protocol):
+    async def find(self, response_id: str) -> ResponseOwner | None:
+        """None for one that was not made through us, or is not booked yet. Raises StorageUnavailable."""

@@ -215,6 +215,7 @@ def _receipt(
         usage_source=source,
         status=status,
         finish_reason=report.finish_reason,
+        kept_as=report.kept_as,
     )
     return relayed(receipt) if grant.principal.own_login else receipt
 

@@ -107,7 +107,8 @@ class UsageReport(msgspec.Struct, frozen=True):
     ``usage`` holds the provider's own counts, None before the first. ``final``: the provider has counted everything.
     ``cost`` where the provider has told its price.
     ``output_bytes`` is the UTF-8 length of all text, thinking and tool arguments that passed, to estimate from when
-    the answer was cut. ``finish_reason`` is in the protocol's own words.
+    the answer was cut. ``finish_reason`` is in the protocol's own words. ``kept_as`` is the name under which the
+    provider keeps the answer, for later requests to name.
     """
 
     usage: Usage | None
@@ -115,6 +116,7 @@ class UsageReport(msgspec.Struct, frozen=True):
     output_bytes: int
     finish_reason: str | None = None
     cost: NanoUSD | None = None
+    kept_as: str | None = None
 
 
 class StreamScanner(Protocol):

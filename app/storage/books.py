@@ -25,6 +25,7 @@ from app.storage.postgres import aggregates
 from app.storage.postgres.aggregates import Comparison
 from app.storage.postgres.owner_spend import spend_of_owners, spend_of_scope
 from app.storage.postgres.partitions import create_partitions
+from app.storage.postgres.response_owners import drop_owners, note_owners
 from app.storage.postgres.retention import claim_chore
 from app.storage.redis.encoding import decode_receipt, without_nul
 from app.storage.redis.ledger import RedisLedger, StreamedReceipt
@@ -211,6 +212,13 @@ class Books:
                 found = [await aggregates.compare_day(connection, day) for day in days]
         return [one for one in found if not one.agrees and not one.receipts_are_gone]
 
+    async def drop_response_owners(self, every_s: float) -> int:
+        """How many went: of responses that no provider keeps any more; none where another process has done so."""
+        with _postgres_errors():
+            async with self._engine.begin() as connection:
+                due = await claim_chore(connection, "drop response owners", every_s)
+                return await drop_owners(connection) if due else 0
+
     async def _drain(self, connection: AsyncConnection, count: int) -> list[StreamedReceipt]:
         """Under the lock: read, note what no counter has seen, insert, acknowledge."""
         entries = await self._ledger.read_receipts(count)
@@ -322,6 +330,7 @@ async def _find_booked(connection: AsyncConnection, receipts: Sequence[Receipt])
 
 async def insert_receipts(connection: AsyncConnection, receipts: Sequence[Receipt]) -> set[tuple[Any, ...]]:
     """Of somebody who holds the book. Returns which were not in it before, by request, attempt and start."""
+    await note_owners(connection, receipts)
     inserted = await connection.exec_driver_sql(_INSERT, tuple(map(_array_literal, _columns(receipts))))
     return {tuple(row) for row in inserted.all()}
 

@@ -4,10 +4,12 @@ Source: the public API reference, ``ResponseUsage``. The wire's classes overlap 
 output what was reasoned); ours do not.
 """
 
+import contextlib
 from typing import Any
 
 import msgspec
 
+from app.domain.provider_objects import LONGEST_RESPONSE_ID
 from app.domain.usage import Usage
 from app.protocols.codec import UsageReport
 from app.protocols.scanning import UNREADABLE, FrameScanner, as_word, count_of, json_bytes, text_bytes
@@ -18,6 +20,8 @@ _ENDS = {"response.completed": False, "response.incomplete": False, "response.fa
 
 
 class _Response(msgspec.Struct, gc=False):
+    id: Any = None
+    store: Any = None
     status: Any = None
     output: Any = None
     usage: Any = None
@@ -97,11 +101,27 @@ def scan_response(body: bytes) -> UsageReport:
         final=usage is not None,
         output_bytes=sum(_item_bytes(item) for item in items if isinstance(item, dict)),
         finish_reason=_finish_reason(response),
+        kept_as=_kept_as(response),
     )
 
 
 class ResponsesScanner(FrameScanner):
-    """Watches the events of one answer; usage comes with the last of them."""
+    """Watches the events of one answer; usage comes with the last of them.
+
+    The answer's name comes with the first, which is as long as the request's tools: it is read only of an answer that
+    has no end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun: msgspec.Raw | None = None
+        self._kept_as: str | None = None
+
+    def report(self) -> UsageReport:
+        if self._begun is not None:
+            self._see_begin(self._begun)
+        report = super().report()
+        return report if self._kept_as is None else msgspec.structs.replace(report, kept_as=self._kept_as)
 
     def _see(self, frame: bytes) -> bool:
         try:
@@ -114,20 +134,35 @@ class ResponsesScanner(FrameScanner):
             self.ended = True
             self.failed = self.failed or _ENDS[event.type]
             self._see_end(event.response)
+        elif event.type == "response.created":
+            self._begun = event.response
         elif event.type == "error":
             self.failed = True
         return True
+
+    def _see_begin(self, raw: msgspec.Raw) -> None:
+        self._begun = None
+        with contextlib.suppress(*UNREADABLE):
+            self._kept_as = _kept_as(_decode_response(raw))
 
     def _see_end(self, raw: msgspec.Raw) -> None:
         try:
             response = _decode_response(raw)
         except UNREADABLE:
             return
+        self._begun, self._kept_as = None, _kept_as(response)
         self._finish_reason = _finish_reason(response)
         usage = usage_of(response.usage, response.tool_usage, response.service_tier, response.output)
         if usage is not None:
             self._usage = usage
             self._counted_all = True
+
+
+def _kept_as(response: _Response) -> str | None:
+    """Its name, where a later request may say it: the host tells whether it keeps the answer, whatever was asked."""
+    name = response.id
+    kept = response.store is not False and isinstance(name, str) and 0 < len(name) <= LONGEST_RESPONSE_ID
+    return name if kept else None
 
 
 def _finish_reason(response: _Response) -> str | None:

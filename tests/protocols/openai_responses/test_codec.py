@@ -137,3 +137,51 @@ def test_searches_in_files_are_counted_by_their_items_whole_and_streamed() -> No
     ended = msgspec.json.encode({"type": "response.completed", "response": response})
     scanner.feed(b"event: response.completed\ndata: " + ended + b"\n\n")
     assert scanner.report().usage == usage
+
+
+KEPT: dict[str, Any] = {
+    "id": "resp_1",
+    "status": "completed",
+    "store": True,
+    "output": [],
+    "usage": {"input_tokens": 9},
+}
+
+
+@pytest.mark.parametrize(
+    ("response", "kept_as"),
+    [
+        (KEPT, "resp_1"),
+        ({"id": "resp_1", "status": "queued", "background": True, "store": True, "usage": None}, "resp_1"),
+        ({"id": "resp_1", "status": "completed"}, "resp_1"),
+        ({**KEPT, "store": False}, None),
+        ({**KEPT, "id": None}, None),
+        ({**KEPT, "id": ""}, None),
+        ({**KEPT, "id": "r" * 513}, None),
+    ],
+)
+def test_an_answer_is_kept_under_its_id_where_its_host_does_not_say_that_it_is_not(
+    response: dict[str, Any], kept_as: str | None
+) -> None:
+    assert CODEC.scan_response(msgspec.json.encode(response)).kept_as == kept_as
+    for last in ("response.completed", "response.incomplete", "response.failed"):
+        scanner = CODEC.stream_scanner(withhold_usage=False)
+        scanner.feed(frame("response.created", response) + frame(last, response))
+        assert scanner.report().kept_as == kept_as
+
+
+def test_a_stream_that_breaks_off_has_told_its_id_already() -> None:
+    scanner = CODEC.stream_scanner(withhold_usage=False)
+    scanner.feed(frame("response.created", {**KEPT, "usage": None}) + frame("response.in_progress", KEPT)[:20])
+    assert [scanner.report().kept_as for _ in range(2)] == ["resp_1", "resp_1"]
+    assert not scanner.report().final
+
+
+def test_a_stream_whose_first_frame_makes_no_sense_says_nothing_of_its_id() -> None:
+    scanner = CODEC.stream_scanner(withhold_usage=False)
+    scanner.feed(b'data: {"type": "response.created", "response": 7}\n\n')
+    assert scanner.report().kept_as is None
+
+
+def frame(kind: str, response: dict[str, Any]) -> bytes:
+    return b"data: " + msgspec.json.encode({"type": kind, "response": response}) + b"\n\n"

@@ -43,6 +43,7 @@ from app.storage.postgres.tables.prices import (
 from app.storage.postgres.tables.receipts import (
     provider_objects,
     receipts,
+    response_owners,
 )
 from app.storage.postgres.tables.sign_in import (
     device_authorizations,
@@ -94,6 +95,7 @@ __all__ = [
     "provider_objects",
     "receipts",
     "refresh_tokens",
+    "response_owners",
     "retired_key_digests",
     "saved_views",
     "sign_in_attempts",

@@ -1,4 +1,4 @@
-"""Receipts, and what a provider keeps for a caller of ours."""
+"""Receipts, and what a provider keeps for callers of ours."""
 
 from sqlalchemy import (
     BigInteger,
@@ -124,4 +124,18 @@ provider_objects = Table(
     PrimaryKeyConstraint("kind", "object_id"),
     Index("ix_provider_objects_key_id_created_at", "key_id", "created_at"),
     Index("ix_provider_objects_team_id_created_at", "team_id", "created_at"),
+)
+
+# Who made the responses that providers keep, for as long as those keep them. A table of its own: there may be one for
+# each call, and the pages of files and batches, which go along the objects of a key, would wade through them.
+response_owners = Table(
+    "response_owners",
+    metadata,
+    # The provider's own name for it.
+    Column("response_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("team_id", Text),
+    time_column("noted_at"),
+    PrimaryKeyConstraint("response_id"),
+    Index("ix_response_owners_noted_at", "noted_at"),
 )
