@@ -32,6 +32,7 @@ from app.domain.report_periods import HOUR_S, QUARTER_S
 from app.domain.roles import EVERYTHING
 from app.domain.tenancy import PLATFORM, owners_in
 from app.storage.postgres import alert_sources as sources
+from app.storage.postgres.access_group_budgets import list_watched_groups
 from app.storage.postgres.alert_destinations import list_destinations
 from app.storage.postgres.alert_outbox import Route, last_told, list_told, write_alerts
 from app.storage.postgres.alert_sources import Ids, WatchedBudget, WatchedKind
@@ -113,7 +114,8 @@ class AlertWatch:
                 watched = await sources.list_watched(connection, kind, since, spenders)
                 for first in range(0, len(watched), _AT_ONCE):
                     found += await _of_budgets(connection, kind, watched[first : first + _AT_ONCE], at)
-            found += await _of_budgets(connection, "platform", [*self._platform, *self._serving()], at)
+            of_groups = await list_watched_groups(connection)
+            found += await _of_budgets(connection, "platform", [*self._platform, *of_groups, *self._serving()], at)
             if seen.takes_all:
                 await drop_standings(connection, at)
             for unusual in ("key", "team"):

@@ -21,8 +21,8 @@ from app.domain.budgets import Budget, BudgetWindow, counter_name, limit_at, win
 from app.domain.catalog import Catalog
 from app.domain.report_periods import DAY_S, QUARTER_S, ceiling
 from app.domain.roles import Tenant
-from app.domain.tenancy import PLATFORM, owners_in, scope_of_model
-from app.storage.postgres.access_group_budgets import list_counted
+from app.domain.tenancy import PLATFORM, owners_in
+from app.storage.postgres.access_group_budgets import list_watched_groups
 from app.storage.postgres.alert_sources import OWNER_COLUMNS, WATCHED_KINDS, WatchedBudget, WatchedKind, list_budgeted
 from app.storage.postgres.engine import reading
 from app.storage.postgres.owner_spend import rough_spend, spend_of_days
@@ -182,14 +182,11 @@ class BudgetBoard:
             everybody = Owner(PLATFORM, "the platform")
             found += [("platform", _of_platform((), everybody, one)) for one in self._platform]
         if "group" in wanted:
-            for one in await list_counted(connection):
-                name = one.model or ""
-                if search.lower() in name.lower():
-                    owner = Owner(scope_of_model(PLATFORM, name), f'access group "{name}"')
-                    found.append(("group", _of_platform((name,), owner, one)))
+            groups = await list_watched_groups(connection)
+            found += [("group", one) for one in groups if search.lower() in one.ids[0].lower()]
         for serving in serving_budgets(self._catalog()):
             of = _kind_of(serving)
-            if of in wanted and search.lower() in serving.owner.title.lower():
+            if of in wanted and any(search.lower() in word.lower() for word in (serving.owner.title, serving.ids[1])):
                 found.append((of, serving))
 
         async def listed(reader: AsyncConnection, kinds: Sequence[WatchedKind]) -> bool:

@@ -10,6 +10,7 @@ from app.base.clock import now
 from app.domain.alert_words import BudgetFacts, Owner
 from app.domain.catalog import Catalog, Deployment, Model
 from app.domain.tenancy import scope_of_pool, serving_of
+from app.providers.host_table import HOSTS
 from app.storage.postgres.alert_sources import WatchedBudget
 from app.storage.postgres.engine import reading
 
@@ -31,7 +32,7 @@ def budgets_of(place: Deployment, model: Model) -> list[WatchedBudget]:
         scope = scope_of_pool(budget.budget_id)
         kind, name = serving_of(scope) or ("", "")
         ids: tuple[str, ...] = (kind, name)
-        title = f'{kind} "{name}"'
+        title = f"provider {HOSTS[name].display_name}" if kind == "provider" else f'deployment "{name}"'
         if kind == "deployment":
             ids, title = (*ids, model.name), f'{title} of model "{model.name}"'
         owner = Owner(scope, title)

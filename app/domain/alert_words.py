@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from app.base.money import NANO_PER_USD, NanoUSD, format_usd
 from app.domain.alerts import Alert, AlertKind
@@ -40,7 +41,9 @@ class Owner:
 
     @property
     def kind(self) -> str:
-        """Of whom it is; of one model's budget, of whom that model is."""
+        """Of whom it is; of one model's budget, of whom that model is. The platform has such of access groups alone."""
+        if self.access_group is not None:
+            return "access_group"
         scope = ids_in(self.scope)[0] if self.scope.startswith("model:") else self.scope
         if scope == PLATFORM:
             return "platform"
@@ -50,8 +53,17 @@ class Owner:
         return kind if colon else "key"
 
     @property
+    def access_group(self) -> str | None:
+        if not self.scope.startswith("model:"):
+            return None
+        whose, name = ids_in(self.scope)
+        return name if whose == PLATFORM else None
+
+    @property
     def facts(self) -> dict[str, Any]:
         facts = {"scope": self.scope, "owner": self.title, "owner_kind": self.kind, **owners_in(self.scope)}
+        if self.access_group is not None:
+            facts["access_group"] = self.access_group
         if (serving := serving_of(self.scope)) is not None:
             facts["deployment_id" if serving[0] == "deployment" else "provider"] = serving[1]
         return facts
@@ -77,7 +89,7 @@ class BudgetFacts:
 def threshold_reached(budget: BudgetFacts, percent: int) -> Alert:
     limit = budget.limit_nanousd or 0
     title = f"{_upper(budget.owner.title)} has spent {percent} % of its budget"
-    effect = "its calls are refused"
+    effect = "its calls are refused" if budget.owner.access_group is None else "calls of its models are refused"
     if serving_of(budget.owner.scope) is not None:
         effect = "other deployments serve its models, and calls are refused where there are none"
     if percent < 100:
@@ -290,6 +302,9 @@ def _next_step(facts: BudgetFacts, *, soft: bool = False) -> str:
         return (
             "To change the budget: max_budget of its litellm_params, on the page of the model or in the configuration."
         )
+    if facts.owner.access_group is not None:
+        name = "soft_budget" if soft else "budget_limits" if budget.part else "max_budget"
+        return f"To change the budget: PUT /access_group/{quote(facts.owner.access_group, safe='')}/budget with {name}."
     path, name = _CHANGED_BY["pool" if budget.shared else facts.owner.kind]
     if soft:
         name = "soft_budget"

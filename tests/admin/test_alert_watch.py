@@ -20,7 +20,7 @@ from app.domain.alerts import Alert
 from app.domain.budgets import Duration
 from app.domain.catalog import Catalog, Model
 from app.domain.roles import EVERYTHING
-from app.domain.tenancy import Serving, budget_of_serving, budget_of_setting, scope_of_model, scope_of_pool
+from app.domain.tenancy import PLATFORM, Serving, budget_of_serving, budget_of_setting, scope_of_model, scope_of_pool
 from app.storage.postgres import tables
 from app.storage.postgres.aggregates import rebuild_day
 from app.storage.postgres.alert_outbox import Route, drop_events
@@ -361,8 +361,32 @@ async def test_the_budgets_of_deployments_and_providers_are_watched_and_say_that
     assert found["deployment"].title == 'Deployment "dep_1" of model "gpt" has spent 75 % of its budget'
     assert found["deployment"].facts["deployment_id"] == "dep_1"
     assert "At 100 % other deployments serve its models" in found["deployment"].text
+    assert found["provider"].title == "Provider OpenAI has spent 100 % of its budget"
     assert "provider_budget_config" in found["provider"].text
     assert [one for one in await watch.look(NOON) if one.percent] == []
+
+
+async def test_the_budgets_of_access_groups_are_watched_over_all_keys_and_told_once_in_each_window(book: Book) -> None:
+    windows = [{"duration": "month", "limit_nanousd": 9_000}]
+    budget_id = await book.budget(1_000, "1d", soft_limit_nanousd=700, windows=windows)
+    await book.put(tables.access_group_budgets, access_group="frontier/a b", budget_id=budget_id)
+    await book.spend(await book.key(), 800, NOON, scopes=[scope_of_model(PLATFORM, "frontier/a b")])
+    await book.spend(await book.key(), 5_000, NOON)  # of a model that is in no group
+    watch = AlertWatch(book.engine, [ANYWHERE, Route("dest_team", (), "t1")])
+    found = [alert for alert in await watch.look(NOON) if alert.sent and alert.percent]
+    assert [(alert.title, alert.percent) for alert in found] == [
+        ('Access group "frontier/a b" has spent 75 % of its budget', 75),
+        ('Access group "frontier/a b" has spent 100 % of its soft budget', 100),
+    ]
+    assert "At 100 % calls of its models are refused. To change the budget: PUT /access_group/frontier" in found[0].text
+    assert found[0].text.endswith("PUT /access_group/frontier%2Fa%20b/budget with max_budget.")
+    assert found[1].text.endswith("with soft_budget.")
+    assert (found[0].facts["owner_kind"], found[0].facts["access_group"]) == ("access_group", "frontier/a b")
+    assert {where for _, where in await book.deliveries()} == {"config:slack"}
+    assert [alert for alert in await AlertWatch(book.engine, [ANYWHERE]).look(NOON) if alert.percent] == []
+    tomorrow = NOON + timedelta(days=1)
+    await book.spend(await book.key(), 1_000, tomorrow, scopes=[scope_of_model(PLATFORM, "frontier/a b")])
+    assert ("budget.threshold_reached", 100) in told(await watch.look(tomorrow))
 
 
 async def test_what_was_told_goes_after_its_time_but_not_while_the_window_it_tells_of_runs(book: Book) -> None:

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from app.admin.people import Person
 from app.api.ui.segments import segment
 from app.domain.alerts import AlertEvent
+from app.domain.roles import EVERYTHING
 
 # The last sentences of an alert say which route a program would call.
-_FOR_PROGRAMS = re.compile(r"(?:^|(?<=\.)\s+)[^.]*\b(?:POST|GET) /")
+_FOR_PROGRAMS = re.compile(r"(?:^|(?<=\.)\s+)[^.]*\b(?:POST|PUT|GET) /")
 
 # Dollars and periods as mails write them, and as pages do.
 _AS_PAGES_SAY: Sequence[tuple[re.Pattern[str], str]] = (
@@ -42,6 +44,8 @@ def address_of(event: AlertEvent, person: Person) -> str:
         return f"/ui/keys/{segment(str(of['key_id']))}"
     if of.get("owner_kind") == "team" and of.get("team_id"):
         return f"/ui/teams/{segment(str(of['team_id']))}"
+    if of.get("owner_kind") == "access_group" and person.tenant("key.read") == EVERYTHING:
+        return f"/ui/budgets?{urlencode({'level': 'group', 'q': str(of['access_group'])})}"
     if kind == "budget":
         return "/ui/budgets"
     return "/ui/spend?by=key&span=7d"

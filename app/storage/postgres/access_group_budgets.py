@@ -7,10 +7,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.alert_words import Owner
 from app.domain.budgets import Budget
+from app.domain.tenancy import PLATFORM, scope_of_model
+from app.storage.postgres.alert_sources import WatchedBudget, watched_of
 from app.storage.postgres.budgets import StoredBudget, delete_own_budgets, find_budgets
 from app.storage.postgres.tables import access_group_budgets, budgets
-from app.storage.postgres.terms import TERMS, budgets_of
+from app.storage.postgres.terms import TERMS
 
 _NAMED = select(access_group_budgets.c.access_group, access_group_budgets.c.budget_id)
 _COUNTED = select(access_group_budgets.c.access_group, *(budgets.c[name] for name in TERMS)).join_from(
@@ -33,12 +36,18 @@ async def list_group_budgets(connection: AsyncConnection) -> dict[str, StoredBud
 
 async def list_counted(connection: AsyncConnection) -> Sequence[Budget]:
     """As calls are held against them: a group is a pattern of models."""
-    rows = await connection.execute(_COUNTED.order_by(access_group_budgets.c.access_group))
-    return [
-        replace(budget, model=row.access_group)
-        for row in rows
-        for budget in budgets_of({name: row._mapping[name] for name in TERMS}, None, since_made=False)
-    ]
+    return [one.budget for one in await list_watched_groups(connection) if one.refuses]
+
+
+async def list_watched_groups(connection: AsyncConnection) -> Sequence[WatchedBudget]:
+    """As the board and the alerts look at budgets; ``ids`` is the group."""
+    found: list[WatchedBudget] = []
+    for row in await connection.execute(_COUNTED.order_by(access_group_budgets.c.access_group)):
+        name = row.access_group
+        owner = Owner(scope_of_model(PLATFORM, name), f'access group "{name}"')
+        watched = watched_of("platform", (name,), owner, row, None)
+        found += [replace(one, budget=replace(one.budget, model=name)) for one in watched]
+    return found
 
 
 async def put_group_budget(connection: AsyncConnection, name: str, budget_id: str) -> None:

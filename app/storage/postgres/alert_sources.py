@@ -348,17 +348,28 @@ def _members() -> Select[Any]:
 
 def _watched(kind: WatchedKind, row: Any) -> list[WatchedBudget]:  # noqa: ANN401  a row of a join
     ids = (row.team_id, row.id) if kind == "member" else (row.id,)
+    return watched_of(kind, ids, _owner(kind, ids, row), row, row.since)
+
+
+def watched_of(
+    kind: WatchedKind,
+    ids: Ids,
+    own: Owner,
+    row: Any,  # noqa: ANN401
+    since: datetime | None,
+) -> list[WatchedBudget]:
+    """All that a row of budgets, by its ``TERMS``, stands for; ``since`` is when its owner was given it."""
     terms = {name: row._mapping[name] for name in TERMS}
-    own, soft = _owner(kind, ids, row), row.soft_limit_nanousd
+    soft = row.soft_limit_nanousd
     found = [
         WatchedBudget(kind, ids, _counted(own, budget), budget, refuses=True, soft_limit_nanousd=None)
-        for budget in budgets_of(terms, row.since, since_made=kind == "key")
+        for budget in budgets_of(terms, since, since_made=kind == "key")
     ]
     if soft is None:
         return found
     if found and not found[0].budget.part:
         return [replace(found[0], soft_limit_nanousd=soft), *found[1:]]
-    alone = budgets_of(terms | _NO_PARTS | {"limit_nanousd": soft}, row.since, since_made=kind == "key")
+    alone = budgets_of(terms | _NO_PARTS | {"limit_nanousd": soft}, since, since_made=kind == "key")
     of_soft = WatchedBudget(kind, ids, _counted(own, alone[0]), alone[0], refuses=False, soft_limit_nanousd=soft)
     return [of_soft, *found]
 
