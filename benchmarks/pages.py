@@ -32,6 +32,7 @@ GOAL_MS = 100
 START_TIMEOUT_S = 3_600.0
 _TYPED_S = 3
 _SECRET = b"pepper-of-the-tests"  # of GatewayProcess
+_SHARED_BUDGET = "seat"
 _TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 # What pages are asked beside their plain address, and may look through more for.
 FURTHER = (
@@ -125,10 +126,18 @@ def addresses(gateway: GatewayProcess) -> list[str]:
     with httpx.Client(base_url=gateway.base_url, headers=headers, trust_env=False, timeout=60) as admin:
         request_id, session_id = latest_of(admin, "key_ada_lindqvist_laptop")
         audit_id = admin.get("/audit").json()["audit_logs"][0]["id"]
+        _share_a_budget(admin)
     found = {"REQUEST": request_id, "SESSION": session_id, "AUDIT": audit_id, "HOSTILEKEY": "key_checkout_assistant"}
-    found |= {"MONTH": f"{now():%Y-%m}"}
+    found |= {"MONTH": f"{now():%Y-%m}", "HOSTILENAME": _SHARED_BUDGET}
     pages = [filled_in(address_of(path) or path, found) for path in page_paths() if path not in SIGNED_OUT]
     return [*pages, *FURTHER]
+
+
+def _share_a_budget(admin: httpx.Client) -> None:
+    """The demo data share none. A home that is kept has it from the time before."""
+    if admin.post("/budget/info", json={"budgets": [_SHARED_BUDGET]}).status_code == 404:
+        made = admin.post("/budget/new", json={"budget_id": _SHARED_BUDGET, "max_budget": 50})
+        made.raise_for_status()
 
 
 def main() -> None:
