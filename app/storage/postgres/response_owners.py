@@ -16,7 +16,7 @@ _NOTE = """
 INSERT INTO response_owners (response_id, key_id, team_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING
 """
-# Providers keep a response for 30 days from its end, and a long one ends later than it is booked.
+# OpenAI keeps a response for 30 days, and need not be prompt.
 _DROP = "DELETE FROM response_owners WHERE noted_at < now() - interval '35 days'"
 
 

@@ -152,7 +152,7 @@ KEPT: dict[str, Any] = {
     ("response", "kept_as"),
     [
         (KEPT, "resp_1"),
-        ({"id": "resp_1", "status": "queued", "background": True, "store": True, "usage": None}, "resp_1"),
+        ({"id": "resp_1", "status": "incomplete", "store": True, "usage": None}, "resp_1"),
         ({"id": "resp_1", "status": "completed"}, "resp_1"),
         ({**KEPT, "store": False}, None),
         ({**KEPT, "id": None}, None),
