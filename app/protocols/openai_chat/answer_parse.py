@@ -6,6 +6,7 @@ from app.base.errors import UpstreamRejected, UpstreamUnreadable
 from app.protocols.codec import Reading
 from app.protocols.events import Event, Failed, Generation, GenerationFailed, Heartbeat, fold
 from app.protocols.openai_chat.answer import AnswerReader, decode_completion, read_completion
+from app.protocols.openai_chat.halves import Halves
 from app.protocols.scanning import UNREADABLE
 from app.protocols.sse import FrameSplitter, data_of
 
@@ -26,7 +27,10 @@ def _whole(body: bytes, reading: Reading) -> list[Event] | None:
     try:
         completion = decode_completion(body)
     except UNREADABLE:
-        return None
+        try:
+            completion = decode_completion(Halves().joined(body))
+        except UNREADABLE:
+            return None
     reader = AnswerReader(reading)
     events = reader.take(completion)
     if reader.done:
@@ -47,6 +51,7 @@ class ChatStreamParser:
         self._reading = reading
         self._reader = AnswerReader(reading)
         self._splitter = FrameSplitter()
+        self._halves = Halves()
 
     def feed(self, chunk: bytes) -> Sequence[Event]:
         reader = self._reader
@@ -95,5 +100,5 @@ class ChatStreamParser:
             return self._reader.end()
         if not data:
             return [Heartbeat()] if frame.startswith(b":") else []
-        completion = read_completion(data)
+        completion = read_completion(data) or read_completion(self._halves.joined(data))
         return [] if completion is None else self._reader.take(completion)
