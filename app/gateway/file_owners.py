@@ -90,7 +90,8 @@ def files_named_in(body: bytes) -> set[str]:
         for name, value in pairs:
             texts = value if isinstance(value, list) else [value]
             if name in ("file_id", "file_ids"):
-                found.update(text for text in texts if isinstance(text, str))
+                # No file is called what no text in Postgres is: of NUL characters, or halves of others.
+                found.update(text for text in texts if isinstance(text, str) and text.isprintable())
 
     try:
         # Numbers are not read: one with too many digits is no reason to look no further.

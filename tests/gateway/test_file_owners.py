@@ -98,6 +98,8 @@ async def test_a_file_that_was_not_uploaded_here_may_be_named_by_all() -> None:
         b'{"tools": [{"input_schema": {"properties": {"file_id": {"type": "string"}}}}]}',
         b'{"messages": []}',
         b'not JSON, with "file_id": "file_b"',
+        b'{"file_id": "file_\\u0000b"}',
+        b'{"file_id": "file_\\ud800b"}',
         b"",
     ],
 )
