@@ -33,7 +33,7 @@ def test_a_recorded_stream_is_understood_by_the_clients_sdk(path: Path, front: s
         return
     written, streaming = told(front, path, 1 << 20)
     assert told(front, path, 1)[0] == written
-    if streaming.failed and front != "openai_responses":  # whose SDK hands out the failed response
+    if streaming.failed:
         with pytest.raises(FAILURES):
             SDKS[front](written, True)
     elif streaming.complete and streaming.report().usage is not None:

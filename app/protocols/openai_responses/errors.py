@@ -1,10 +1,10 @@
 """Errors born in the gateway, as Codex and other clients of the Responses API understand them."""
 
-from app.base.errors import GatewayError
+from app.base.errors import GatewayError, UpstreamRejected
 from app.protocols.openai_errors import render_error, type_of
 from app.protocols.openai_responses.wire import encode
 
-__all__ = ["failure_code", "failure_status", "render_error", "render_stream_error", "response_id"]
+__all__ = ["failure_code", "failure_status", "failure_type", "render_error", "render_stream_error", "response_id"]
 
 # The number of the event before is not known here, but numbers rise.
 _LAST_NUMBER = 1_000_000_000
@@ -42,6 +42,10 @@ def failure_code(status: int, message: str) -> str:
         return "server_error"
     lowered = message.lower()
     return "context_length_exceeded" if any(words in lowered for words in _TOO_LONG) else "invalid_prompt"
+
+
+def failure_type(status: int) -> str:
+    return type_of(UpstreamRejected("", provider="", status=status), status)
 
 
 def response_id(request_id: str) -> str:

@@ -20,7 +20,7 @@ from app.protocols.events import (
     UsageReported,
     unfold,
 )
-from app.protocols.openai_responses.errors import failure_code, plain, response_id
+from app.protocols.openai_responses.errors import failure_code, failure_type, plain, response_id
 from app.protocols.openai_responses.items_render import (
     CallRenderer,
     CustomCallRenderer,
@@ -206,9 +206,13 @@ class ResponsesRenderer:
         return written + self._frames.write(f"response.{status}", {"response": response})
 
     def _fail(self, status: int, message: str) -> bytes:
+        """Two events, as of a failure of ours: with the second alone OpenAI's SDK tells of nothing but the cut."""
         response = self._snapshot("failed")
-        response["error"] = {"code": failure_code(status, message), "message": message}
-        return self._frames.write("response.failed", {"response": response})
+        said = {"code": failure_code(status, message), "message": message}
+        response["error"] = said
+        shape = {**said, "type": failure_type(status), "param": None}
+        written = self._frames.write("error", {**said, "param": None, "error": shape})
+        return written + self._frames.write("response.failed", {"response": response})
 
     def _item_id(self, prefix: str) -> str:
         return f"{prefix}_{self._suffix}_{len(self._output)}"

@@ -312,10 +312,11 @@ def test_a_failure_midway_is_told_with_a_code(failed: Failed, code: str) -> None
     renderer = CODEC.stream_renderer(asked())
     events: list[Event] = [Started("", ""), BlockStarted(Text("")), BlockDelta("Hi"), failed]
     stream = b"".join(renderer.feed(event) for event in events)
-    last = frames(stream)[-1]
-    assert last["type"] == "response.failed"
+    told, last = frames(stream)[-2:]
+    assert (told["type"], told["code"], last["type"]) == ("error", code, "response.failed")
     assert (last["response"]["status"], last["response"]["error"]["code"]) == ("failed", code)
-    assert events_seen_by_sdk(stream)[-1].type == "response.failed"
+    with pytest.raises(APIError, match=failed.message):
+        events_seen_by_sdk(stream)
 
 
 def test_a_failure_before_anything_else_begins_the_response() -> None:
