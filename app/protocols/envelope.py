@@ -24,6 +24,8 @@ _rest = re.compile(_SPACE + rb"\}" + _SPACE).fullmatch
 _nothing = re.compile(_SPACE + rb"\{" + _SPACE + rb"\}" + _SPACE).fullmatch
 _SLICE_BYTES = 16 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# How what is compressed begins; none of it is UTF-8.
+_COMPRESSED = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x78\x9c", "deflate"))
 
 
 def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
@@ -165,6 +167,11 @@ def _check_utf8(body: bytes) -> None:
             part.decode()
         except UnicodeDecodeError as error:
             place = _character_start(body, start) + error.start
+            for beginning, encoding in _COMPRESSED:
+                if body.startswith(beginning):
+                    raise InvalidRequest(
+                        f"the request body is compressed ({encoding}); send plain JSON, without a content-encoding"
+                    ) from error
             raise InvalidRequest(f"the request body is not valid UTF-8: {error.reason} (byte {place})") from error
 
 

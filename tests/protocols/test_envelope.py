@@ -65,6 +65,8 @@ def bodies(draw: st.DrawFn, *, unique: bool) -> tuple[list[bytes], dict[str, int
         (b'{"\xff": 1}', "UTF-8"),
         (b'{"a": "\x01"}', "byte 7"),
         (b"\xef\xbb\xbf{}", "byte order mark"),
+        (b"\x1f\x8b\x08\x00", "is compressed (gzip); send plain JSON"),
+        (b"\x78\x9c\xab\xae", "is compressed (deflate); send plain JSON"),
         (b"\x00{}", "byte 0"),
         (b"[]", "no object"),
         (b"null", "no object"),
