@@ -48,6 +48,16 @@ class _Cycle(RequestResponseCycle):
 class HttpProtocol(HttpToolsProtocol):
     """For uvicorn's setting ``http``."""
 
+    _running: RequestResponseCycle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # uvicorn tells the newest request alone, and where requests are sent ahead that is not the one that runs.
+        running = self._running
+        if running is not None and running is not self.cycle and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name == b"expect":
@@ -58,4 +68,5 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn names the class of its cycles in the middle of a long method.
         cast(Any, cycle).__class__ = _Cycle
+        self._running = cycle
         super()._start_asgi_task(cycle, app)

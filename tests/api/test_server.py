@@ -1,11 +1,17 @@
-"""The head of an answer as our server writes it: what uvicorn writes, byte for byte, or what uvicorn refuses."""
+"""The head of an answer as our server writes it: what uvicorn writes, byte for byte, or what uvicorn refuses.
 
+And who hears that a client has left.
+"""
+
+import asyncio
 from typing import Any
 
 import pytest
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
-from app.api.server import _Cycle
+from app.api.server import HttpProtocol, _Cycle
 
 Header = tuple[bytes, bytes]
 
@@ -18,6 +24,18 @@ class Transport:
         self.written += data
 
     def close(self) -> None: ...
+
+
+class Socket(Transport):
+    """As much of asyncio's transport as uvicorn's protocol asks for."""
+
+    def get_extra_info(self, name: str) -> Any: ...
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
 
 
 class Flow:
@@ -65,3 +83,30 @@ async def test_a_value_that_would_end_its_header_is_never_sent(value: bytes) -> 
     for headers in ([(b"x-of-the-provider", value), (b"content-length", b"1")], [(b"x" + value, b"1")]):
         with pytest.raises(RuntimeError, match="Invalid HTTP header"):
             await answered(_Cycle, 200, headers, "POST", keep_alive=True)
+
+
+@pytest.mark.parametrize("sent_ahead", [0, 2])
+async def test_the_request_that_runs_hears_that_its_client_has_left_also_where_others_were_sent_ahead(
+    sent_ahead: int,
+) -> None:
+    heard: list[str] = []
+    begun = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        heard.append((await receive())["type"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        begun.set()
+        heard.append((await receive())["type"])
+        await send({"type": "http.response.body", "body": b"to nobody"})
+
+    config = Config(app, http=HttpProtocol, lifespan="off", log_config=None)
+    config.load()
+    protocol, transport = HttpProtocol(config, ServerState(), {}), Socket()
+    protocol.connection_made(transport)  # type: ignore[arg-type]
+    protocol.data_received(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx" * (1 + sent_ahead))
+    await begun.wait()
+    protocol.connection_lost(None)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*protocol.tasks)
+    assert heard == ["http.request", "http.disconnect"]
+    assert b"to nobody" not in transport.written
