@@ -63,6 +63,10 @@ class AlertDelivery:
         running = Counter(self._running.values())
         busy = [destination for destination, count in running.items() if count >= MOST_AT_ONCE_EACH]
         at = now()
+        async with reading(self._engine) as connection:
+            # Asked each second, and hardly ever so: claiming none would be the dearest thing that is done at rest.
+            if not await outbox.is_any_due(connection, at):
+                return 0
         async with transaction(self._engine) as connection:
             until = at + timedelta(seconds=self._patience.claim_s)
             claims = await outbox.claim_deliveries(connection, at, until, busy, room)

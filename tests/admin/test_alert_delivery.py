@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, event, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin.alert_delivery import AlertDelivery, Patience
@@ -133,6 +133,21 @@ async def test_a_sink_that_hangs_holds_up_no_other(outbox: Outbox) -> None:
                 await deliverer.start_due()
                 await asyncio.sleep(0.02)
         assert len(hanging.received) <= 4, "of one destination only so many at once"
+
+
+async def test_where_nothing_is_due_one_look_is_all(outbox: Outbox) -> None:
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(outbox.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        assert await outbox.deliverer({}).start_due() == 0
+    finally:
+        event.remove(outbox.engine.sync_engine, "before_cursor_execute", note)
+    assert len(statements) == 1
+    assert "UPDATE" not in statements[0]
 
 
 async def test_several_replicas_deliver_each_once(outbox: Outbox) -> None:

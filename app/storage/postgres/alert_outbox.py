@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -107,6 +107,14 @@ async def last_told(connection: AsyncConnection, subjects: Collection[str]) -> d
     query = select(_events.subject, func.max(_events.created_at)).where(_events.subject.in_(subjects))
     rows = await connection.execute(query.group_by(_events.subject))
     return {subject: at for subject, at in rows}  # noqa: C416  rows are no tuples to the type checker
+
+
+_DUE = text("SELECT EXISTS (SELECT FROM alert_deliveries WHERE state = 'pending' AND next_attempt_at <= :at)")
+
+
+async def is_any_due(connection: AsyncConnection, at: datetime) -> bool:
+    """Whether ``claim_deliveries`` may find some; by its index, and far cheaper."""
+    return bool((await connection.execute(_DUE, {"at": at})).scalar_one())
 
 
 async def claim_deliveries(
