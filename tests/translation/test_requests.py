@@ -39,6 +39,19 @@ def test_no_golden_file_is_left_over() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == said
 
 
+@pytest.mark.parametrize("host", [name for name in NAMES if name != "openai_chat"])
+@pytest.mark.parametrize(("role", "losses"), [("user", ["dropped messages.name"]), ("tool", [])])
+def test_the_name_of_one_of_several_speakers_is_dropped_aloud(role: str, losses: list[str], host: str) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "Hello", **({"name": "ada"} if role == "user" else {})},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "name": "f", "content": "ok"},
+    ]
+    body = msgspec.json.encode({"model": "m", "messages": messages})
+    assert _said("openai_chat", host, body, thinks=False)["losses"] == losses
+
+
 def _said(front: str, host: str, body: bytes, *, thinks: bool) -> dict[str, object]:
     try:
         rendered = to_host(as_heard(front, body), host, thinks=thinks)

@@ -59,6 +59,8 @@ def render_block(draft: Draft, block: Block, place: str) -> Wire | None:
 def _render_rich(draft: Draft, block: Image | Document | Audio | Foreign, place: str) -> Wire | None:
     match block:
         case Image():
+            if block.detail == "low":  # Claude looks as closely as it can
+                draft.losses.drop(f"{place}.detail")
             return _marked({"type": "image", "source": _image_source(draft, block.source, place)}, block.cache)
         case Document():
             return _render_document(draft, block, place)

@@ -157,7 +157,7 @@ class Messages:
                     texts.append(text)
                 case Image(source):
                     images.append(_bare(source, place))
-                    if block.detail is not None:
+                    if block.detail not in (None, "auto"):
                         self._losses.drop(f"{place}.image.detail")
                 case Document():
                     texts.append(self._document(block, place))

@@ -47,7 +47,7 @@ def parse_request(envelope: Envelope, headers: Sequence[Header]) -> Conversation
         output_format=_parse_format(wire.response_format),
         stream=envelope.stream,
         end_user=wire.user or wire.safety_identifier or None,
-        extras=_parse_extras(fields),
+        extras=_parse_extras(fields) | _parse_names(wire),
         headers=with_betas(wanted_headers(wire.extra_headers or {}), headers),
     )
 
@@ -172,6 +172,12 @@ def _parse_extras(fields: Mapping[str, msgspec.Raw]) -> dict[str, str]:
         else:
             extras["metadata"] = metadata
     return extras
+
+
+def _parse_names(wire: WireRequest) -> dict[str, str]:
+    """Who of several speaks: no other protocol has a word for it, so it is an extra, which each renderer reports."""
+    named = any(message.name and message.role not in ("tool", "function") for message in wire.messages)
+    return {"messages.name": "true"} if named else {}
 
 
 def _without_tags(raw: msgspec.Raw) -> str | None:

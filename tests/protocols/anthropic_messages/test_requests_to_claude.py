@@ -164,6 +164,11 @@ def test_content_finds_its_block(block: Block, written: dict[str, Any]) -> None:
     assert lost(given) == {}
 
 
+def test_an_image_to_be_looked_at_in_passing_is_looked_at_closely_and_that_is_said() -> None:
+    given = rendered(turns=user(Image(UrlSource("https://a.example/b.png"), detail="low")))
+    assert lost(given) == {"messages.0.content.0.detail": "dropped"}
+
+
 def test_a_file_that_was_uploaded_asks_for_its_beta() -> None:
     given = rendered(turns=user(Document(FileSource("file_1"))))
     assert body_of(given)["messages"][0]["content"][0]["source"] == {"type": "file", "file_id": "file_1"}
