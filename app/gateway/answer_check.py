@@ -10,6 +10,9 @@ from app.protocols.scanning import UNREADABLE
 _decode_top_level = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ANSWERS = frozenset({"choices", "content", "output", "candidates", "message", "response", "data"})
 """One of these stands in every answer, whatever the protocol."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_JSON = (b"{", b"[")
+_STREAMS = (*_JSON, b"data:", b"event:", b"id:", b"retry:", b":")
 _EXCERPT_BYTES = 200
 
 
@@ -18,7 +21,7 @@ def check_answer(body: bytes, codec: Codec, provider: str, *, stream: bool = Fal
 
     Raises UpstreamUnreadable for a page or nothing at all, and UpstreamRejected for an error that stands in a success.
     """
-    if body.lstrip()[:1] not in {b"{", b"["} and not (stream and b"data:" in body):
+    if not body.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(_STREAMS if stream else _JSON):
         raise no_answer(body, provider)
     try:
         fields = _decode_top_level(body)

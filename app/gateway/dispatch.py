@@ -76,8 +76,8 @@ def _no_answer(deployment: Deployment, reply: UpstreamReply) -> UpstreamUnreadab
     """The SDKs follow redirects, with their key: what is meant for us would lead callers elsewhere."""
     what = f"the status {reply.status}, which HTTP does not have"
     if reply.status in _REDIRECTS:
-        where = dict(reply.headers).get(b"location", b"").decode("latin-1")
-        what = f'a redirect ({reply.status}) to "{where[:200]}", which is not followed'
+        # Where to is not told: it may be an address within the operator's network, or hold a token.
+        what = f"a redirect ({reply.status}), which is not followed"
     return UpstreamUnreadable(
         f'provider "{deployment.provider}" answered with {what}; an admin should check its api_base',
         provider=deployment.provider,

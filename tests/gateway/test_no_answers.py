@@ -17,7 +17,7 @@ STREAM: list[bytes | Exception | None] = [START, TEXT, DELTA, STOP]
 COMMENT = b": OPENROUTER PROCESSING\n\n"
 
 
-@pytest.mark.parametrize("body", [PAGE, b"", b"null", b'"hello"'], ids=["page", "nothing", "null", "text"])
+@pytest.mark.parametrize("body", [PAGE, PAGE + b"<img src=data:x>", b"", b"null", b'"hello"'])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_is_no_json_object_is_no_answer_in_the_same_protocol_either(body: bytes, stream: bool) -> None:
     house = Home([ScriptedReply(200, HTML, [body] if body else [])])
@@ -25,6 +25,11 @@ async def test_what_is_no_json_object_is_no_answer_in_the_same_protocol_either(b
         await house.ask(translated=False, stream=stream)
     [receipt] = house.ledger.settled
     assert receipt.status == "error"
+
+
+@pytest.mark.parametrize("body", [b'{"content":[]}', b'\n {"content":[]}', b'\xef\xbb\xbf{"content":[]}'])
+async def test_an_answer_without_usage_passes_as_it_is(body: bytes) -> None:
+    assert (await House([ScriptedReply(200, JSON, [body])]).serve(call())).body == body
 
 
 async def test_an_error_that_stands_in_a_success_is_told_as_the_error_it_is() -> None:
@@ -45,8 +50,9 @@ async def test_embeddings_that_are_a_page_are_no_answer() -> None:
 async def test_a_redirect_reaches_no_client_as_its_sdk_would_take_the_key_there(status: int) -> None:
     elsewhere: list[Header] = [*HTML, (b"location", b"https://elsewhere.example/login")]
     house = House([ScriptedReply(status, elsewhere, [])])
-    with pytest.raises(UpstreamUnreadable, match=f"{status}.*an admin should check its api_base"):
+    with pytest.raises(UpstreamUnreadable, match=f"{status}.*an admin should check its api_base") as caught:
         await house.serve(call())
+    assert "elsewhere" not in caught.value.message
     await house.settlement.drain(1)
     assert (house.ledger.settled, house.ledger.released) == ([], ["req_1"])
     assert house.replies == []
