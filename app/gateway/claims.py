@@ -9,7 +9,7 @@ from app.domain.budgets import Budget, BudgetWindow, counter_name, limit_at, win
 from app.domain.catalog import Deployment, Model
 from app.domain.limits import MINUTE_S, RateLimits
 from app.domain.spend import BudgetClaim, RateClaim
-from app.domain.tenancy import ids_in, owners_in, scope_of_model, scope_of_pool, serving_of
+from app.domain.tenancy import PLATFORM, ids_in, owners_in, scope_of_model, scope_of_pool, serving_of
 
 _WINDOWS_REMEMBERED = 100_000
 _windows: dict[str, tuple[Budget, BudgetWindow, str]] = {}
@@ -59,11 +59,14 @@ def further_scopes(claims: Sequence[BudgetClaim]) -> tuple[str, ...]:
 
 
 def whose(principal: Principal, scope: str) -> str:
-    """A scope of the principal in words: ``key "…4f2a" ("laptop")``, ``model "gpt-4o" of team "research"``."""
+    """A scope of the principal in words: ``key "…4f2a" ("laptop")``, ``model "gpt-4o" of team "research"``. What the
+    platform has by model are its access groups."""
     scope = scope.partition("@")[0]
     kind = scope.partition(":")[0]
     if kind == "model":
         owner, model = ids_in(scope)
+        if owner == PLATFORM:
+            return f'access group "{model}"'
         return f'model "{model}" of {whose(principal, owner)}'
     if (serving := serving_of(scope)) is not None:
         return f'the {serving[0]} "{serving[1]}"'

@@ -101,7 +101,7 @@ async def test_the_budget_of_an_access_group_counts_its_models_for_every_key(
     try:
         answers = [await ask(client, key, "claude-haiku-4-5") for key in (first, second, first, second)]
         assert answers[0].status_code == 200
-        assert refused(answers[-1], 'model "small-ones" of the platform has spent')
+        assert refused(answers[-1], 'access group "small-ones" has spent')
         assert (await ask(client, second)).status_code == 200
     finally:
         assert (await admin.client.delete(place)).status_code == 200
