@@ -103,7 +103,10 @@ def threshold_reached(budget: BudgetFacts, percent: int) -> Alert:
 def soft_limit_reached(budget: BudgetFacts, percent: int) -> Alert:
     soft = budget.soft_limit_nanousd or 0
     title = f"{_upper(budget.owner.title)} has spent {percent} % of its soft budget"
-    text = f"{_spent_of(budget, soft)}\nNothing is refused. {_next_step(budget, soft=True)}"
+    limit = budget.limit_nanousd
+    is_spent = limit is not None and budget.spent_nanousd >= limit
+    effect = "The budget beside it is spent, and refuses." if is_spent else "Nothing is refused."
+    text = f"{_spent_of(budget, soft)}\n{effect} {_next_step(budget, soft=True)}"
     return _of_budget(budget, "budget.soft_limit_reached", soft, percent, (title, text))
 
 

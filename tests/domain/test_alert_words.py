@@ -65,6 +65,13 @@ def facts(owner: Owner, spent: int, limit: int | None, soft: int | None = None, 
             'Nothing is refused. To change the budget: POST /key/update with key "key_01" and soft_budget.',
         ),
         (
+            words.soft_limit_reached(facts(KEY, 9 * DOLLAR, 9 * DOLLAR, 8 * DOLLAR), 100),
+            'Key "ci" has spent 100 % of its soft budget',
+            "9.00 of 8.00 USD per month spent; resets on 1 Dec 2026, 00:00 UTC.\n"
+            "The budget beside it is spent, and refuses. To change the budget: POST /key/update with key "
+            '"key_01" and soft_budget.',
+        ),
+        (
             words.forecast_exceeded(facts(KEY, 62 * DOLLAR, 100 * DOLLAR), 118 * DOLLAR, NOW),
             'Key "ci" is on course to exceed its budget',
             "62.00 of 100.00 USD per month spent; resets on 1 Dec 2026, 00:00 UTC.\n"
