@@ -12,7 +12,7 @@ from app.admin.actor import Actor
 from app.base.clock import now
 from app.base.errors import Forbidden, Unprocessable
 from app.base.ids import new_id
-from app.base.money import NanoUSD, format_usd
+from app.base.money import LARGEST_AMOUNT, NanoUSD, format_usd
 from app.domain.budgets import Duration, OnExceed, is_longer, parse_period
 from app.storage.postgres import budgets as rows
 from app.storage.postgres.budgets import StoredBudget
@@ -207,6 +207,12 @@ def check_amounts(values: Mapping[str, Any], words: BudgetWords) -> None:
     if increase is not None and limit is None:
         raise Unprocessable(
             f'"temp_budget_increase" raises "{words.limit}", and there is none; set it too', param=words.limit
+        )
+    if increase is not None and limit is not None and limit + increase > LARGEST_AMOUNT:
+        raise Unprocessable(
+            f'"temp_budget_increase" is {format_usd(increase)} and "{words.limit}" {format_usd(limit)}: together more '
+            f"than 9000000 dollars; give at most {format_usd(LARGEST_AMOUNT - limit)}",
+            param="temp_budget_increase",
         )
 
 

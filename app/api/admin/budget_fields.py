@@ -1,6 +1,7 @@
 """Reading the budgets and limits of an admin request: several windows, models, and rates of every measure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from app.api.admin import fields
@@ -20,7 +21,9 @@ def read_windows(name: str, raw: bytes) -> list[dict[str, Any]]:
         # What was read is written back with when it resets.
         fields.check_names(entry, ("budget_duration", "max_budget", "reset_at"), ())
         duration, limit = _required(name, entry, "budget_duration"), _required(name, entry, "max_budget")
-        windows.append({"duration": str(read_period(name, duration)), "limit_nanousd": fields.read_amount(name, limit)})
+        with _within(name):
+            period = read_period("budget_duration", duration)
+            windows.append({"duration": str(period), "limit_nanousd": fields.read_amount("max_budget", limit)})
     if len(windows) > MOST_WINDOWS:
         raise Unprocessable(f'"{name}" has {len(windows)} windows; at most {MOST_WINDOWS}', param=name)
     _refuse_twins(name, [window["duration"] for window in windows])
@@ -37,14 +40,16 @@ def read_model_budgets(name: str, raw: bytes) -> dict[str, dict[str, Any]]:
         period = entry.get("time_period") or entry.get("budget_duration") or b"null"
         if limit is None:
             raise Unprocessable(f'"{name}" of "{model}" lacks "budget_limit", in dollars', param=name)
-        duration = None if is_null(period) else str(read_period(name, period))
-        found[model] = {"limit_nanousd": fields.read_amount(name, limit), "duration": duration}
+        with _within(name, model):
+            duration = None if is_null(period) else str(read_period("time_period", period))
+            found[model] = {"limit_nanousd": fields.read_amount("budget_limit", limit), "duration": duration}
     return found
 
 
 def read_model_counts(name: str, raw: bytes) -> dict[str, int]:
     """``{"gpt-4o": 60}``."""
-    return {model: fields.read_count(name, value) for model, value in fields.read_by_name(name, raw).items()}
+    with _within(name):
+        return {model: fields.read_count(model, value) for model, value in fields.read_by_name(name, raw).items()}
 
 
 def read_limits(name: str, raw: bytes) -> list[dict[str, Any]]:
@@ -56,19 +61,31 @@ def read_limits(name: str, raw: bytes) -> list[dict[str, Any]]:
 
 def _read_limit(name: str, entry: Body) -> dict[str, Any]:
     fields.check_names(entry, ("measure", "per", "limit", "model"), ())
-    measure = fields.read_choice(name, _required(name, entry, "measure"), MEASURES)
-    limit = _required(name, entry, "limit")
-    read = fields.read_amount if measure == "usd" else fields.read_count
-    found: dict[str, Any] = {"measure": measure, "limit": read(name, limit)}
+    raw, limit = _required(name, entry, "measure"), _required(name, entry, "limit")
     per, model = entry.get("per", b"null"), entry.get("model", b"null")
-    if measure == "parallel":
-        if not is_null(per):
-            raise Unprocessable(f'"{name}": parallel requests have no "per"; leave it out', param=name)
-    else:
-        found["per"] = fields.read_choice(name, _required(name, entry, "per"), tuple(WINDOWS_S))
-    if not is_null(model):
-        found["model"] = fields.read_text(name, model)
+    with _within(name):
+        measure = fields.read_choice("measure", raw, MEASURES)
+        read = fields.read_amount if measure == "usd" else fields.read_count
+        found: dict[str, Any] = {"measure": measure, "limit": read("limit", limit)}
+        if not is_null(model):
+            found["model"] = fields.read_text("model", model)
+    if measure != "parallel":
+        per = _required(name, entry, "per")
+        with _within(name):
+            found["per"] = fields.read_choice("per", per, tuple(WINDOWS_S))
+    elif not is_null(per):
+        raise Unprocessable(f'"{name}": parallel requests have no "per"; leave it out', param=name)
     return found
+
+
+@contextmanager
+def _within(name: str, of: str | None = None) -> Iterator[None]:
+    """What is wrong is a part of this field, of the entry of this name."""
+    try:
+        yield
+    except Unprocessable as error:
+        where = f'"{name}"' if of is None else f'"{name}" of "{of}"'
+        raise Unprocessable(f"{where}: {error}", param=name) from error
 
 
 def _required(name: str, entry: Body, part: str) -> bytes:

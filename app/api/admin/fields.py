@@ -135,7 +135,7 @@ def read_count(name: str, raw: bytes) -> int:
 def read_amount(name: str, raw: bytes) -> NanoUSD:
     """Dollars, read from the digits as they stand, never through a float."""
     if raw[:1] == b'"':
-        raise Unprocessable(f'"{name}" must be a number of dollars, not a text', param=name)
+        raise Unprocessable(f'"{name}" is {_short(raw)}; it must be a number of dollars, not a text', param=name)
     dollars = _decode(name, raw, Decimal, "a number of dollars")
     try:
         amount = parse_usd(dollars)
@@ -143,6 +143,8 @@ def read_amount(name: str, raw: bytes) -> NanoUSD:
         raise Unprocessable(f'"{name}" is {_short(raw)}; give at most 9000000 dollars', param=name) from error
     if dollars < 0:
         raise Unprocessable(f'"{name}" is {_short(raw)}; it may not be negative', param=name)
+    if dollars > 0 and amount == 0:  # a budget of nothing refuses every call
+        raise Unprocessable(f'"{name}" is {_short(raw)}; give 0, or at least 0.000000001 dollars', param=name)
     return amount
 
 

@@ -40,7 +40,10 @@ def read_coming_moment(name: str, raw: bytes) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return after(read_duration(name, raw), now())
+        try:
+            return after(read_duration(name, raw), now())
+        except Unprocessable as error:
+            raise Unprocessable(f'{error}; or a date or a time, such as "2026-12-01"', param=name) from error
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     if moment <= now():
         raise Unprocessable(f'"{name}" is "{text}", which is over; give a time to come', param=name)

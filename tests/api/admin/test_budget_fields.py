@@ -101,6 +101,8 @@ async def test_a_key_shows_where_its_windows_and_its_models_stand(admin_door: Do
     [
         ("budget_duration", "30 days", 'such as "30d" or "1mo"; or one of hour, day, week, month, quarter, total'),
         ("max_budget", -1, "may not be negative"),
+        ("max_budget", "many", '"max_budget" is "many"; it must be a number of dollars, not a text'),
+        ("max_budget", 1e-10, "give 0, or at least 0.000000001 dollars"),
         ("budget_timezone", "Europe/Belin", "Europe/Berlin"),
         ("budget_timezone", "Kolkatta", "Asia/Kolkata"),
         ("budget_limits", [{"budget_duration": "day"}], 'without "max_budget"'),
@@ -109,13 +111,19 @@ async def test_a_key_shows_where_its_windows_and_its_models_stand(admin_door: Do
         ("budget_limits", [{"budget_duration": "1d", "limit": 1}], '"limit" is not a field'),
         ("budget_limits", {"1d": 5}, "a list of objects"),
         ("model_max_budget", {"gpt-4o": {"time_period": "1d"}}, 'lacks "budget_limit"'),
-        ("model_max_budget", {"gpt-4o": {"budget_limit": -2}}, "may not be negative"),
-        ("model_rpm_limit", {"gpt-4o": "many"}, "a whole number"),
-        ("limits", [{"measure": "words", "per": "hour", "limit": 1}], "requests, tokens, usd, parallel"),
+        ("budget_limits", [{"budget_duration": "1d", "max_budget": -5}], '"budget_limits": "max_budget" is -5; it'),
+        ("model_max_budget", {"gpt-4o": {"budget_limit": -2}}, '"model_max_budget" of "gpt-4o": "budget_limit" is -2;'),
+        ("model_rpm_limit", {"gpt-4o": "many"}, '"model_rpm_limit": "gpt-4o" is "many"; it must be a whole number'),
+        (
+            "limits",
+            [{"measure": "words", "per": "hour", "limit": 1}],
+            '"limits": "measure" is "words"; give one of requests',
+        ),
         ("limits", [{"measure": "usd", "per": "week", "limit": 1}], "minute, hour, day"),
         ("limits", [{"measure": "parallel", "per": "hour", "limit": 1}], 'have no "per"'),
         ("temp_budget_increase", 5, '"temp_budget_expiry" is missing'),
         ("temp_budget_expiry", "2020-01-01", "which is over"),
+        ("temp_budget_expiry", "tomorrow", 'such as "30d" or "1mo"; or a date or a time, such as "2026-12-01"'),
         ("max_bugdet", 5, 'the nearest is "max_budget"'),
         ("nonsense", 5, "is not a field of this request; known: "),
     ],
@@ -136,6 +144,10 @@ async def test_an_increase_needs_something_to_raise(admin_door: Door) -> None:
     refused = await admin_door.post("/team/new", increase)
     assert (refused.status, refused.error["param"]) == (422, "max_budget")
     assert (await admin_door.post("/team/new", {**increase, "max_budget": 1})).status == 200
+    # One counter is exact to nine million dollars.
+    refused = await admin_door.post("/team/new", {**increase, "max_budget": 8_999_996})
+    assert (refused.status, refused.error["param"]) == (422, "temp_budget_increase")
+    assert refused.error["message"].endswith("give at most 4.000000")
 
 
 async def test_a_pool_is_one_by_choice(admin_door: Door) -> None:
