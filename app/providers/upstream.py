@@ -200,7 +200,12 @@ def parse_url(url: str) -> tuple[Origin, bytes, bytes]:
     except ValueError:
         port = -1
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
-        raise UpstreamUnreachable(f'"{parts.scheme}://{parts.hostname}" is no address of a provider', provider="")
+        wrong = (
+            "has a port that is none; give 1 to 65535"
+            if port == -1
+            else "is no address; give http:// or https:// and a host"
+        )
+        raise UpstreamUnreachable(f'"{parts.scheme}://{parts.hostname}" {wrong}', provider="")
     tls = parts.scheme == "https"
     hostname = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     host = hostname if port is None else f"{hostname}:{port}"

@@ -58,6 +58,7 @@ async def test_a_destination_is_made_listed_and_deleted_and_its_address_is_not_s
     [
         ({"url": "https://127.0.0.1/hook"}, "url", "no public address"),
         ({"url": "http://169.254.169.254/latest"}, "url", "no public address"),
+        ({"url": "https://hooks.example.com:99999/"}, "url", "has a port that is none; give 1 to 65535"),
         ({"url": "https://[::ffff:10.0.0.1]/"}, "url", "no public address"),
         ({"url": "https://metadata.google.internal/"}, "url", "private network"),
         ({"url": "https://ada:pw@hooks.example.com/"}, "url", "user name"),
