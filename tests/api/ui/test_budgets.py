@@ -13,6 +13,7 @@ from app.base.clock import now
 from app.base.ids import new_id
 from app.base.money import NANO_PER_USD
 from app.domain.roles import USER_ROLES
+from tests.api.changes import send
 from tests.api.support import Door
 from tests.api.ui.support import Browser, Street
 
@@ -110,6 +111,21 @@ async def test_each_sees_the_budgets_of_what_it_administers_and_its_own(street: 
             assert await titles(auditor) == set()
         async with street.signed_in("proxy_admin_viewer") as (finance, _):
             assert len(await titles(finance)) == 14
+
+
+async def test_what_is_set_for_an_access_group_is_found_by_its_name_where_alerts_of_it_lead(street: Street) -> None:
+    group = new_id("group")
+    made = await street.door.post("/access_group/new", {"access_group": group, "model_names": ["file-claude"]})
+    assert made.status == 200, made.text
+    terms = {"soft_budget": 3, "budget_limits": [{"budget_duration": "day", "max_budget": 5}]}
+    assert (await send(street.door, "PUT", f"/access_group/{group}/budget", terms)).status == 200
+    async with street.signed_in("proxy_admin") as (browser, _):
+        page = html.unescape((await browser.get(f"/ui/budgets?level=group&q={group}")).text)
+        assert page.count(f'Access group "{group}"') == 2
+        assert page.count("tells only") == 1
+        assert "$3.00" in page
+        assert "$5.00" in page
+    assert (await send(street.door, "DELETE", f"/access_group/{group}/delete", None)).status == 200
 
 
 async def test_a_pool_is_one_line_however_many_name_it(street: Street) -> None:
