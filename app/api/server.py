@@ -11,12 +11,19 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _FORBIDDEN = bytes({*range(0x20), 0x7F} - {0x09})
 _NO_BODY = (204, 304)
 _NAME = itemgetter(0)
+_JOINED_MOST_BYTES = 2**16
 
 
 class _Cycle(RequestResponseCycle):
-    """uvicorn looks at each header with two regular expressions; here one look is for all."""
+    """uvicorn looks at each header with two regular expressions; here one look is for all. uvicorn writes each head at
+    once; here one that tells a length waits for its body, so that both are one packet."""
+
+    _head = b""
+    """What waits for its body."""
 
     async def send(self, message: ASGISendEvent) -> None:
+        if self._head:
+            message = self._with_head(message)
         plain = not (self.response_started or self.disconnected or self.flow.write_paused or self.access_log)
         if not plain or message["type"] != "http.response.start" or not self._send_head(message):
             await super().send(message)
@@ -40,9 +47,19 @@ class _Cycle(RequestResponseCycle):
         self.chunked_encoding = not sized
         if sized:
             self.expected_content_length = int(length)
-        end = b"\r\n\r\n" if sized else b"\r\ntransfer-encoding: chunked\r\n\r\n"
-        self.transport.write(STATUS_LINE[status] + head + end)
+            self._head = STATUS_LINE[status] + head + b"\r\n\r\n"
+        else:
+            self.transport.write(STATUS_LINE[status] + head + b"\r\ntransfer-encoding: chunked\r\n\r\n")
         return True
+
+    def _with_head(self, message: ASGISendEvent) -> ASGISendEvent:
+        """The first message after the head, which goes before its body; a large one is not copied for that."""
+        head, self._head = self._head, b""
+        if message["type"] != "http.response.body" or len(message.get("body", b"")) > _JOINED_MOST_BYTES:
+            self.transport.write(head)
+            return message
+        self.expected_content_length += len(head)
+        return {**message, "body": head + message.get("body", b"")}
 
 
 class HttpProtocol(HttpToolsProtocol):

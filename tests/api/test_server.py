@@ -4,6 +4,7 @@ And who hears that a client has left.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,10 +19,14 @@ Header = tuple[bytes, bytes]
 
 class Transport:
     def __init__(self) -> None:
-        self.written = b""
+        self.writes: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        self.written += data
+        self.writes.append(data)
+
+    @property
+    def written(self) -> bytes:
+        return b"".join(self.writes)
 
     def close(self) -> None: ...
 
@@ -42,18 +47,30 @@ class Flow:
     write_paused = False
 
 
+def done() -> None: ...
+
+
 async def answered(
-    kind: type[RequestResponseCycle], status: int, headers: list[Header], method: str, *, keep_alive: bool
-) -> bytes:
+    kind: type[RequestResponseCycle],
+    status: int,
+    headers: list[Header],
+    method: str,
+    *,
+    keep_alive: bool,
+    bodies: Sequence[bytes] = (),
+) -> list[bytes]:
+    """What is written, write by write."""
     transport: Any = Transport()
     unused: Any = None
     scope: Any = {"method": method}
     flow: Any = Flow()
     date = [(b"date", b"Sat, 21 Nov 2026 12:00:00 GMT")]
-    cycle = kind(scope, transport, flow, unused, unused, False, date, unused, False, keep_alive, unused)
+    cycle = kind(scope, transport, flow, unused, unused, False, date, asyncio.Event(), False, keep_alive, done)
     await cycle.send({"type": "http.response.start", "status": status, "headers": headers})
-    written: bytes = transport.written
-    return written
+    for number, body in enumerate(bodies, 1):
+        await cycle.send({"type": "http.response.body", "body": body, "more_body": number < len(bodies)})
+    writes: list[bytes] = transport.writes
+    return writes
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD"])
@@ -74,8 +91,35 @@ async def answered(
 async def test_a_head_is_the_one_that_uvicorn_writes(
     status: int, headers: list[Header], method: str, keep_alive: bool
 ) -> None:
-    theirs = await answered(RequestResponseCycle, status, headers, method, keep_alive=keep_alive)
-    assert await answered(_Cycle, status, headers, method, keep_alive=keep_alive) == theirs
+    length = int(dict(headers).get(b"content-length", b"0"))
+    bodies = [b"x" * length]
+    theirs = await answered(RequestResponseCycle, status, headers, method, keep_alive=keep_alive, bodies=bodies)
+    ours = await answered(_Cycle, status, headers, method, keep_alive=keep_alive, bodies=bodies)
+    assert b"".join(ours) == b"".join(theirs)
+
+
+async def test_a_head_leaves_with_the_first_of_its_body_and_alone_where_no_length_is_told() -> None:
+    sized = [(b"content-length", b"6")]
+    head, *rest = await answered(_Cycle, 200, sized, "POST", keep_alive=True, bodies=[b"one", b"two"])
+    assert head.endswith(b"content-length: 6\r\n\r\none")
+    assert rest == [b"two"]
+    (empty,) = await answered(_Cycle, 200, [(b"content-length", b"0")], "POST", keep_alive=True, bodies=[b""])
+    assert empty.endswith(b"content-length: 0\r\n\r\n")
+    (streamed,) = await answered(_Cycle, 200, [], "POST", keep_alive=True)
+    assert streamed.endswith(b"transfer-encoding: chunked\r\n\r\n")
+
+
+async def test_a_large_body_is_not_copied_behind_its_head() -> None:
+    large = b"x" * 1_000_000
+    head, body = await answered(_Cycle, 200, [(b"content-length", b"1000000")], "POST", keep_alive=True, bodies=[large])
+    assert head.endswith(b"\r\n\r\n")
+    assert body is large
+
+
+@pytest.mark.parametrize("body", [b"short", b"much too long"])
+async def test_a_body_of_another_length_than_the_head_told_is_an_error(body: bytes) -> None:
+    with pytest.raises(RuntimeError, match="Content-Length"):
+        await answered(_Cycle, 200, [(b"content-length", b"8")], "POST", keep_alive=True, bodies=[body])
 
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: x", b"a\nb", b"a\rb", b"\x00", b"\x7f"])
