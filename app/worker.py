@@ -146,7 +146,7 @@ class Worker:
             self._log.warning("receipts stay in the stream for the next start", reason=str(error))
 
     async def _drain(self) -> int:
-        booked = await self._books.drain_once()
+        booked = await self._books.drain()
         if booked:
             self._metrics.booked.inc(booked)
         return booked

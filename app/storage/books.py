@@ -160,6 +160,14 @@ class Books:
         async with self._turn, self._locked(wait=False) as connection:
             return 0 if connection is None else len(await self._drain(connection, count))
 
+    async def drain(self, count: int = 500) -> int:
+        """Book what waits, batch after batch: a process that books one at a time falls behind its calls where they are
+        many, and the stream grows. Returns how many receipts left it; ends where another process is at it."""
+        booked = last = await self.drain_once(count)
+        while last == count:
+            booked += (last := await self.drain_once(count))
+        return booked
+
     async def book_directly(self, receipts: Sequence[Receipt]) -> None:
         """Book receipts past the stream: for a process that ends while Redis is away. One booked before is dropped."""
         async with self._turn, self._locked(wait=True) as connection:

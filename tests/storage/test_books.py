@@ -124,6 +124,16 @@ async def test_a_receipt_arrives_whole_and_once(
     assert await books.drain_once() == 0
 
 
+async def test_what_waits_is_booked_batch_after_batch(
+    books: Books, ledger: RedisLedger, engine: AsyncEngine, key_id: str
+) -> None:
+    for _ in range(5):
+        await ledger.settle(make_receipt(new_id("req"), 1, key_id=key_id), 1)
+    assert await books.drain(2) == 5
+    assert len(await booked(engine, key_id)) == 5
+    assert await books.drain(2) == 0
+
+
 async def test_a_key_counts_only_what_was_really_new(
     books: Books, ledger: RedisLedger, engine: AsyncEngine, key_id: str
 ) -> None:
