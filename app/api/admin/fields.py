@@ -133,7 +133,8 @@ def read_count(name: str, raw: bytes) -> int:
 
 
 def read_amount(name: str, raw: bytes) -> NanoUSD:
-    """Dollars, read from the digits as they stand, never through a float."""
+    """Dollars, read from the digits as they stand, never through a float. Less than a nano-dollar is none: LiteLLM's
+    own examples give such budgets to have calls refused."""
     if raw[:1] == b'"':
         raise Unprocessable(f'"{name}" is {_short(raw)}; it must be a number of dollars, not a text', param=name)
     dollars = _decode(name, raw, Decimal, "a number of dollars")
@@ -143,8 +144,6 @@ def read_amount(name: str, raw: bytes) -> NanoUSD:
         raise Unprocessable(f'"{name}" is {_short(raw)}; give at most 9000000 dollars', param=name) from error
     if dollars < 0:
         raise Unprocessable(f'"{name}" is {_short(raw)}; it may not be negative', param=name)
-    if dollars > 0 and amount == 0:  # a budget of nothing refuses every call
-        raise Unprocessable(f'"{name}" is {_short(raw)}; give 0, or at least 0.000000001 dollars', param=name)
     return amount
 
 
