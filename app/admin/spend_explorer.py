@@ -16,6 +16,7 @@ from app.domain.roles import Tenant
 from app.storage.postgres.rankings import Ranking
 from app.storage.postgres.report_names import NAMED
 from app.storage.postgres.reports import OF_SESSIONS, OTHERS, Amounts, Dimension
+from app.storage.postgres.tables.reports import RANKING_MEASURES
 
 MOST_SERIES = 7
 """Groups with a colour of their own in a chart; the others are one."""
@@ -124,6 +125,8 @@ class SpendExplorer:
         if question.group_by is None:
             return await self._days(question, tenant)
         ask = question.ask(group_by=(question.group_by,))
+        if question.group_by == "session":  # days have what a line shows, and no more
+            ask = replace(ask, measures=RANKING_MEASURES)
         ranking = Ranking(MEASURES[question.sort], question.descending, question.skip, question.most)
         found, count, total = await self._spend.ranked(ask, ranking, tenant)
         if not count and question.skip:

@@ -45,6 +45,9 @@ def upgrade() -> None:
         f"INSERT INTO spend_session_days_by_model (bucket, digest, {told}, {', '.join(MEASURES)}) "
         f"SELECT {day}, {digest}, {told}, {sums} FROM spend_session_quarters GROUP BY 1, {told} ORDER BY 1"
     )
+    op.create_index(
+        "ix_spend_session_days_by_model_session_id_bucket", "spend_session_days_by_model", ["session_id", "bucket"]
+    )
 
 
 def _default(column: str) -> str:

@@ -161,7 +161,7 @@ SESSION_DAYS = (
         ),
         last=(texts_column("tags"),),
         measures=RANKING_MEASURES,
-        indexed=(),
+        indexed=("session_id",),
     ),
 )  # fmt: skip
 
