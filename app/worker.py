@@ -146,9 +146,10 @@ class Worker:
             self._log.warning("receipts stay in the stream for the next start", reason=str(error))
 
     async def _drain(self) -> int:
-        booked = await self._books.drain()
-        if booked:
-            self._metrics.booked.inc(booked)
+        booked = 0
+        async for batch in self._books.drain():
+            self._metrics.booked.inc(batch)
+            booked += batch
         return booked
 
     async def _sweep(self) -> None:

@@ -160,13 +160,14 @@ class Books:
         async with self._turn, self._locked(wait=False) as connection:
             return 0 if connection is None else len(await self._drain(connection, count))
 
-    async def drain(self, count: int = 500) -> int:
+    async def drain(self, count: int = 500) -> AsyncIterator[int]:
         """Book what waits, batch after batch: a process that books one at a time falls behind its calls where they are
-        many, and the stream grows. Returns how many receipts left it; ends where another process is at it."""
-        booked = last = await self.drain_once(count)
-        while last == count:
-            booked += (last := await self.drain_once(count))
-        return booked
+        many, and the stream grows. Tells of each batch how many receipts left it, as there may be no end to them; ends
+        where another process is at it."""
+        while booked := await self.drain_once(count):
+            yield booked
+            if booked < count:
+                return
 
     async def book_directly(self, receipts: Sequence[Receipt]) -> None:
         """Book receipts past the stream: for a process that ends while Redis is away. One booked before is dropped."""

@@ -84,7 +84,7 @@ _FAMILIES = (
     *(_coarse(table, f"session_rows_{QUARTER_S}") for table in SESSION_DAYS),
 )
 ALL_TABLES = tuple(table for family in _FAMILIES for table in family.tables.values())
-"""Of all measures; beside them are those of owners and of scopes."""
+"""Each has the measures by which they are compared; beside them are those of owners and of scopes."""
 
 
 def steps(source: str) -> str:

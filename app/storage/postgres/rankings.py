@@ -113,10 +113,9 @@ def _sizes(rows: Subquery, report: Report, ranking: Ranking, telling: Sequence[s
     """Each group with its ``size``, and whether it certainly ``has_any``thing."""
     groups = [rows.c[COLUMN_NAMES[dimension]] for dimension in report.group_by]
     size = _exact_sum(sum((rows.c[name] for name in ranking.measures[1:]), rows.c[ranking.measures[0]]))
-    telling_any = [_exact_sum(rows.c[name]) != 0 for name in telling if name != "requests"]
-    # Nothing takes requests off, which are never below zero.
-    telling_any += [func.max(rows.c.requests) > 0 for name in telling if name == "requests"]
-    has_any = or_(size != 0, *telling_any)
+    # Requests are never below zero, so that the greatest tells of all.
+    any_told = (func.max(rows.c[name]) > 0 if name == "requests" else _exact_sum(rows.c[name]) != 0 for name in telling)
+    has_any = or_(size != 0, *any_told)
     return (
         select(period_of(rows, report).label("period"), *groups, size.label("size"), has_any.label("has_any"))
         .group_by(*by_period(rows, report), *groups)
